@@ -1,0 +1,18 @@
+// One Adam step on four parameters at once (Kingma and Ba, 2015, algorithm 1). The gradient arrives in registers and never
+// touches memory. Corrections come from the host in f64 precision.
+
+struct Moments {
+    first: vec4<f32>,
+    second: vec4<f32>,
+    weight: vec4<f32>,
+}
+
+fn adam(step: Step, gradient: vec4<f32>, state: Moments) -> Moments {
+    var next: Moments;
+    next.first = step.beta_1 * state.first + step.one_minus_beta_1 * gradient;
+    next.second = step.beta_2 * state.second + step.one_minus_beta_2 * gradient * gradient;
+    let numerator = next.first * step.first_correction;
+    let denominator = sqrt(next.second * step.second_correction) + step.epsilon;
+    next.weight = state.weight - step.learning_rate * numerator / denominator;
+    return next;
+}

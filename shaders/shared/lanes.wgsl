@@ -1,0 +1,23 @@
+// The sum over the LANES neighbouring invocations that share a row, in a fixed order: a tree in workgroup memory. With one
+// lane it is the value itself and costs no barrier (software adapters pay a coroutine switch for each).
+
+var<workgroup> partial_sums: array<vec2<f32>, LANES * ROWS>;
+
+fn sum_over_lanes(value: vec2<f32>, thread: u32) -> vec2<f32> {
+    if (LANES == 1u) {
+        return value;
+    }
+    let lane = thread % LANES;
+    partial_sums[thread] = value;
+    workgroupBarrier();
+    for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
+        if (lane < stride) {
+            partial_sums[thread] += partial_sums[thread + stride];
+        }
+        workgroupBarrier();
+    }
+    let total = partial_sums[thread - lane];
+    // Nobody may start the next sum before everybody has read this one.
+    workgroupBarrier();
+    return total;
+}

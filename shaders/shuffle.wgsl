@@ -1,0 +1,52 @@
+// The order of an epoch: for each replica a pseudo-random permutation of 0 .. sample_count - 1.
+//
+// Each position is computed on its own, without sorting or communication: a Feistel network permutes the smallest power of two
+// that holds all samples, and a position that lands outside is sent through again until it lands inside (cycle walking; fewer
+// than two passes on average). A permutation of a finite set always comes back, so the walk ends.
+//
+// Grid: 64 invocations a workgroup, striding over replicas x samples.   Memory: 4 bytes written a sample.   Twin: src/cpu/shuffle.rs
+
+@group(0) @binding(0) var<uniform> shuffle: Shuffle;
+@group(0) @binding(1) var<storage, read_write> orders: array<u32>;
+
+fn mix(half: u32, key: u32) -> u32 {
+    var hash = (half ^ key) * 0x85ebca6bu;
+    hash = (hash ^ (hash >> 13u)) * 0xc2b2ae35u;
+    return hash ^ (hash >> 16u);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let total = shuffle.replicas * shuffle.sample_count;
+    // Even 1 and 2 samples need both halves of the network to exist.
+    let bits = max(2u, 32u - countLeadingZeros(shuffle.sample_count - 1u));
+    let right_bits = bits / 2u;
+    let right_mask = (1u << right_bits) - 1u;
+    let left_mask = (1u << (bits - right_bits)) - 1u;
+    for (var index = id.x; index < total; index += groups.x * 64u) {
+        let replica = index / shuffle.sample_count;
+        let position = index % shuffle.sample_count;
+        if (shuffle.enabled == 0u) {
+            orders[index] = position;
+            continue;
+        }
+        let low = shuffle.seed_low + replica;
+        let seed = vec2<u32>(low, shuffle.seed_high + select(0u, 1u, low < shuffle.seed_low));
+        let even_keys = philox(seed, shuffle.stream, vec2<u32>(shuffle.epoch, 0u));
+        let odd_keys = philox(seed, shuffle.stream, vec2<u32>(shuffle.epoch, 1u));
+        var value = position;
+        loop {
+            var left = value >> right_bits;
+            var right = value & right_mask;
+            for (var round = 0u; round < 4u; round++) {
+                left ^= mix(right, even_keys[round]) & left_mask;
+                right ^= mix(left, odd_keys[round]) & right_mask;
+            }
+            value = (left << right_bits) | right;
+            if (value < shuffle.sample_count) {
+                break;
+            }
+        }
+        orders[index] = value;
+    }
+}

@@ -1,0 +1,196 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ffcl_gpu::config::{Adam, OutputLoss, Representation, TrainingConfig};
+use ffcl_gpu::gpu::adapter::DeviceRequest;
+use std::path::PathBuf;
+
+/// Train two networks that guide each other, without backpropagation, on any GPU.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a pair of networks (or many) and watch them learn.
+    #[command(after_help = "Example: ffcl-gpu train --dataset mnist --data-dir data/mnist --epochs 30 --out runs/first")]
+    Train(TrainOptions),
+    /// Check every kernel, and whole training steps, against the CPU twins on this adapter, now.
+    #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
+    Verify(VerifyOptions),
+    /// Measure throughput.
+    #[command(after_help = "Example: ffcl-gpu bench --device gpu --json")]
+    Bench(BenchOptions),
+    /// List the adapters that --device can choose from.
+    Devices(DevicesOptions),
+}
+
+/// Where to compute.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceOption {
+    /// auto (best GPU, else CPU), cpu, gpu (best adapter, software too), an index from `devices`, or part of a name.
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
+    pub device: DeviceRequest,
+}
+
+/// The data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DatasetName {
+    /// Drawn by the program itself; needs no files.
+    Digits,
+    /// The four IDX files of MNIST, raw or gzipped.
+    Mnist,
+}
+
+/// Kebab-case names of the configuration's enums on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputLossName {
+    /// Binary cross-entropy on the softmax output (the paper).
+    BinaryCrossEntropy,
+    /// Softmax cross-entropy.
+    CrossEntropy,
+}
+
+/// What the hidden layers' cosine loss compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RepresentationName {
+    /// After the ReLU.
+    Activation,
+    /// Before the ReLU.
+    PreActivation,
+}
+
+/// Options of `train`.
+#[derive(Args, Clone, Debug)]
+pub struct TrainOptions {
+    /// The data to learn.
+    #[arg(long, value_enum, default_value = "digits", help_heading = "Data")]
+    pub dataset: DatasetName,
+    /// Folder with the data set's files (or with a folder of the data set's name).
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", help_heading = "Data")]
+    pub data_dir: Option<PathBuf>,
+    /// Use only the first N training images.
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub limit_train: Option<usize>,
+    /// Take the images in the data set's own order.
+    #[arg(long, help_heading = "Data")]
+    pub no_shuffle: bool,
+    /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1.
+    #[arg(long, help_heading = "Data")]
+    pub standardize: bool,
+
+    /// Widths of the network, input first, classes last.
+    #[arg(long, value_delimiter = ',', default_values_t = TrainingConfig::default().layers, value_name = "WIDTHS", help_heading = "Model")]
+    pub layers: Vec<usize>,
+    /// Loss of the output layer.
+    #[arg(long, value_enum, default_value = "binary-cross-entropy", help_heading = "Model")]
+    pub output_loss: OutputLossName,
+    /// What the hidden layers' cosine loss compares.
+    #[arg(long, value_enum, default_value = "activation", help_heading = "Model")]
+    pub representation: RepresentationName,
+    /// Start from the weights in a safetensors file.
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    pub init_from: Option<PathBuf>,
+
+    /// Passes over the training set.
+    #[arg(long, default_value_t = TrainingConfig::default().epochs, help_heading = "Training")]
+    pub epochs: u32,
+    /// Images in a step; images that fill no whole batch wait for the next epoch's order.
+    #[arg(long, default_value_t = TrainingConfig::default().batch_size, help_heading = "Training")]
+    pub batch_size: usize,
+    /// Learning rate of Adam.
+    #[arg(long, default_value = "1e-4", help_heading = "Training")]
+    pub learning_rate: f64,
+    /// Seed of the first replica; the next ones count up from it.
+    #[arg(long, default_value_t = TrainingConfig::default().seed, help_heading = "Training")]
+    pub seed: u64,
+    /// Independent pairs of networks, trained side by side.
+    #[arg(long, default_value_t = TrainingConfig::default().replicas, help_heading = "Training")]
+    pub replicas: usize,
+    /// Stop after N steps.
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub max_steps: Option<u64>,
+
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// Write config.json, metrics.jsonl and model.safetensors into this new folder.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Print only errors.
+    #[arg(long, short, conflicts_with = "json", help_heading = "Output")]
+    pub quiet: bool,
+    /// Print one JSON object for each epoch and replica, as in metrics.jsonl.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
+impl TrainOptions {
+    /// The run that was asked for.
+    pub fn config(&self) -> TrainingConfig {
+        TrainingConfig {
+            layers: self.layers.clone(),
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            adam: Adam { learning_rate: self.learning_rate, ..Adam::default() },
+            seed: self.seed,
+            replicas: self.replicas,
+            shuffle: !self.no_shuffle,
+            max_steps: self.max_steps,
+            output_loss: match self.output_loss {
+                OutputLossName::BinaryCrossEntropy => OutputLoss::BinaryCrossEntropy,
+                OutputLossName::CrossEntropy => OutputLoss::CrossEntropy,
+            },
+            representation: match self.representation {
+                RepresentationName::Activation => Representation::Activation,
+                RepresentationName::PreActivation => Representation::PreActivation,
+            },
+            standardize: self.standardize,
+        }
+    }
+}
+
+/// Options of `verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyOptions {
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// Print one JSON object for each row.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `bench`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchOptions {
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// Print one JSON object for each regime.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `devices`.
+#[derive(Args, Clone, Debug)]
+pub struct DevicesOptions {
+    /// Print one JSON object for each adapter.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_its_defaults_are_the_librarys() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+        let Command::Train(options) = Arguments::parse_from(["ffcl-gpu", "train"]).command else { unreachable!("train was given") };
+        assert_eq!(options.config(), TrainingConfig::default());
+    }
+}

@@ -1,0 +1,175 @@
+//! Twin of `shaders/output_gradient.wgsl`: the output layer's loss, its gradient and the count of right answers.
+
+use super::{Arithmetic, Real};
+use crate::config::OutputLoss;
+use crate::layout::Layer;
+use rayon::prelude::*;
+
+/// Each logarithm of the binary cross-entropy is at least this (as in PyTorch).
+const LOG_FLOOR: f32 = -100.0;
+
+/// Writes every slot's `deltas`, adds each row's loss and right answer to `row_metrics`; shapes as in [`crate::layout`].
+/// `labels` is `[view, batch]`, a view being a replica.
+pub fn output_gradient<A: Arithmetic>(
+    layer: &Layer,
+    kind: OutputLoss,
+    logits: &[f32],
+    labels: &[u32],
+    deltas: &mut [A::Stored],
+    row_metrics: &mut [A::Stored],
+) {
+    let batch_size = layer.batch_size as usize;
+    deltas.par_chunks_mut(layer.delta_len()).zip(row_metrics.par_chunks_mut(layer.metrics_len())).enumerate().for_each(
+        |(slot, (deltas, metrics))| {
+            for row in 0..batch_size {
+                let logits = &logits[slot * layer.output_len() + row * layer.output_stride()..][..layer.output_width as usize];
+                let label = labels[(slot >> 1) * batch_size + row] as usize;
+                let delta = &mut deltas[row * layer.weight_stride()..][..layer.weight_stride()];
+                let (loss, right) = row_gradient::<A>(batch_size, kind, logits, label, delta);
+                let mut add = |index: u32, number: A::Number| {
+                    let sum = &mut metrics[index as usize * batch_size + row];
+                    *sum = A::store(A::load(*sum) + number);
+                };
+                add(layer.index, loss);
+                add(layer.layer_count, A::Number::lift(f32::from(u8::from(right))));
+            }
+        },
+    );
+}
+
+/// One image: fills `delta`, returns the loss and whether the largest logit is the label's. See the kernel's header for the
+/// terms: `tail` is the sum of the exponentials of all but the largest logit, relative to the second largest.
+fn row_gradient<A: Arithmetic>(
+    batch_size: usize,
+    kind: OutputLoss,
+    logits: &[f32],
+    label: usize,
+    delta: &mut [A::Stored],
+) -> (A::Number, bool) {
+    let lift = A::Number::lift;
+    let one = lift(1.0);
+    let top = (1..logits.len()).fold(0, |top, k| if logits[k] > logits[top] { k } else { top });
+    let z = |k: usize| lift(logits[k]);
+    let largest = z(top);
+    let others = || (0..logits.len()).filter(|&k| k != top);
+    let second = lift(others().map(|k| logits[k]).fold(-3.4e38, f32::max));
+    let tail = A::Number::sum(others().map(|k| (z(k) - second).exp()));
+    let rest = tail * (second - largest).exp();
+    let sum = one + rest;
+    let log_sum = sum.ln();
+    let term = |k: usize| (z(k) - largest).exp();
+    let batch = lift(batch_size as f32);
+    delta[logits.len()..].fill(0.0.into());
+
+    let loss = match kind {
+        OutputLoss::CrossEntropy => {
+            for (k, delta) in delta[..logits.len()].iter_mut().enumerate() {
+                let gradient = match (k == label, k == top) {
+                    (false, _) => term(k) / sum,
+                    (true, true) => -rest / sum,
+                    (true, false) => term(k) / sum - one,
+                };
+                *delta = A::store(gradient / batch);
+            }
+            log_sum - (z(label) - largest)
+        }
+        OutputLoss::BinaryCrossEntropy => {
+            let classes = lift(logits.len() as f32);
+            let logarithm = |k: usize| {
+                if k == label {
+                    z(k) - largest - log_sum
+                } else if k == top {
+                    second - largest + tail.ln() - log_sum
+                } else {
+                    ((sum - term(k)) / sum).ln()
+                }
+            };
+            let loss = -A::Number::sum((0..logits.len()).map(|k| logarithm(k).max(lift(LOG_FLOOR)))) / classes;
+            // q of a class that is not the largest.
+            let q = |k: usize| if k == label { -one } else { term(k) / (sum - term(k)) };
+            let q_others = A::Number::sum(others().map(q));
+            for (k, delta) in delta[..logits.len()].iter_mut().enumerate() {
+                let gradient = if k == top {
+                    ((if k == label { -rest } else { one }) - q_others) / sum
+                } else {
+                    let p = term(k) / sum;
+                    let own = if k == label { (term(k) - sum) / sum } else { p };
+                    let p_q_top = if top == label { -p } else { (z(k) - second).exp() / tail / sum };
+                    own - p * (q_others - q(k)) - p_q_top
+                };
+                *delta = A::store(gradient / (batch * classes));
+            }
+            loss
+        }
+    };
+    (loss, top == label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::{Double, Single};
+    use crate::random::{Generator, Stream};
+
+    /// The two losses straight from their definitions.
+    fn loss(kind: OutputLoss, logits: &[f64], label: usize) -> f64 {
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = logits.iter().map(|z| (z - largest).exp()).sum();
+        let p = |k: usize| (logits[k] - largest).exp() / sum;
+        match kind {
+            OutputLoss::CrossEntropy => -p(label).ln(),
+            OutputLoss::BinaryCrossEntropy => {
+                let terms = (0..logits.len()).map(|k| if k == label { p(k).ln() } else { (1.0 - p(k)).ln() }.max(-100.0));
+                -terms.sum::<f64>() / logits.len() as f64
+            }
+        }
+    }
+
+    const KINDS: [OutputLoss; 2] = [OutputLoss::BinaryCrossEntropy, OutputLoss::CrossEntropy];
+
+    #[test]
+    fn gradient_matches_finite_differences() {
+        let mut generator = Generator::new(3, Stream::Check, 0);
+        for kind in KINDS {
+            for classes in [2usize, 3, 10, 33] {
+                for label in [0, classes - 1] {
+                    let logits: Vec<f32> = (0..classes).map(|_| 2.0 * generator.normal()).collect();
+                    let mut wide: Vec<f64> = logits.iter().map(|&z| f64::from(z)).collect();
+                    let mut delta = vec![f32::NAN; classes];
+                    let (value, _) = row_gradient::<Double>(1, kind, &logits, label, &mut delta);
+                    assert!((value - loss(kind, &wide, label)).abs() < 1e-12 * value.max(1.0));
+                    for k in 0..classes {
+                        let (step, centre) = (1e-5, wide[k]);
+                        wide[k] = centre + step;
+                        let above = loss(kind, &wide, label);
+                        wide[k] = centre - step;
+                        let below = loss(kind, &wide, label);
+                        wide[k] = centre;
+                        let expected = (above - below) / (2.0 * step);
+                        // Truncation step²/6 ~ 2e-11, rounding 2⁻⁵³·|loss|/step ~ 1e-10, and the result's rounding to f32.
+                        assert!((f64::from(delta[k]) - expected).abs() < 2e-9 + 1e-7 * expected.abs(), "{kind:?} {classes} {k}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Saturated rows: the closed forms of the limit. A wrong answer with all the probability has gradient +2 and −2 (in units
+    /// of 1/(B·C)) under binary cross-entropy, where the textbook form divides by zero.
+    #[test]
+    fn saturated_rows_have_the_limits_gradient() {
+        let mut delta = vec![f32::NAN; 4];
+        let (loss, right) = row_gradient::<Single>(1, OutputLoss::BinaryCrossEntropy, &[500.0, 0.0, -500.0], 1, &mut delta);
+        assert!(!right);
+        assert_eq!(loss, 200.0 / 3.0);
+        assert_eq!(delta, [2.0 / 3.0, -2.0 / 3.0, 0.0, 0.0]);
+        let (loss, right) = row_gradient::<Single>(1, OutputLoss::BinaryCrossEntropy, &[500.0, 0.0, -500.0], 0, &mut delta);
+        assert!(right && loss == 0.0 && delta.iter().all(|&value| value == 0.0));
+        let (loss, _) = row_gradient::<Single>(1, OutputLoss::CrossEntropy, &[500.0, 0.0, -500.0], 1, &mut delta);
+        assert_eq!((loss, delta[0], delta[1]), (500.0, 1.0, -1.0));
+        // One class leaves nothing to learn.
+        for kind in KINDS {
+            assert_eq!(row_gradient::<Single>(1, kind, &[3.0], 0, &mut delta), (0.0, true));
+        }
+    }
+}

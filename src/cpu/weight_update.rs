@@ -1,0 +1,78 @@
+//! Twin of `shaders/weight_update.wgsl`: the local weight gradient and one step of Adam.
+
+use super::matmul::Matrix;
+use super::{Arithmetic, Real};
+use crate::layout::{Layer, Step};
+use rayon::prelude::*;
+
+/// Updates every slot's `weights` and moments by its own `inputs` and `deltas`; shapes as in [`crate::layout`].
+/// `gradients` (as long as `weights`) is scratch: the kernel keeps it in registers.
+pub fn weight_update<A: Arithmetic>(
+    layer: &Layer,
+    step: &Step,
+    inputs: &[f32],
+    deltas: &[f32],
+    weights: &mut [A::Stored],
+    first_moments: &mut [A::Stored],
+    second_moments: &mut [A::Stored],
+    gradients: &mut [A::Stored],
+) {
+    let length = layer.weight_len();
+    let slots = weights.par_chunks_mut(length).zip(first_moments.par_chunks_mut(length));
+    let slots = slots.zip(second_moments.par_chunks_mut(length)).zip(gradients.par_chunks_mut(length));
+    slots.enumerate().for_each(|(slot, (((weights, first_moments), second_moments), gradients))| {
+        let values = &inputs[layer.view(slot) * layer.input_len()..][..layer.input_len()];
+        let left = Matrix { values, stride: layer.input_stride(), transposed: true };
+        let deltas = &deltas[slot * layer.delta_len()..][..layer.delta_len()];
+        // The padding rows behind the bias are zero and stay so.
+        let used = (layer.input_width as usize + 1) * layer.weight_stride();
+        A::multiply(layer.batch_size as usize, left, deltas, layer.weight_stride(), &mut gradients[..used]);
+        let parameters = weights.iter_mut().zip(first_moments).zip(second_moments).zip(&gradients[..used]);
+        for (((weight, first), second), &gradient) in parameters {
+            adam::<A>(step, gradient, weight, first, second);
+        }
+    });
+}
+
+/// One step of Adam on one parameter.
+#[inline]
+fn adam<A: Arithmetic>(step: &Step, gradient: A::Stored, weight: &mut A::Stored, first: &mut A::Stored, second: &mut A::Stored) {
+    let (lift, gradient) = (A::Number::lift, A::load(gradient));
+    let mean = lift(step.beta_1) * A::load(*first) + lift(step.one_minus_beta_1) * gradient;
+    let square = lift(step.beta_2) * A::load(*second) + lift(step.one_minus_beta_2) * gradient * gradient;
+    let numerator = mean * lift(step.first_correction);
+    let denominator = (square * lift(step.second_correction)).sqrt() + lift(step.epsilon);
+    *weight = A::store(A::load(*weight) - lift(step.learning_rate) * numerator / denominator);
+    *first = A::store(mean);
+    *second = A::store(square);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Adam;
+    use crate::cpu::Single;
+
+    /// With a constant gradient g both corrected moments equal g and g² at every step, so each step moves by
+    /// lr·g/(|g| + ε): the closed form of Adam's first property.
+    #[test]
+    fn constant_gradient_moves_by_the_learning_rate() {
+        let settings = Adam::default();
+        for gradient in [0.5f32, -3.0] {
+            let (mut weight, mut first, mut second) = (1.0f32, 0.0, 0.0);
+            for time in 1..=1000 {
+                adam::<Single>(&Step::new(0, 1, &settings, time), gradient, &mut weight, &mut first, &mut second);
+            }
+            let expected = 1.0 - 1000.0 * 1e-4 * f64::from(gradient.signum());
+            // A thousand roundings of a weight near 1 (2⁻²⁴ each), and a few 2⁻²⁴ of a step, each time.
+            assert!((f64::from(weight) - expected).abs() < 1000.0 * 2f64.powi(-24) * 1.1, "{weight} {expected}");
+        }
+    }
+
+    #[test]
+    fn zero_gradient_moves_nothing() {
+        let (mut weight, mut first, mut second) = (0.25, 0.0, 0.0);
+        adam::<Single>(&Step::new(0, 1, &Adam::default(), 1), 0.0, &mut weight, &mut first, &mut second);
+        assert_eq!((weight, first, second), (0.25, 0.0, 0.0));
+    }
+}

@@ -1,0 +1,295 @@
+//! The IDX format of MNIST and of all data sets that share it (Fashion-MNIST, KMNIST, EMNIST), raw or compressed by gzip.
+//!
+//! A file begins with `00 00 08 D`, where 08 says "unsigned bytes" and D is the number of dimensions; then follow D sizes of
+//! four bytes, most significant first, and the bytes themselves. The reader trusts none of it: whatever a file holds, the
+//! result is a value or an error, and memory grows with the data that is really there, up to [`MAXIMUM_BYTES`] per file.
+
+use std::cmp::Ordering;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::{Dataset, Images};
+use crate::error::{Error, Result};
+
+#[cfg(test)]
+mod tests;
+
+/// The most that one file may announce or hold, uncompressed: 1 GiB, twice the largest relative of MNIST (EMNIST by class,
+/// 547 MB). It bounds what a small gzip file can blow up to.
+pub const MAXIMUM_BYTES: u64 = 1 << 30;
+
+/// Training images, training labels, test images, test labels. Some archives write `.idx` in place of `-idx`.
+const FILES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+/// Data sets that are known to have ten classes, so that a larger label is damage.
+const TEN_CLASSES: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const UNSIGNED_BYTE: u8 = 0x08;
+const DIGITS: &str = "use --dataset digits, which needs no files";
+const DOWNLOAD_AGAIN: &str = "download the file again, or use --dataset digits, which needs no files";
+const SAME_SOURCE: &str = "take all four files from the same data set, or use --dataset digits, which needs no files";
+const SWAPPED: &str = "images and labels seem swapped: rename the files";
+
+/// Reads the four files of a data set from `directory` or, unless all are there, from `directory/<name>`.
+///
+/// Each file may be raw or compressed; where both are there, the raw one is read. The number of classes is one more than
+/// the largest training label.
+pub fn load(name: &str, directory: &Path) -> Result<Dataset> {
+    let [train_images, train_labels, test_images, test_labels] = locate(name, directory)?;
+    // All four headers are checked against each other before any pixel is read: contradictions cost neither time nor memory.
+    let train = Split::open(&train_images, &train_labels)?;
+    let test = Split::open(&test_images, &test_labels)?;
+    let [_, height, width] = train.images.sizes;
+    let [_, test_height, test_width] = test.images.sizes;
+    if (height, width) != (test_height, test_width) {
+        let (train, test) = (train_images.display(), test_images.display());
+        return Err(Error::Dataset(format!(
+            "{train} holds images of {height}×{width}, but {test} holds images of {test_height}×{test_width}; {SAME_SOURCE}"
+        )));
+    }
+    let (train, test) = (train.read()?, test.read()?);
+    if TEN_CLASSES.contains(&name) {
+        check_labels(&train_labels, &train.labels, 9, "")?;
+        check_labels(&test_labels, &test.labels, 9, "")?;
+    }
+    let largest = train.labels.iter().copied().max().unwrap_or(0);
+    check_labels(&test_labels, &test.labels, largest, " of the training labels")?;
+    Ok(Dataset { name: name.to_owned(), train, test, classes: usize::from(largest) + 1 })
+}
+
+/// Reads a file of images: rows and columns of an image, and the pixels of all images one after another.
+pub fn read_images(path: &Path) -> Result<(usize, usize, Vec<u8>)> {
+    let source = Source::open(path, Kind::Images)?;
+    let [_, rows, columns] = source.sizes;
+    Ok((rows, columns, source.read()?))
+}
+
+/// Reads a file of labels, one byte each.
+pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
+    Source::open(path, Kind::Labels)?.read()
+}
+
+/// Finds the four files, all in one folder: a mixture of two folders could be one of two data sets.
+fn locate(name: &str, directory: &Path) -> Result<[PathBuf; 4]> {
+    let all = FILES.join(", ");
+    let no_folder = |source| {
+        let remedy = format!("create it and put {all} (each raw or .gz) into it or into its subfolder {name}, or {DIGITS}");
+        Error::File { action: "open the data folder", path: directory.to_owned(), source, remedy }
+    };
+    if !fs::metadata(directory).map_err(no_folder)?.is_dir() {
+        return Err(no_folder(ErrorKind::NotADirectory.into()));
+    }
+    let subfolder = directory.join(name);
+    let mut lack = "no file found".to_owned();
+    let mut fewest_absent = FILES.len();
+    for folder in [directory, &subfolder] {
+        let found = [find(folder, FILES[0])?, find(folder, FILES[1])?, find(folder, FILES[2])?, find(folder, FILES[3])?];
+        let absent: Vec<&str> = FILES.into_iter().zip(&found).filter(|(_, path)| path.is_none()).map(|(file, _)| file).collect();
+        if let [Some(train_images), Some(train_labels), Some(test_images), Some(test_labels)] = found {
+            return Ok([train_images, train_labels, test_images, test_labels]);
+        }
+        // The folder that lacks the fewest files is the one that the user meant.
+        if absent.len() < fewest_absent {
+            fewest_absent = absent.len();
+            lack = format!("{} lacks {}", folder.display(), absent.join(", "));
+        }
+    }
+    let (first, second) = (directory.display(), subfolder.display());
+    let looked = format!("looked for {all} (each raw or .gz) in {first} and in {second}");
+    Err(Error::Dataset(format!("data set {name}: {lack}; {looked}; put all four into one of these folders, or {DIGITS}")))
+}
+
+/// The path under which `folder` holds `file`, if it does.
+fn find(folder: &Path, file: &str) -> Result<Option<PathBuf>> {
+    let variant = file.replacen("-idx", ".idx", 1);
+    for candidate in [file.to_owned(), variant.clone(), format!("{file}.gz"), format!("{variant}.gz")] {
+        let path = folder.join(candidate);
+        match fs::metadata(&path) {
+            // Some archives unpack to folders of the same names beside the files.
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Ok(Some(path)),
+            Err(source) if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(source) => return Err(unreadable(&path, source)),
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a label above `largest`.
+fn check_labels(path: &Path, labels: &[u8], largest: u8, whose: &str) -> Result<()> {
+    let Some((index, label)) = labels.iter().enumerate().find(|&(_, &label)| label > largest) else { return Ok(()) };
+    let problem = format!("holds an unknown label: label {label} at index {index} is out of range 0..={largest}{whose}");
+    Err(format_error(path, problem, SAME_SOURCE))
+}
+
+/// The images and labels of one half of a data set, headers read and in agreement.
+struct Split<'path> {
+    images: Source<'path>,
+    labels: Source<'path>,
+}
+
+impl<'path> Split<'path> {
+    fn open(images: &'path Path, labels: &'path Path) -> Result<Self> {
+        let split = Self { images: Source::open(images, Kind::Images)?, labels: Source::open(labels, Kind::Labels)? };
+        let ([image_count, ..], [label_count, ..]) = (split.images.sizes, split.labels.sizes);
+        if image_count == label_count {
+            return Ok(split);
+        }
+        let (images, labels) = (images.display(), labels.display());
+        let problem = format!("{images} holds {image_count} images, but {labels} holds {label_count} labels; {SAME_SOURCE}");
+        Err(Error::Dataset(problem))
+    }
+
+    fn read(self) -> Result<Images> {
+        let [_, height, width] = self.images.sizes;
+        Ok(Images { labels: self.labels.read()?, pixels: self.images.read()?, height, width })
+    }
+}
+
+/// What a file is expected to hold; the value is the number of dimensions.
+#[derive(Clone, Copy)]
+enum Kind {
+    Labels = 1,
+    Images = 3,
+}
+
+impl Kind {
+    fn noun(self) -> &'static str {
+        match self {
+            Kind::Labels => "labels",
+            Kind::Images => "images",
+        }
+    }
+}
+
+/// A file whose header has been read and found plausible.
+struct Source<'path> {
+    path: &'path Path,
+    reader: Box<dyn Read>,
+    compressed: bool,
+    /// Count, rows, columns; rows and columns of labels are 1.
+    sizes: [usize; 3],
+    header_bytes: u64,
+    /// Bytes that must follow the header.
+    body_bytes: u64,
+}
+
+impl<'path> Source<'path> {
+    fn open(path: &'path Path, kind: Kind) -> Result<Self> {
+        let refuse = |source| unreadable(path, source);
+        // Asked before the file is opened, since opening a named pipe would wait for a writer.
+        let metadata = fs::metadata(path).map_err(refuse)?;
+        if !metadata.is_file() {
+            return Err(format_error(path, "is not a regular file".into(), "put the IDX file itself there"));
+        }
+        Self::new(path, BufReader::new(File::open(path).map_err(refuse)?), metadata.len(), kind)
+    }
+
+    /// Reads the header from `file`, which holds `length` bytes; `path` is for error messages.
+    fn new(path: &'path Path, mut file: impl BufRead + 'static, length: u64, kind: Kind) -> Result<Self> {
+        let compressed = file.fill_buf().map_err(|source| unreadable(path, source))?.starts_with(&GZIP_MAGIC);
+        let reader: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let header_bytes = 4 + 4 * kind as u64;
+        let mut source = Self { path, reader, compressed, sizes: [1; 3], header_bytes, body_bytes: 0 };
+        let header = source.take(header_bytes, "of the header", header_bytes)?;
+        check_magic(path, &header, kind)?;
+        if (header.len() as u64) < header_bytes {
+            let problem = format!("is truncated: it holds {} bytes, less than the IDX header's {header_bytes}", header.len());
+            return Err(format_error(path, problem, DOWNLOAD_AGAIN));
+        }
+        let mut product = Some(1u64);
+        for (size, bytes) in source.sizes.iter_mut().zip(header[4..].as_chunks().0) {
+            let value = u32::from_be_bytes(*bytes);
+            *size = value as usize;
+            product = product.and_then(|product| product.checked_mul(u64::from(value)));
+        }
+        source.body_bytes = check_sizes(path, source.sizes, product, kind)?;
+        if !compressed {
+            source.check_length(length)?;
+        }
+        Ok(source)
+    }
+
+    /// Reads at most `limit` bytes; `part` and `expected` are for the error message.
+    fn take(&mut self, limit: u64, part: &str, expected: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let Err(source) = self.reader.as_mut().take(limit).read_to_end(&mut bytes) else { return Ok(bytes) };
+        let got = bytes.len();
+        let problem = match source.kind() {
+            ErrorKind::UnexpectedEof if self.compressed => "is truncated: its gzip stream breaks off".to_owned(),
+            ErrorKind::InvalidData | ErrorKind::InvalidInput if self.compressed => {
+                format!("holds a corrupt gzip stream ({source})")
+            }
+            _ => return Err(unreadable(self.path, source)),
+        };
+        Err(format_error(self.path, format!("{problem} after {got} of the {expected} bytes {part}"), DOWNLOAD_AGAIN))
+    }
+
+    /// Reads the bytes after the header.
+    fn read(mut self) -> Result<Vec<u8>> {
+        // One byte more than announced: it shows trailing bytes, and reaching the end makes the decoder verify its checksum.
+        let mut body = self.take(self.body_bytes + 1, "that its header announces", self.body_bytes)?;
+        self.check_length(self.header_bytes + body.len() as u64)?;
+        body.shrink_to_fit();
+        Ok(body)
+    }
+
+    /// Compares the header's claim with the number of bytes that there are.
+    fn check_length(&self, actual: u64) -> Result<()> {
+        let claimed = self.header_bytes + self.body_bytes;
+        let (fault, bound) = match actual.cmp(&claimed) {
+            Ordering::Equal => return Ok(()),
+            Ordering::Less => ("is truncated", ""),
+            // The rest of a compressed file is not unpacked only to be counted.
+            Ordering::Greater => ("has trailing bytes", if self.compressed { "at least " } else { "" }),
+        };
+        let problem = format!("{fault}: its header announces {claimed} bytes, the file holds {bound}{actual}");
+        Err(format_error(self.path, problem, DOWNLOAD_AGAIN))
+    }
+}
+
+/// Checks the first four bytes, as far as they are there.
+fn check_magic(path: &Path, header: &[u8], kind: Kind) -> Result<()> {
+    let &[first, second, element, dimensions, ..] = header else { return Ok(()) };
+    let wanted = kind as u8;
+    let (problem, remedy) = if [first, second] != [0, 0] {
+        let found = format!("{first:02x} {second:02x} {element:02x} {dimensions:02x}");
+        (format!("is not an IDX file: it begins with {found}, not with 00 00 08 {wanted:02x}"), DOWNLOAD_AGAIN)
+    } else if element != UNSIGNED_BYTE {
+        (format!("holds IDX elements of type 0x{element:02x}, not unsigned bytes (type 0x08)"), "convert it to unsigned bytes")
+    } else if dimensions != wanted {
+        let remedy = if [dimensions, wanted] == [1, 3] || [dimensions, wanted] == [3, 1] { SWAPPED } else { SAME_SOURCE };
+        (format!("has {dimensions} IDX dimension(s), where {} have {wanted}", kind.noun()), remedy)
+    } else {
+        return Ok(());
+    };
+    Err(format_error(path, problem, remedy))
+}
+
+/// Checks the sizes and returns their product, the number of bytes after the header; `None` is a product above 64 bits.
+fn check_sizes(path: &Path, [count, rows, columns]: [usize; 3], product: Option<u64>, kind: Kind) -> Result<u64> {
+    if let Some(bytes @ 1..=MAXIMUM_BYTES) = product {
+        return Ok(bytes);
+    }
+    let shape = if let Kind::Images = kind { format!(" of {rows}×{columns}") } else { String::new() };
+    let claim = format!("its header announces {count} {}{shape}", kind.noun());
+    let problem = match product {
+        Some(0) if count == 0 => format!("is empty: {claim}"),
+        Some(0) => format!("holds images without pixels: {claim}"),
+        _ => format!("is too large: {claim}, above the maximum of {MAXIMUM_BYTES} bytes"),
+    };
+    Err(format_error(path, problem, DOWNLOAD_AGAIN))
+}
+
+fn format_error(path: &Path, problem: String, remedy: &str) -> Error {
+    Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::file("read", path, source, "check the file and its permissions, or use --dataset digits, which needs no files")
+}

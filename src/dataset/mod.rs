@@ -1,0 +1,91 @@
+//! Labelled images, held as the bytes that they came in. Both backends turn bytes into numbers by one table of 256 values.
+
+pub mod digits;
+pub mod idx;
+
+use crate::error::{Error, Result};
+
+/// Images of one shape and their labels. Never empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Images {
+    /// `[count, pixels]`, row-major.
+    pub pixels: Vec<u8>,
+    /// `[count]`, each below the data set's number of classes.
+    pub labels: Vec<u8>,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+}
+
+impl Images {
+    /// Number of images.
+    pub fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Numbers in one image: the width of a network's input layer.
+    pub fn pixels_per_image(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// The bytes of image `index`.
+    pub fn image(&self, index: usize) -> &[u8] {
+        let size = self.pixels_per_image();
+        &self.pixels[index * size..(index + 1) * size]
+    }
+
+    /// Keeps the first `count` images; more than there are is no error, zero is.
+    pub fn truncate(&mut self, count: usize) -> Result<()> {
+        if count == 0 {
+            return Err(Error::Configuration("--limit-train 0 leaves no image to train on; give 1 or more".into()));
+        }
+        let size = self.pixels_per_image();
+        self.labels.truncate(count);
+        self.pixels.truncate(count.saturating_mul(size));
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Images {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} images of {}×{}", self.count(), self.height, self.width)
+    }
+}
+
+/// A training set and a test set over the same classes.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The name that the command line knows it by.
+    pub name: String,
+    /// What the networks learn from.
+    pub train: Images,
+    /// What they are measured on.
+    pub test: Images,
+    /// Number of classes: one more than the largest label.
+    pub classes: usize,
+}
+
+impl Dataset {
+    /// Mean and standard deviation of the training set's pixels divided by 255: the scalars μ and σ of the standardisation.
+    /// Exact, since the histogram of 256 values is summed in integers first.
+    pub fn pixel_statistics(&self) -> (f64, f64) {
+        let mut histogram = [0u64; 256];
+        for &pixel in &self.train.pixels {
+            histogram[usize::from(pixel)] += 1;
+        }
+        let count = self.train.pixels.len() as f64;
+        let value = |pixel: usize| pixel as f64 / 255.0;
+        let mean = histogram.iter().enumerate().map(|(pixel, &n)| n as f64 * value(pixel)).sum::<f64>() / count;
+        let variance = histogram.iter().enumerate().map(|(pixel, &n)| n as f64 * (value(pixel) - mean).powi(2)).sum::<f64>() / count;
+        (mean, variance.sqrt())
+    }
+
+    /// The number that each pixel value becomes: `pixel / 255`, or `(pixel / 255 − μ) / σ` if standardised. Rounded once, on
+    /// the host, so that every backend trains on the same bits.
+    pub fn pixel_table(&self, standardize: bool) -> [f32; 256] {
+        let (mean, deviation) = if standardize { self.pixel_statistics() } else { (0.0, 1.0) };
+        let deviation = if deviation > 0.0 { deviation } else { 1.0 };
+        std::array::from_fn(|pixel| ((pixel as f64 / 255.0 - mean) / deviation) as f32)
+    }
+}

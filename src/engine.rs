@@ -1,0 +1,100 @@
+//! What a backend does, so that training, verification and benchmarks need not know which one they drive.
+
+use crate::config::TrainingConfig;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::layout::{EVALUATION_METRICS, Step};
+use crate::model::Parameters;
+use serde::Serialize;
+
+/// Where a run computes, for people and for `config.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceDescription {
+    /// The adapter's or processor's name.
+    pub name: String,
+    /// "vulkan", "metal", "dx12", "gl" or "cpu".
+    pub backend: String,
+    /// "discrete", "integrated", "virtual", "software", "other" or "cpu".
+    pub kind: String,
+    /// Driver and version, as far as known.
+    pub driver: String,
+}
+
+impl DeviceDescription {
+    /// A processor that poses as a GPU: its speed says nothing about GPUs.
+    pub fn is_software(&self) -> bool {
+        self.kind == "software"
+    }
+}
+
+impl std::fmt::Display for DeviceDescription {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} ({}, {}", self.name, self.backend, self.kind)?;
+        if !self.driver.is_empty() {
+            write!(formatter, ", {}", self.driver)?;
+        }
+        write!(formatter, ")")
+    }
+}
+
+/// The numbers of one epoch, as the device sums them up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochMetrics {
+    /// `[slot][layers + 1]`: sums over the epoch's images of each layer's loss, then the count of right answers.
+    pub training: Vec<Vec<f32>>,
+    /// `[replica][3]`: right answers on the test set by A, B and the ensemble.
+    pub test: Vec<[f32; EVALUATION_METRICS]>,
+}
+
+impl EpochMetrics {
+    /// Cuts the flat array that the reduction kernel writes: all slots' training sums, then all replicas' test counts.
+    pub fn from_sums(sums: &[f32], slots: usize, layers: usize) -> Self {
+        let (training, test) = sums.split_at(slots * (layers + 1));
+        Self {
+            training: training.chunks_exact(layers + 1).map(<[f32]>::to_vec).collect(),
+            test: test.as_chunks::<EVALUATION_METRICS>().0.to_vec(),
+        }
+    }
+}
+
+/// A device with both models of every replica and the data set on it.
+pub trait Backend {
+    /// Where it computes.
+    fn device(&self) -> &DeviceDescription;
+
+    /// Bytes that it keeps allocated for the run.
+    fn memory(&self) -> u64;
+
+    /// Replaces all parameters; moments are left as they are (zero, before the first step).
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<()>;
+
+    /// Reads all parameters back.
+    fn parameters(&mut self) -> Result<Parameters>;
+
+    /// Makes the order of `epoch` and zeroes the training sums.
+    fn begin_epoch(&mut self, epoch: u32) -> Result<()>;
+
+    /// Runs training steps. `progress` hears of finished steps, now and then.
+    fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()>;
+
+    /// Evaluates on the test set and reads the epoch's numbers: the only wait of an epoch.
+    fn end_epoch(&mut self) -> Result<EpochMetrics>;
+}
+
+/// What a backend is built from.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// The run.
+    pub config: &'a TrainingConfig,
+    /// Its data.
+    pub dataset: &'a Dataset,
+}
+
+/// Rows of an evaluation batch. Large enough to amortise a dispatch; the scratch grows with it and with the replicas.
+pub fn evaluation_batch_size(config: &TrainingConfig, test_images: usize) -> usize {
+    /// f32 of activations in the widest layer of all slots: 16 MiB.
+    const SCRATCH: usize = 4 << 20;
+    let widest = config.layers.iter().copied().max().unwrap_or(1);
+    let rows = SCRATCH / (2 * config.replicas * (widest + 1));
+    rows.clamp(1, 1024).min(test_images)
+}

@@ -1,0 +1,73 @@
+//! Device memory: every allocation goes through here, is checked against the adapter's limits first, and is counted.
+
+use super::context::Context;
+use crate::error::{Error, Result};
+use std::cell::Cell;
+
+/// Allocates buffers of one context and counts their bytes.
+pub struct Allocator<'a> {
+    context: &'a Context,
+    bytes: Cell<u64>,
+}
+
+impl<'a> Allocator<'a> {
+    /// An allocator that has given nothing yet.
+    pub fn new(context: &'a Context) -> Self {
+        Self { context, bytes: Cell::new(0) }
+    }
+
+    /// Bytes given so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// Zeroed storage for `words` 4-byte numbers.
+    pub fn storage(&self, label: &str, words: usize) -> Result<wgpu::Buffer> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.create(label, words as u64 * 4, usage, &[])
+    }
+
+    /// Storage with a content.
+    pub fn storage_with(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+        self.create(label, content.len() as u64, usage, content)
+    }
+
+    /// A uniform structure with a content that may be replaced.
+    pub fn uniform(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
+        self.create(label, content.len() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST, content)
+    }
+
+    /// Memory that the host can read.
+    pub fn staging(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
+        self.create(label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, &[])
+    }
+
+    fn create(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages, content: &[u8]) -> Result<wgpu::Buffer> {
+        let limits = &self.context.limits;
+        let limit = |name, allowed: u64| if bytes > allowed { Err((name, allowed)) } else { Ok(()) };
+        let binding = if usage.contains(wgpu::BufferUsages::STORAGE) {
+            limit("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size)
+        } else {
+            Ok(())
+        };
+        if let Err((limit, allowed)) = limit("max_buffer_size", limits.max_buffer_size).and(binding) {
+            return Err(Error::Limit { what: format!("bytes of the buffer '{label}'"), needed: bytes, limit, allowed });
+        }
+        // wgpu refuses empty buffers and maps multiples of four bytes only.
+        let size = bytes.next_multiple_of(4).max(16);
+        let buffer = self.context.scoped(&format!("allocating {size} bytes for '{label}'"), || {
+            let mapped_at_creation = !content.is_empty();
+            self.context.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation })
+        })?;
+        if !content.is_empty() {
+            let fail = |problem: String| Error::Gpu { during: format!("filling '{label}'"), problem };
+            let mut view = buffer.slice(..).get_mapped_range_mut().map_err(|error| fail(error.to_string()))?;
+            view.slice(..content.len()).copy_from_slice(content);
+            drop(view);
+            buffer.unmap();
+        }
+        self.bytes.set(self.bytes.get() + size);
+        Ok(buffer)
+    }
+}

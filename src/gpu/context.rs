@@ -1,0 +1,211 @@
+//! An opened device: pipelines, submission, read-back, and every failure as a typed error.
+
+use super::adapter::describe;
+use super::kernels::{Binding, Variant, source};
+use crate::engine::DeviceDescription;
+use crate::error::{Error, Result};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// How to open a device.
+#[derive(Clone, Debug, Default)]
+pub struct ContextOptions {
+    /// Keep the checks that wgpu inserts into shaders (bounds, endless loops) and the zeroing of workgroup memory. Off by default
+    /// in release builds, on in debug builds.
+    pub shader_checks: Option<bool>,
+    /// Limits to pretend, none above the adapter's own; tests use it to meet small adapters.
+    pub limits: Option<wgpu::Limits>,
+}
+
+/// A device, its queue, and what it can do.
+pub struct Context {
+    /// The device.
+    pub device: wgpu::Device,
+    /// Its queue.
+    pub queue: wgpu::Queue,
+    /// The limits that it was opened with.
+    pub limits: wgpu::Limits,
+    /// What it is.
+    pub description: DeviceDescription,
+    shader_checks: bool,
+    pipelines: RefCell<HashMap<Variant, Pipeline>>,
+    /// The first failure that no error scope caught: out of memory late, or a lost device.
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+/// A compiled kernel.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// What runs.
+    pub pipeline: wgpu::ComputePipeline,
+    /// How its buffers are bound.
+    pub layout: wgpu::BindGroupLayout,
+    /// The kernel's name, for messages.
+    pub name: &'static str,
+}
+
+impl Context {
+    /// Opens `adapter` with all its limits, or those of `options`.
+    pub fn open(adapter: &wgpu::Adapter, options: &ContextOptions) -> Result<Self> {
+        let description = describe(adapter);
+        let limits = options.limits.clone().unwrap_or_else(|| adapter.limits());
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("ffcl-gpu"),
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
+            Error::Device(format!("cannot open {}: {error}; try another --device, or --device cpu", description.name))
+        })?;
+        let failure = Arc::new(Mutex::new(None));
+        let keep_first = |failure: &Arc<Mutex<Option<String>>>| {
+            let failure = Arc::clone(failure);
+            move |message: String| {
+                if let Ok(mut kept) = failure.lock() {
+                    kept.get_or_insert(message);
+                }
+            }
+        };
+        let keep = keep_first(&failure);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| keep(one_line(&error.to_string()))));
+        let keep = keep_first(&failure);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                keep(format!("the device was lost: {}", one_line(&message)));
+            }
+        });
+        let shader_checks = options.shader_checks.unwrap_or(cfg!(debug_assertions));
+        Ok(Self { device, queue, limits, description, shader_checks, pipelines: RefCell::default(), failure })
+    }
+
+    /// Runs `work` and returns what the device complained about, if anything.
+    pub fn scoped<T>(&self, during: &str, work: impl FnOnce() -> T) -> Result<T> {
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let value = work();
+        // Scopes close in the reverse order of their opening.
+        let errors = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(Error::Gpu { during: during.to_owned(), problem: one_line(&error.to_string()) }),
+            None => Ok(value),
+        }
+    }
+
+    /// Fails if the device has failed since it was opened.
+    pub fn check(&self, during: &str) -> Result<()> {
+        match self.failure.lock().ok().and_then(|failure| failure.clone()) {
+            Some(problem) => Err(Error::Gpu { during: during.to_owned(), problem }),
+            None => Ok(()),
+        }
+    }
+
+    /// Compiles a kernel, once for each variant.
+    pub fn compile(&self, variant: &Variant) -> Result<Pipeline> {
+        if let Some(pipeline) = self.pipelines.borrow().get(variant) {
+            return Ok(pipeline.clone());
+        }
+        let name = variant.kernel.name();
+        let text = variant.wgsl();
+        let compiled = self.scoped(&format!("compiling the kernel {name}"), || {
+            let entries: Vec<_> = source(variant.kernel).bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
+            let layout = self
+                .device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+            let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(name),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            let module = self.shader_module(name, &text);
+            let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(name),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every kernel writes its workgroup memory before it reads it.
+                    zero_initialize_workgroup_memory: self.shader_checks,
+                    ..Default::default()
+                },
+                cache: None,
+            });
+            Pipeline { pipeline, layout, name }
+        });
+        let pipeline = compiled?;
+        self.pipelines.borrow_mut().insert(variant.clone(), pipeline.clone());
+        Ok(pipeline)
+    }
+
+    #[allow(unsafe_code)]
+    fn shader_module(&self, name: &str, text: &str) -> wgpu::ShaderModule {
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        if self.shader_checks {
+            return self.device.create_shader_module(descriptor);
+        }
+        // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself.
+        // - Matrix kernels (forward, weight_update, cosine_gradient, output_gradient, softmax, accuracy): rows, quads and slots
+        //   come from a `Layer` and the grid; each is clamped to the layer's extent before a load and compared with it before a
+        //   store. `backend` and `run_once` allocate every buffer from the same `Layer`, through the same length functions.
+        // - gather: `first_row + row_count` is at most `sample_count` by construction of `Step`, orders hold values below
+        //   `sample_count` (shuffle writes a permutation), shard bounds are compared in the kernel, and bytes index 256 numbers.
+        // - output_gradient reads the logit of a label, which the data set guarantees to be below the number of classes.
+        // - Loops run to uniform bounds from the same structures; the cycle walk of shuffle is on a permutation of a finite set and
+        //   so comes back to its start.
+        unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    }
+
+    /// Waits until `submission` has run.
+    pub fn wait(&self, submission: wgpu::SubmissionIndex, during: &str) -> Result<()> {
+        self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }, during)
+    }
+
+    fn poll(&self, kind: wgpu::PollType, during: &str) -> Result<()> {
+        let polled = self.device.poll(kind);
+        self.check(during)?;
+        match polled {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Gpu { during: during.to_owned(), problem: error.to_string() }),
+        }
+    }
+
+    /// Maps `staging` once everything submitted has run, and returns its content.
+    pub fn read(&self, staging: &wgpu::Buffer, during: &str) -> Result<Vec<u8>> {
+        let fail = |problem: String| Error::Gpu { during: during.to_owned(), problem };
+        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+            // The receiver waits below for as long as this callback can come.
+            let _ = sender.send(result);
+        });
+        self.poll(wgpu::PollType::wait_indefinitely(), during)?;
+        match pollster::block_on(receiver.receive()) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(fail(error.to_string())),
+            None => return Err(fail("the read-back was dropped".into())),
+        }
+        let content = staging.slice(..).get_mapped_range().map_err(|error| fail(error.to_string()))?.to_vec();
+        staging.unmap();
+        Ok(content)
+    }
+}
+
+fn entry(binding: u32, kind: Binding) -> wgpu::BindGroupLayoutEntry {
+    let ty = match kind {
+        Binding::Uniform | Binding::Step => wgpu::BufferBindingType::Uniform,
+        Binding::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        Binding::Write => wgpu::BufferBindingType::Storage { read_only: false },
+    };
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: kind == Binding::Step, min_binding_size: None },
+        count: None,
+    }
+}
+
+/// wgpu's messages span lines; ours do not.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,68 @@
+//! One dispatch on host data: upload, run, read back. For parity checks and tests; training never goes this way.
+
+use super::buffers::Allocator;
+use super::context::Context;
+use super::kernels::{Binding, Variant, source};
+use crate::error::Result;
+
+/// One buffer of a dispatch, in the order of the kernel's bindings.
+pub enum Argument<'a> {
+    /// The bytes of a structure (for both kinds of uniform binding).
+    Uniform(&'a [u8]),
+    /// Input.
+    Read(&'a [u8]),
+    /// Input and output: what stands there is uploaded, and replaced by what the kernel leaves.
+    Write(&'a mut [u8]),
+}
+
+/// Runs `variant` once over `groups` workgroups.
+pub fn run_once(context: &Context, variant: &Variant, arguments: &mut [Argument], groups: [u32; 3]) -> Result<()> {
+    let pipeline = context.compile(variant)?;
+    let allocator = Allocator::new(context);
+    let mut buffers = Vec::new();
+    for argument in arguments.iter() {
+        buffers.push(match argument {
+            Argument::Uniform(bytes) => allocator.uniform(pipeline.name, bytes)?,
+            Argument::Read(bytes) => allocator.storage_with(pipeline.name, bytes)?,
+            Argument::Write(bytes) => allocator.storage_with(pipeline.name, bytes)?,
+        });
+    }
+    let offsets = [0u32];
+    let dynamic = source(variant.kernel).bindings.iter().filter(|&&binding| binding == Binding::Step).count();
+    let mut staging = Vec::new();
+    context.scoped(&format!("running the kernel {}", pipeline.name), || -> Result<()> {
+        let entries: Vec<_> = buffers
+            .iter()
+            .zip(0..)
+            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let descriptor = wgpu::BindGroupDescriptor { label: Some(pipeline.name), layout: &pipeline.layout, entries: &entries };
+        let bind_group = context.device.create_bind_group(&descriptor);
+        let mut encoder = context.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, &bind_group, &offsets[..dynamic]);
+            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        }
+        for (argument, buffer) in arguments.iter().zip(&buffers) {
+            if let Argument::Write(bytes) = argument {
+                let target = allocator.staging(pipeline.name, bytes.len() as u64)?;
+                encoder.copy_buffer_to_buffer(buffer, 0, &target, 0, buffer.size());
+                staging.push(target);
+            }
+        }
+        context.queue.submit([encoder.finish()]);
+        Ok(())
+    })??;
+    let mut staging = staging.iter();
+    for argument in arguments.iter_mut() {
+        if let Argument::Write(bytes) = argument
+            && let Some(buffer) = staging.next()
+        {
+            let content = context.read(buffer, &format!("reading the results of {}", pipeline.name))?;
+            bytes.copy_from_slice(&content[..bytes.len()]);
+        }
+    }
+    Ok(())
+}

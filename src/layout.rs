@@ -1,0 +1,341 @@
+//! Everything that host, CPU twins and shaders must agree on, defined once: parameter structures and memory layouts.
+//!
+//! A structure declared with [`device_struct!`] exists as a `#[repr(C)]` Rust type and as WGSL text; the shaders get the text
+//! prepended, so the two cannot drift apart. All fields are 4-byte scalars, for which Rust and WGSL agree on every offset.
+//!
+//! # Memory layouts
+//! A *quad* is four consecutive f32, a `vec4<f32>` in a shader. Every row of a matrix is padded to whole quads, so kernels
+//! load and store vectors and only tails of tiles need care. For a layer with `n` inputs and `m` outputs:
+//!
+//! | tensor | shape | row |
+//! |---|---|---|
+//! | activations | `[slot, batch, quads(n + 1)]` | `h₀ … hₙ₋₁, 1, 0 …`: the 1 makes the bias an ordinary row of the weights |
+//! | weights, moments | `[slot, 4·quads(n + 1), quads(m)]` | row `i < n`: weights from input `i`; row `n`: biases; then zeros |
+//! | deltas | `[slot, batch, quads(m)]` | `δ₀ … δₘ₋₁, 0 …` |
+//! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
+//!
+//! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1`. The network's input is shared by the
+//! two models of a replica: its leading axis is a *view*, `slot >> 1`. Padding stays zero without any masking in the update:
+//! its gradient is zero, and Adam moves nothing by zero.
+
+use crate::config::Adam;
+use crate::dataset::Images;
+use crate::model::{Architecture, LayerParameters};
+
+/// Declares a structure for host and device: a Pod Rust type whose `WGSL` constant is the same declaration for shaders.
+macro_rules! device_struct {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident: $kind:ident,)* }) => {
+        $(#[$outer])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct $name { $($(#[$inner])* pub $field: $kind,)* }
+
+        impl $name {
+            /// The same structure in WGSL.
+            pub const WGSL: &'static str =
+                concat!("struct ", stringify!($name), " {\n", $("    ", stringify!($field), ": ", stringify!($kind), ",\n",)* "}\n");
+        }
+    };
+}
+
+device_struct! {
+    /// The shape of one layer and of the batch that passes through it.
+    Layer {
+        /// Numbers that enter, without the constant 1.
+        input_width: u32,
+        /// Numbers that leave.
+        output_width: u32,
+        /// Row length of the input activations, in quads: `quads(input_width + 1)`.
+        input_quads: u32,
+        /// Row length of the output activations, in quads: `quads(output_width + 1)`.
+        output_quads: u32,
+        /// Row length of weights and deltas, in quads: `quads(output_width)`.
+        weight_quads: u32,
+        /// Rows of a batch as allocated.
+        batch_size: u32,
+        /// The input's leading index is `slot >> view_shift`: 0 one a slot, 1 one a replica, 31 one for all.
+        view_shift: u32,
+        /// Where this layer's loss stands among the row metrics.
+        index: u32,
+        /// Layers of the network.
+        layer_count: u32,
+        /// Where the layer's weights and moments begin in a buffer that holds all layers', in quads; 0 in one of its own.
+        weight_offset: u32,
+        /// The same for its output activations.
+        output_offset: u32,
+        /// The same for its deltas.
+        delta_offset: u32,
+    }
+}
+
+device_struct! {
+    /// What changes from step to step.
+    Step {
+        /// Position in the epoch's order of the batch's first row.
+        first_row: u32,
+        /// Rows that hold data; the rest of the batch is ignored (test set's last batch).
+        row_count: u32,
+        /// Learning rate.
+        learning_rate: f32,
+        /// β₁ of Adam.
+        beta_1: f32,
+        /// β₂ of Adam.
+        beta_2: f32,
+        /// 1 − β₁, rounded from f64: in f32 the difference would lose digits.
+        one_minus_beta_1: f32,
+        /// 1 − β₂.
+        one_minus_beta_2: f32,
+        /// ε of Adam.
+        epsilon: f32,
+        /// 1 / (1 − β₁ᵗ), computed in f64: a device's `pow` is too coarse near 1.
+        first_correction: f32,
+        /// 1 / (1 − β₂ᵗ).
+        second_correction: f32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+    }
+}
+
+device_struct! {
+    /// One shard of a data set on the device, and the shape of its records (`[pixel words, label word]`, four pixels a word).
+    Shard {
+        /// Index of the shard's first image.
+        first_image: u32,
+        /// Images in the shard.
+        image_count: u32,
+        /// Pixels of an image.
+        pixels: u32,
+        /// Images in the whole set: the length of one replica's order.
+        sample_count: u32,
+        /// Words of one record: `quads(pixels) + 1`.
+        record_words: u32,
+        /// Rows of a batch as allocated.
+        batch_size: u32,
+        /// Row length of the activations to fill, in quads.
+        input_quads: u32,
+        /// 1 if each view reads its own order, 0 if all read the first.
+        orders: u32,
+    }
+}
+
+device_struct! {
+    /// The order of one epoch.
+    Shuffle {
+        /// Lower half of replica 0's seed; replica r has seed + r.
+        seed_low: u32,
+        /// Upper half.
+        seed_high: u32,
+        /// The counter of the random stream.
+        epoch: u32,
+        /// The stream's identity.
+        stream: u32,
+        /// Samples in an order.
+        sample_count: u32,
+        /// Orders to make, one a replica.
+        replicas: u32,
+        /// 1 to shuffle, 0 for the data set's own order.
+        enabled: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+    }
+}
+
+device_struct! {
+    /// Rows of numbers to be summed.
+    Reduction {
+        /// Sums to form.
+        sum_count: u32,
+        /// Numbers in each.
+        length: u32,
+        /// Where the sums begin in their buffer.
+        first_sum: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+    }
+}
+
+/// Row metrics of an evaluation, per replica: correct answers of A, of B and of their mean.
+pub const EVALUATION_METRICS: usize = 3;
+
+/// Quads that hold `width` numbers.
+pub const fn quads(width: usize) -> usize {
+    width.div_ceil(4)
+}
+
+impl Layer {
+    /// The layer `index` (from 0) of `architecture` for batches of `batch_size` rows. `shared_input` is true where all
+    /// replicas see the same images (evaluation); else each replica's first layer reads its own view.
+    pub fn new(architecture: &Architecture, index: usize, batch_size: usize, shared_input: bool) -> Self {
+        let (inputs, outputs) = (architecture.widths()[index], architecture.widths()[index + 1]);
+        Self {
+            input_width: inputs as u32,
+            output_width: outputs as u32,
+            input_quads: quads(inputs + 1) as u32,
+            output_quads: quads(outputs + 1) as u32,
+            weight_quads: quads(outputs) as u32,
+            batch_size: batch_size as u32,
+            view_shift: if index > 0 { 0 } else if shared_input { 31 } else { 1 },
+            index: index as u32,
+            layer_count: architecture.layer_count() as u32,
+            ..Self::default()
+        }
+    }
+
+    /// Rows of the weight matrix: inputs, the bias row, and padding to whole quads.
+    pub fn weight_rows(&self) -> usize {
+        4 * self.input_quads as usize
+    }
+
+    /// f32 in one slot's weights.
+    pub fn weight_len(&self) -> usize {
+        self.weight_rows() * self.weight_stride()
+    }
+
+    /// f32 in a row of weights or deltas.
+    pub fn weight_stride(&self) -> usize {
+        4 * self.weight_quads as usize
+    }
+
+    /// f32 in a row of input activations.
+    pub fn input_stride(&self) -> usize {
+        4 * self.input_quads as usize
+    }
+
+    /// f32 in a row of output activations.
+    pub fn output_stride(&self) -> usize {
+        4 * self.output_quads as usize
+    }
+
+    /// f32 in one slot's output activations of a batch.
+    pub fn output_len(&self) -> usize {
+        self.batch_size as usize * self.output_stride()
+    }
+
+    /// f32 in one view's input activations of a batch.
+    pub fn input_len(&self) -> usize {
+        self.batch_size as usize * self.input_stride()
+    }
+
+    /// f32 in one slot's deltas of a batch.
+    pub fn delta_len(&self) -> usize {
+        self.batch_size as usize * self.weight_stride()
+    }
+
+    /// f32 in one slot's row metrics.
+    pub fn metrics_len(&self) -> usize {
+        (self.layer_count as usize + 1) * self.batch_size as usize
+    }
+
+    /// Lays out one slot's parameters as the kernels read them: weights transposed, biases below, zeros around.
+    pub fn pack(&self, parameters: &LayerParameters) -> Vec<f32> {
+        let (inputs, outputs) = (self.input_width as usize, self.output_width as usize);
+        let mut packed = vec![0.0; self.weight_len()];
+        for (input, row) in packed.chunks_exact_mut(self.weight_stride()).take(inputs + 1).enumerate() {
+            for (output, value) in row[..outputs].iter_mut().enumerate() {
+                *value = if input < inputs { parameters.weight[output * inputs + input] } else { parameters.bias[output] };
+            }
+        }
+        packed
+    }
+
+    /// The reverse of [`Layer::pack`].
+    pub fn unpack(&self, packed: &[f32]) -> LayerParameters {
+        let (inputs, outputs) = (self.input_width as usize, self.output_width as usize);
+        let weight = (0..outputs * inputs).map(|index| packed[index % inputs * self.weight_stride() + index / inputs]).collect();
+        LayerParameters { weight, bias: packed[inputs * self.weight_stride()..][..outputs].to_vec() }
+    }
+
+    /// The view that `slot` reads its input from.
+    pub fn view(&self, slot: usize) -> usize {
+        slot >> self.view_shift
+    }
+}
+
+impl Shard {
+    /// The shard `first_image .. first_image + image_count` of `images`, gathered in batches of `batch_size`.
+    pub fn new(images: &Images, first_image: usize, image_count: usize, batch_size: usize, orders: bool) -> Self {
+        let pixels = images.pixels_per_image();
+        Self {
+            first_image: first_image as u32,
+            image_count: image_count as u32,
+            pixels: pixels as u32,
+            sample_count: images.count() as u32,
+            record_words: (quads(pixels) + 1) as u32,
+            batch_size: batch_size as u32,
+            input_quads: quads(pixels + 1) as u32,
+            orders: u32::from(orders),
+        }
+    }
+
+    /// The shard's records: four pixels a word, the first in the lowest byte, then a word with the label.
+    pub fn records(&self, images: &Images) -> Vec<u32> {
+        let range = self.first_image as usize..(self.first_image + self.image_count) as usize;
+        let mut records = Vec::with_capacity(range.len() * self.record_words as usize);
+        for index in range {
+            records.extend(images.image(index).chunks(4).map(|pixels| {
+                pixels.iter().rev().fold(0, |word, &pixel| word << 8 | u32::from(pixel))
+            }));
+            records.push(u32::from(images.labels[index]));
+        }
+        records
+    }
+}
+
+impl Step {
+    /// Rows `first_row ..` of the epoch's order, for Adam's step number `time` (from 1).
+    pub fn new(first_row: usize, row_count: usize, adam: &Adam, time: u64) -> Self {
+        // Beyond 2³¹ steps both corrections are 1.
+        let power = i32::try_from(time).unwrap_or(i32::MAX);
+        Self {
+            first_row: first_row as u32,
+            row_count: row_count as u32,
+            learning_rate: adam.learning_rate as f32,
+            beta_1: adam.beta_1 as f32,
+            beta_2: adam.beta_2 as f32,
+            one_minus_beta_1: (1.0 - adam.beta_1) as f32,
+            one_minus_beta_2: (1.0 - adam.beta_2) as f32,
+            epsilon: adam.epsilon as f32,
+            first_correction: (1.0 / (1.0 - adam.beta_1.powi(power))) as f32,
+            second_correction: (1.0 / (1.0 - adam.beta_2.powi(power))) as f32,
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniform_structures_are_whole_sixteen_bytes() {
+        for size in [size_of::<Layer>(), size_of::<Step>(), size_of::<Shard>(), size_of::<Shuffle>(), size_of::<Reduction>()] {
+            assert_eq!(size % 16, 0);
+        }
+    }
+
+    #[test]
+    fn packing_is_reversible_and_pads_with_zeros() {
+        let architecture = Architecture::new(vec![5, 3]).unwrap();
+        let layer = Layer::new(&architecture, 0, 2, false);
+        let parameters = LayerParameters { weight: (1..=15).map(|value| value as f32).collect(), bias: vec![-1.0, -2.0, -3.0] };
+        let packed = layer.pack(&parameters);
+        assert_eq!(packed.len(), 8 * 4);
+        assert_eq!(packed[..4], [1.0, 6.0, 11.0, 0.0]);
+        assert_eq!(packed[20..], [-1.0, -2.0, -3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(layer.unpack(&packed), parameters);
+    }
+
+    #[test]
+    fn records_hold_four_pixels_a_word_and_the_label() {
+        let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], height: 1, width: 5 };
+        let shard = Shard::new(&images, 1, 1, 4, true);
+        assert_eq!(shard.records(&images), [0x0908_0706, 0x0000_000a, 9]);
+    }
+
+    #[test]
+    fn wgsl_text_lists_the_fields_in_order() {
+        assert!(Reduction::WGSL.starts_with("struct Reduction {\n    sum_count: u32,\n    length: u32,\n"));
+    }
+}

@@ -1,0 +1,20 @@
+//! Training of two networks that guide each other, without backpropagation, in hand-written compute shaders.
+//!
+//! Data flows one way: configuration ([`config`]) → data set ([`dataset`]) → backend ([`engine`]: [`gpu`] or [`cpu`]) →
+//! metrics ([`train`]) → files ([`output`]). `ARCHITECTURE.md` has the map.
+
+pub mod config;
+pub mod cpu;
+pub mod dataset;
+pub mod engine;
+pub mod error;
+pub mod gpu;
+pub mod layout;
+pub mod model;
+pub mod output;
+pub mod plan;
+pub mod random;
+pub mod train;
+pub mod verify;
+
+pub use error::{Error, Result};

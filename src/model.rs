@@ -1,0 +1,139 @@
+//! Shapes of networks, and their parameters as the host sees them.
+
+use crate::error::{Error, Result};
+use crate::random::{Stream, philox, unit};
+
+/// The widths of a fully connected network: at least an input and an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    widths: Vec<usize>,
+}
+
+/// Wider layers are surely mistakes, and this bound keeps every index of a layer inside 32 bits.
+const MAX_WIDTH: usize = 1 << 16;
+/// Depth is bounded by the 16 bits that a layer's index has in its random stream; far below that is sanity.
+const MAX_LAYERS: usize = 256;
+
+impl Architecture {
+    /// Checks widths: two or more, each between 1 and 65,536.
+    pub fn new(widths: Vec<usize>) -> Result<Self> {
+        if widths.len() < 2 || widths.len() > MAX_LAYERS + 1 {
+            return Err(Error::Configuration(format!(
+                "--layers names {} widths; give 2 to {} (input, hidden …, classes), such as 784,64,64,10",
+                widths.len(),
+                MAX_LAYERS + 1
+            )));
+        }
+        if let Some(&width) = widths.iter().find(|&&width| width == 0 || width > MAX_WIDTH) {
+            return Err(Error::Configuration(format!("--layers holds the width {width}; each must be 1 to {MAX_WIDTH}")));
+        }
+        Ok(Self { widths })
+    }
+
+    /// Input width, hidden widths, classes.
+    pub fn widths(&self) -> &[usize] {
+        &self.widths
+    }
+
+    /// Layers with weights.
+    pub fn layer_count(&self) -> usize {
+        self.widths.len() - 1
+    }
+
+    /// Output width of the last layer.
+    pub fn classes(&self) -> usize {
+        self.widths[self.widths.len() - 1]
+    }
+
+    /// Floating-point operations that one image costs in training, both models: 2 in the forward pass and 2 in the weight
+    /// gradient for each weight. No layer needs the gradient of its input.
+    pub fn training_flops_per_image(&self) -> f64 {
+        2.0 * 4.0 * self.widths.windows(2).map(|pair| (pair[0] * pair[1]) as f64).sum::<f64>()
+    }
+}
+
+/// One layer of one model, unpadded, in the shape of a PyTorch linear layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerParameters {
+    /// `[outputs, inputs]`, row-major.
+    pub weight: Vec<f32>,
+    /// `[outputs]`.
+    pub bias: Vec<f32>,
+}
+
+/// The parameters of every model: `[slot][layer]`, slot = 2·replica + (0 for A, 1 for B).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// `[slot][layer]`.
+    pub slots: Vec<Vec<LayerParameters>>,
+}
+
+impl Parameters {
+    /// Uniform in ±1/sqrt(fan_in) for weights and biases (the usual default of linear layers). Number `i` of a layer, in the
+    /// order weights then biases, is word `i` of the layer's random stream, so every replica's numbers depend on its own seed only.
+    pub fn initialize(architecture: &Architecture, seed: u64, replicas: usize) -> Self {
+        let slots = (0..2 * replicas).map(|slot| {
+            let seed = seed.wrapping_add(slot as u64 / 2);
+            let layers = architecture.widths.windows(2).enumerate().map(|(layer, pair)| {
+                let (inputs, outputs) = (pair[0], pair[1]);
+                let stream = Stream::Parameters { model: (slot % 2) as u8, layer: layer as u16 };
+                let bound = 1.0 / (inputs as f32).sqrt();
+                let count = inputs * outputs + outputs;
+                let mut values: Vec<f32> = (0..count.div_ceil(4) as u64)
+                    .flat_map(|counter| philox(seed, stream, counter))
+                    .take(count)
+                    .map(|word| (2.0 * unit(word) - 1.0) * bound)
+                    .collect();
+                let bias = values.split_off(inputs * outputs);
+                LayerParameters { weight: values, bias }
+            });
+            layers.collect()
+        });
+        Self { slots: slots.collect() }
+    }
+
+    /// The name of a layer's tensor in a safetensors file, without its final `.weight` or `.bias`.
+    pub fn tensor_name(slot: usize, layer: usize) -> String {
+        format!("r{}.{}.layers.{layer}", slot / 2, if slot.is_multiple_of(2) { "a" } else { "b" })
+    }
+
+    /// The first number that is not finite, described for an error message.
+    pub fn find_non_finite(&self) -> Option<String> {
+        for (slot, layers) in self.slots.iter().enumerate() {
+            for (layer, parameters) in layers.iter().enumerate() {
+                for (kind, values) in [("weight", &parameters.weight), ("bias", &parameters.bias)] {
+                    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                        return Some(format!("{}.{kind}[{index}] is {}", Self::tensor_name(slot, layer), values[index]));
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initial_parameters_are_bounded_and_independent() {
+        let architecture = Architecture::new(vec![9, 5, 3]).unwrap();
+        let parameters = Parameters::initialize(&architecture, 3, 2);
+        assert_eq!(parameters.slots.len(), 4);
+        for layers in &parameters.slots {
+            assert_eq!((layers[0].weight.len(), layers[0].bias.len()), (45, 5));
+            assert!(layers[0].weight.iter().all(|value| value.abs() <= 1.0 / 3.0));
+        }
+        assert_ne!(parameters.slots[0], parameters.slots[1]);
+        // Replica 1 of seed 3 is replica 0 of seed 4.
+        assert_eq!(parameters.slots[2..], Parameters::initialize(&architecture, 4, 1).slots[..]);
+    }
+
+    #[test]
+    fn bad_widths_are_refused() {
+        for widths in [vec![], vec![5], vec![5, 0], vec![5, MAX_WIDTH + 1], vec![2; MAX_LAYERS + 2]] {
+            assert!(Architecture::new(widths).is_err());
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What a run leaves behind: the run directory and the weights file.
+
+pub mod run_directory;
+pub mod weights;

@@ -1,0 +1,101 @@
+//! The directory of `--out`: `config.json` before the first step, a line of `metrics.jsonl` for each epoch and replica, and
+//! `model.safetensors` at the end.
+
+use super::weights;
+use crate::config::TrainingConfig;
+use crate::engine::DeviceDescription;
+use crate::error::{Error, Result};
+use crate::model::{Architecture, Parameters};
+use crate::train::ReplicaReport;
+use serde::Serialize;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const REMEDY: &str = "give --out a folder that can be written";
+
+/// Everything needed to repeat a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRecord<'a> {
+    /// The program's version.
+    pub version: &'static str,
+    /// The data set's name.
+    pub dataset: &'a str,
+    /// Where it was read from, if from files.
+    pub data_dir: Option<&'a Path>,
+    /// Training images used.
+    pub train_images: usize,
+    /// Test images used.
+    pub test_images: usize,
+    /// Where the first weights came from, if from a file.
+    pub init_from: Option<&'a Path>,
+    /// The run.
+    pub training: &'a TrainingConfig,
+    /// Where it ran.
+    pub device: &'a DeviceDescription,
+}
+
+/// An open run directory.
+pub struct RunDirectory {
+    path: PathBuf,
+    metrics: File,
+}
+
+impl RunDirectory {
+    /// Creates the directory and its first files. A directory that already holds a run is refused.
+    pub fn create(path: &Path, record: &RunRecord) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|error| Error::file("create the folder", path, error, REMEDY))?;
+        let metrics_path = path.join("metrics.jsonl");
+        let metrics = File::create_new(&metrics_path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Error::Configuration(format!("--out {} already holds a run; give another folder or remove it", path.display()))
+            }
+            _ => Error::file("create", &metrics_path, error, REMEDY),
+        })?;
+        let mut text = serde_json::to_vec_pretty(record).map_err(|error| json_error(path, &error))?;
+        text.push(b'\n');
+        write_whole(&path.join("config.json"), &text)?;
+        Ok(Self { path: path.to_owned(), metrics })
+    }
+
+    /// Appends one epoch, a line for each replica.
+    pub fn append(&mut self, reports: &[ReplicaReport]) -> Result<()> {
+        let mut lines = Vec::new();
+        for report in reports {
+            serde_json::to_writer(&mut lines, report).map_err(|error| json_error(&self.path, &error))?;
+            lines.push(b'\n');
+        }
+        let path = || self.path.join("metrics.jsonl");
+        self.metrics.write_all(&lines).map_err(|error| Error::file("write", path(), error, "free some space and run again"))
+    }
+
+    /// Writes the weights.
+    pub fn finish(&self, architecture: &Architecture, parameters: &Parameters) -> Result<PathBuf> {
+        let path = self.path.join("model.safetensors");
+        weights::save(&path, architecture, parameters)?;
+        Ok(path)
+    }
+}
+
+fn json_error(path: &Path, error: &serde_json::Error) -> Error {
+    Error::Format { path: path.to_owned(), problem: format!("cannot take JSON: {error}"), remedy: "report this as a bug".into() }
+}
+
+/// Writes a file by way of a temporary one beside it, so that a reader finds the old file or the new one, whole.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        #[cfg(unix)]
+        {
+            // Temporary files are private; results are to be shared like any other file of the user.
+            use std::os::unix::fs::PermissionsExt;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        }
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|error| Error::file("write", path, error, REMEDY))
+}

@@ -1,0 +1,105 @@
+//! What a training step is, as a flat list of dispatches. Pure data: both backends walk the same list, each in its own way.
+
+use crate::model::Architecture;
+
+/// The kernels. Each has a shader `shaders/<name>.wgsl`, a CPU twin `src/cpu/<name>.rs` and checks `src/verify/<name>.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// The order of an epoch.
+    Shuffle,
+    /// A batch from the resident data set.
+    Gather,
+    /// One layer's matrix product, bias and activation.
+    Forward,
+    /// Loss and gradient of a hidden layer.
+    CosineGradient,
+    /// Loss and gradient of the output layer.
+    OutputGradient,
+    /// Weight gradient and Adam.
+    WeightUpdate,
+    /// Logits to probabilities.
+    Softmax,
+    /// Right answers of A, B and the ensemble.
+    Accuracy,
+    /// Sums of rows.
+    Reduction,
+}
+
+impl Kernel {
+    /// All kernels, in the order in which a run meets them.
+    pub const ALL: [Kernel; 9] = [
+        Kernel::Shuffle,
+        Kernel::Gather,
+        Kernel::Forward,
+        Kernel::CosineGradient,
+        Kernel::OutputGradient,
+        Kernel::WeightUpdate,
+        Kernel::Softmax,
+        Kernel::Accuracy,
+        Kernel::Reduction,
+    ];
+
+    /// The stem of the kernel's files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kernel::Shuffle => "shuffle",
+            Kernel::Gather => "gather",
+            Kernel::Forward => "forward",
+            Kernel::CosineGradient => "cosine_gradient",
+            Kernel::OutputGradient => "output_gradient",
+            Kernel::WeightUpdate => "weight_update",
+            Kernel::Softmax => "softmax",
+            Kernel::Accuracy => "accuracy",
+            Kernel::Reduction => "reduction",
+        }
+    }
+}
+
+/// One kernel on one layer, for all slots at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// What runs.
+    pub kernel: Kernel,
+    /// The layer it runs on, from 0; the first layer's for kernels without one.
+    pub layer: usize,
+}
+
+/// One training step. Order of updates: all activations come from the weights before the step; then every layer of both
+/// models moves by its own local loss.
+pub fn training_step(architecture: &Architecture) -> Vec<Dispatch> {
+    let layers = architecture.layer_count();
+    let on = |kernel| move |layer| Dispatch { kernel, layer };
+    let mut plan = vec![on(Kernel::Gather)(0)];
+    plan.extend((0..layers).map(on(Kernel::Forward)));
+    plan.extend((0..layers - 1).map(on(Kernel::CosineGradient)));
+    plan.push(on(Kernel::OutputGradient)(layers - 1));
+    plan.extend((0..layers).map(on(Kernel::WeightUpdate)));
+    plan
+}
+
+/// One batch of an evaluation on the test set.
+pub fn evaluation_step(architecture: &Architecture) -> Vec<Dispatch> {
+    let layers = architecture.layer_count();
+    let mut plan = vec![Dispatch { kernel: Kernel::Gather, layer: 0 }];
+    plan.extend((0..layers).map(|layer| Dispatch { kernel: Kernel::Forward, layer }));
+    plan.push(Dispatch { kernel: Kernel::Softmax, layer: layers - 1 });
+    plan.push(Dispatch { kernel: Kernel::Accuracy, layer: layers - 1 });
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activations_come_before_any_update() {
+        for widths in [vec![5, 2], vec![784, 64, 64, 10]] {
+            let architecture = Architecture::new(widths).unwrap();
+            let plan = training_step(&architecture);
+            let last_read = plan.iter().rposition(|dispatch| dispatch.kernel != Kernel::WeightUpdate);
+            let first_update = plan.iter().position(|dispatch| dispatch.kernel == Kernel::WeightUpdate);
+            assert!(last_read < first_update);
+            assert_eq!(plan.len(), 3 * architecture.layer_count() + 1);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The training loop: epochs in, typed events out. It prints nothing and writes nothing.
+
+use crate::config::TrainingConfig;
+use crate::engine::{Backend, EpochMetrics, Job};
+use crate::error::{Error, Result};
+use crate::layout::{EVALUATION_METRICS, Step};
+use crate::model::Parameters;
+use serde::Serialize;
+use std::time::Instant;
+
+/// One replica's numbers after an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReplicaReport {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Replica, from 0.
+    pub replica: usize,
+    /// Mean loss of each layer over the epoch's training images and both models.
+    pub layer_losses: Vec<f64>,
+    /// Share of right answers on the training images as they passed by, mean of A and B.
+    pub train_accuracy: f64,
+    /// Share of right answers of A on the test set.
+    pub test_accuracy_a: f64,
+    /// The same for B.
+    pub test_accuracy_b: f64,
+    /// The same for the mean of both softmax outputs.
+    pub test_accuracy_ensemble: f64,
+    /// Wall time of the epoch, evaluation and read-back included.
+    pub seconds: f64,
+    /// Training images of all replicas in each of these seconds.
+    pub samples_per_second: f64,
+}
+
+/// What the loop tells its observer.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Steps of the running epoch are done.
+    Progress {
+        /// Epoch, from 1.
+        epoch: u32,
+        /// Steps done of this epoch.
+        steps_done: usize,
+        /// Steps of this epoch.
+        steps: usize,
+    },
+    /// An epoch is done: a report for each replica.
+    Epoch(&'a [ReplicaReport]),
+}
+
+/// What a run ends with.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The last epoch's reports.
+    pub last: Vec<ReplicaReport>,
+    /// All parameters at the end.
+    pub parameters: Parameters,
+    /// Steps taken.
+    pub steps: u64,
+    /// Wall time of all epochs.
+    pub seconds: f64,
+}
+
+/// Trains `backend`, whose parameters must have been set, and reports to `observe`, whose error ends the run.
+pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event) -> Result<()>) -> Result<Outcome> {
+    let config = job.config;
+    let steps_per_epoch = config.steps_per_epoch(job.dataset.train.count());
+    let begin = Instant::now();
+    let mut steps_taken = 0u64;
+    let mut last = Vec::new();
+    for epoch in 1..=config.epochs {
+        let left = config.max_steps.map_or(u64::MAX, |steps| steps - steps_taken);
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(steps_per_epoch);
+        if count == 0 {
+            break;
+        }
+        let started = Instant::now();
+        let steps: Vec<Step> = (0..count)
+            .map(|index| Step::new(index * config.batch_size, config.batch_size, &config.adam, steps_taken + index as u64 + 1))
+            .collect();
+        backend.begin_epoch(epoch)?;
+        let (mut done, mut observed) = (0, Ok(()));
+        backend.train(&steps, &mut |finished| {
+            done += finished;
+            if observed.is_ok() {
+                observed = observe(Event::Progress { epoch, steps_done: done, steps: count });
+            }
+        })?;
+        observed?;
+        let metrics = backend.end_epoch()?;
+        steps_taken += count as u64;
+        last = reports(config, job.dataset.test.count(), epoch, count, &metrics, started.elapsed().as_secs_f64());
+        check_finite(&last)?;
+        observe(Event::Epoch(&last))?;
+    }
+    let parameters = backend.parameters()?;
+    if let Some(number) = parameters.find_non_finite() {
+        return Err(Error::NotFinite(format!("after {steps_taken} steps {number}; use a smaller --learning-rate")));
+    }
+    Ok(Outcome { last, parameters, steps: steps_taken, seconds: begin.elapsed().as_secs_f64() })
+}
+
+fn reports(
+    config: &TrainingConfig,
+    test_images: usize,
+    epoch: u32,
+    steps: usize,
+    metrics: &EpochMetrics,
+    seconds: f64,
+) -> Vec<ReplicaReport> {
+    let images = (steps * config.batch_size) as f64;
+    let report = |(replica, counts): (usize, &[f32; EVALUATION_METRICS])| {
+        let [a, b] = [0, 1].map(|model| &metrics.training[2 * replica + model]);
+        let mut means: Vec<f64> = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) + f64::from(b)) / (2.0 * images)).collect();
+        let train_accuracy = means.pop().unwrap_or_default();
+        let [test_accuracy_a, test_accuracy_b, test_accuracy_ensemble] =
+            counts.map(|count| f64::from(count) / test_images as f64);
+        ReplicaReport {
+            epoch,
+            replica,
+            layer_losses: means,
+            train_accuracy,
+            test_accuracy_a,
+            test_accuracy_b,
+            test_accuracy_ensemble,
+            seconds,
+            samples_per_second: images * config.replicas as f64 / seconds,
+        }
+    };
+    metrics.test.iter().enumerate().map(report).collect()
+}
+
+fn check_finite(reports: &[ReplicaReport]) -> Result<()> {
+    for report in reports {
+        if let Some(layer) = report.layer_losses.iter().position(|loss| !loss.is_finite()) {
+            return Err(Error::NotFinite(format!(
+                "the loss of layer {layer} of replica {} is {} after epoch {}; use a smaller --learning-rate",
+                report.replica, report.layer_losses[layer], report.epoch
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Mean and sample standard deviation; the deviation of one value is 0.
+pub fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let count = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let squares = values.map(|value| (value - mean).powi(2)).sum::<f64>();
+    (mean, if count > 1.0 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
+}
