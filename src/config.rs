@@ -120,7 +120,9 @@ impl TrainingConfig {
         let fail = |message: String| Err(Error::Configuration(message));
         let (first, last) = (self.layers.first().copied().unwrap_or(0), self.layers.last().copied().unwrap_or(0));
         if first != pixels {
-            return fail(format!("--layers begins with {first}, but an image of this data set has {pixels} pixels; begin it with {pixels}"));
+            return fail(format!(
+                "--layers begins with {first}, but an image of this data set has {pixels} pixels; begin it with {pixels}"
+            ));
         }
         if last != classes {
             return fail(format!("--layers ends with {last}, but this data set has {classes} classes; end it with {classes}"));

@@ -176,7 +176,13 @@ impl Layer {
             output_quads: quads(outputs + 1) as u32,
             weight_quads: quads(outputs) as u32,
             batch_size: batch_size as u32,
-            view_shift: if index > 0 { 0 } else if shared_input { 31 } else { 1 },
+            view_shift: if index > 0 {
+                0
+            } else if shared_input {
+                31
+            } else {
+                1
+            },
             index: index as u32,
             layer_count: architecture.layer_count() as u32,
             ..Self::default()
@@ -274,9 +280,12 @@ impl Shard {
         let range = self.first_image as usize..(self.first_image + self.image_count) as usize;
         let mut records = Vec::with_capacity(range.len() * self.record_words as usize);
         for index in range {
-            records.extend(images.image(index).chunks(4).map(|pixels| {
-                pixels.iter().rev().fold(0, |word, &pixel| word << 8 | u32::from(pixel))
-            }));
+            records.extend(
+                images
+                    .image(index)
+                    .chunks(4)
+                    .map(|pixels| pixels.iter().rev().fold(0, |word, &pixel| word << 8 | u32::from(pixel))),
+            );
             records.push(u32::from(images.labels[index]));
         }
         records

@@ -190,7 +190,9 @@ mod tests {
     fn the_command_line_is_consistent_and_its_defaults_are_the_librarys() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-        let Command::Train(options) = Arguments::parse_from(["ffcl-gpu", "train"]).command else { unreachable!("train was given") };
+        let Command::Train(options) = Arguments::parse_from(["ffcl-gpu", "train"]).command else {
+            unreachable!("train was given")
+        };
         assert_eq!(options.config(), TrainingConfig::default());
     }
 }

@@ -34,10 +34,14 @@ pub fn run(options: &DevicesOptions) -> Result<()> {
     }
     if !options.json {
         if adapters.is_empty() {
-            print_line("no GPU adapter: no Vulkan, Metal, DX12 or GL driver answered (Debian and Ubuntu: apt-get install mesa-vulkan-drivers)");
+            print_line(
+                "no GPU adapter: no Vulkan, Metal, DX12 or GL driver answered (Debian and Ubuntu: apt-get install mesa-vulkan-drivers)",
+            );
         }
         print_line("cpu: the CPU backend, always there");
-        print_line("no device features beyond WebGPU's defaults are used; WGPU_BACKEND (vulkan, metal, dx12, gl) restricts this list");
+        print_line(
+            "no device features beyond WebGPU's defaults are used; WGPU_BACKEND (vulkan, metal, dx12, gl) restricts this list",
+        );
     }
     Ok(())
 }

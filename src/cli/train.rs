@@ -93,7 +93,10 @@ impl Display {
         if !quiet {
             let widths: Vec<_> = config.layers.iter().map(usize::to_string).collect();
             print_line(&format!("device   {}", backend.device()));
-            print_line(&format!("data     {}: {:?} to learn, {:?} to test", job.dataset.name, job.dataset.train, job.dataset.test));
+            print_line(&format!(
+                "data     {}: {:?} to learn, {:?} to test",
+                job.dataset.name, job.dataset.train, job.dataset.test
+            ));
             print_line(&format!(
                 "model    {} × {} ({} of A and B), seed {}",
                 2 * config.replicas,
@@ -193,7 +196,9 @@ impl Means {
         let of = |value: fn(&ReplicaReport) -> f64| mean_and_deviation(reports.iter().map(value));
         let layers = reports.first().map_or(0, |report| report.layer_losses.len());
         Self {
-            losses: (0..layers).map(|layer| mean_and_deviation(reports.iter().map(|report| report.layer_losses[layer])).0).collect(),
+            losses: (0..layers)
+                .map(|layer| mean_and_deviation(reports.iter().map(|report| report.layer_losses[layer])).0)
+                .collect(),
             train: of(|report| report.train_accuracy).0,
             a: of(|report| report.test_accuracy_a),
             b: of(|report| report.test_accuracy_b),

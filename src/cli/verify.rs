@@ -1,8 +1,72 @@
 //! `ffcl-gpu verify`.
+
 use super::arguments::VerifyOptions;
+use super::{print_line, session};
 use ffcl_gpu::Result;
+use ffcl_gpu::config::TrainingConfig;
+use ffcl_gpu::error::Error;
+use ffcl_gpu::gpu::backend::GpuBackend;
+use ffcl_gpu::gpu::context::Context;
+use ffcl_gpu::gpu::tiles::Tiles;
+use ffcl_gpu::plan::Kernel;
+use ffcl_gpu::verify::{Row, kernel, steps};
 use std::process::ExitCode;
 
-pub fn run(_options: &VerifyOptions) -> Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+/// Steps of the longest comparison.
+const LONGEST: usize = 100;
+
+pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
+    let Some(context) = session::open_context(&options.device.device)? else {
+        return Err(Error::Device(
+            "verify compares a GPU adapter with the CPU twins, and --device came to the CPU; use --device gpu, an index or a name".into(),
+        ));
+    };
+    let tiles = Tiles::for_device(&context.description);
+    if !options.json {
+        print_line(&format!("{}\n", context.description));
+        print_line(&format!(
+            "{:<28} {:>6} {:>9} {:>11} {:>11} {:>9}",
+            "check", "cases", "values", "worst error", "tolerance", "ratio"
+        ));
+    }
+    let mut passed = true;
+    let mut print = |row: &Row| {
+        passed &= row.passed;
+        show(row, options.json);
+    };
+    for each in Kernel::ALL {
+        print(&kernel(&context, &tiles, each)?);
+    }
+    let config = TrainingConfig { seed: 1, ..TrainingConfig::default() };
+    let description = context.description.clone();
+    let context = std::cell::Cell::new(Some(context));
+    let rows = steps::check(&config, LONGEST, &|job| {
+        let context: Context = context.take().ok_or_else(|| Error::Device(format!("{description} was opened twice")))?;
+        Ok(Box::new(GpuBackend::new(job, context, tiles)?))
+    })?;
+    rows.iter().for_each(&mut print);
+    if !options.json {
+        print_line(if passed { "\nall checks passed" } else { "\nsome checks FAILED" });
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(row: &Row, json: bool) {
+    if json {
+        print_line(&serde_json::json!(row).to_string());
+        return;
+    }
+    print_line(&format!(
+        "{:<28} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
+        row.name,
+        row.cases,
+        row.values,
+        row.worst_error,
+        row.worst_tolerance,
+        row.worst,
+        if row.passed { "ok" } else { "FAIL" }
+    ));
+    if !row.passed {
+        print_line(&format!("    worst at {}", row.worst_at));
+    }
 }

@@ -5,14 +5,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The operations that the twins need of a number.
 pub trait Real:
-    Copy
-    + Send
-    + Sync
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Neg<Output = Self>
+    Copy + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// An input: exact.
     fn lift(value: f32) -> Self;

@@ -1,6 +1,8 @@
 //! The CPU backend: the twins, run in the order of the plan. Slots run on different cores.
 
-use super::{Arithmetic, accuracy, cosine_gradient, forward, gather, output_gradient, reduction, shuffle, softmax, weight_update};
+use super::{
+    Arithmetic, accuracy, cosine_gradient, forward, gather, output_gradient, reduction, shuffle, softmax, weight_update,
+};
 use crate::config::{Representation, TrainingConfig};
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
 use crate::error::Result;
@@ -184,7 +186,8 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
             let words = batches.records.len() + batches.orders.len() + batches.inputs.len() + batches.labels.len();
             words as u64 + floats(&batches.activations) + floats(&batches.products)
         };
-        let models = [&self.preactivations, &self.deltas, &self.weights, &self.first_moments, &self.second_moments, &self.gradients];
+        let models =
+            [&self.preactivations, &self.deltas, &self.weights, &self.first_moments, &self.second_moments, &self.gradients];
         let metrics = (self.row_metrics.len() + self.row_counts.len()) as u64;
         4 * (batches(&self.train) + batches(&self.test) + models.into_iter().map(|list| floats(list)).sum::<u64>() + metrics)
     }

@@ -4,7 +4,15 @@ use crate::layout::{Shard, Step};
 
 /// Writes the rows of `inputs` `[view, batch, quads(pixels + 1)]` and `labels` `[view, batch]` whose images lie in the shard
 /// `records`. `orders` is `[view or 1, sample_count]`, `table` gives each byte's number.
-pub fn gather(shard: &Shard, step: &Step, records: &[u32], orders: &[u32], table: &[f32], inputs: &mut [f32], labels: &mut [u32]) {
+pub fn gather(
+    shard: &Shard,
+    step: &Step,
+    records: &[u32],
+    orders: &[u32],
+    table: &[f32],
+    inputs: &mut [f32],
+    labels: &mut [u32],
+) {
     let (batch_size, stride) = (shard.batch_size as usize, 4 * shard.input_quads as usize);
     for (index, target) in inputs.chunks_exact_mut(stride).enumerate() {
         let (view, row) = (index / batch_size, index % batch_size);

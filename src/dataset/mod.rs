@@ -77,7 +77,8 @@ impl Dataset {
         let count = self.train.pixels.len() as f64;
         let value = |pixel: usize| pixel as f64 / 255.0;
         let mean = histogram.iter().enumerate().map(|(pixel, &n)| n as f64 * value(pixel)).sum::<f64>() / count;
-        let variance = histogram.iter().enumerate().map(|(pixel, &n)| n as f64 * (value(pixel) - mean).powi(2)).sum::<f64>() / count;
+        let variance =
+            histogram.iter().enumerate().map(|(pixel, &n)| n as f64 * (value(pixel) - mean).powi(2)).sum::<f64>() / count;
         (mean, variance.sqrt())
     }
 

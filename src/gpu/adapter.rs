@@ -127,7 +127,9 @@ pub fn choose(request: &DeviceRequest) -> Result<Choice> {
                 DeviceRequest::Name(part) => part.clone(),
                 _ => String::new(),
             };
-            Err(Error::Device(format!("--device {asked} matches no adapter ({listing}); use auto, cpu, gpu, an index or part of a name")))
+            Err(Error::Device(format!(
+                "--device {asked} matches no adapter ({listing}); use auto, cpu, gpu, an index or part of a name"
+            )))
         }
     }
 }

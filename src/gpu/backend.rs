@@ -108,9 +108,9 @@ impl GpuBackend {
         let preactivations =
             builder.per_layer("pre-activations", &train.layers, |layer| if keep { slots * layer.output_len() } else { 4 })?;
         let row_metrics = builder.allocator.storage("row metrics", slots * train.layers[0].metrics_len())?;
-        let row_counts =
-            builder.allocator.storage("row counts", config.replicas * EVALUATION_METRICS * evaluation_batch)?;
-        let table = builder.allocator.storage_with("pixel table", bytemuck::cast_slice(&job.dataset.pixel_table(config.standardize)))?;
+        let row_counts = builder.allocator.storage("row counts", config.replicas * EVALUATION_METRICS * evaluation_batch)?;
+        let table =
+            builder.allocator.storage_with("pixel table", bytemuck::cast_slice(&job.dataset.pixel_table(config.standardize)))?;
         let sum_count = metric_count(slots, architecture.layer_count());
         let sums = builder.allocator.storage("metrics", sum_count)?;
         let staging = builder.allocator.staging("metrics read-back", 4 * sum_count as u64)?;
@@ -301,8 +301,7 @@ impl Builder<'_> {
         sums: &wgpu::Buffer,
         first: usize,
     ) -> Result<Prepared> {
-        let shape =
-            Reduction { sum_count: count as u32, length: length as u32, first_sum: first as u32, ..Reduction::default() };
+        let shape = Reduction { sum_count: count as u32, length: length as u32, first_sum: first as u32, ..Reduction::default() };
         let uniform = self.allocator.uniform("reduction", bytemuck::bytes_of(&shape))?;
         self.prepare(&Variant::plain(Kernel::Reduction), &[&uniform, values, sums], [count as u32, 1, 1])
     }

@@ -110,10 +110,10 @@ impl Context {
         let name = variant.kernel.name();
         let text = variant.wgsl();
         let compiled = self.scoped(&format!("compiling the kernel {name}"), || {
-            let entries: Vec<_> = source(variant.kernel).bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
-            let layout = self
-                .device
-                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+            let entries: Vec<_> =
+                source(variant.kernel).bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
+            let layout =
+                self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
             let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(name),
                 bind_group_layouts: &[Some(&layout)],

@@ -68,11 +68,9 @@ pub const fn source(kernel: Kernel) -> Source {
             prelude: &[Layer::WGSL, Step::WGSL, ADAM],
             bindings: &[Uniform, Stepped, Read, Read, Write, Write, Write],
         },
-        Kernel::Softmax => Source {
-            text: include_str!("../../shaders/softmax.wgsl"),
-            prelude: &[Layer::WGSL],
-            bindings: &[Uniform, Write],
-        },
+        Kernel::Softmax => {
+            Source { text: include_str!("../../shaders/softmax.wgsl"), prelude: &[Layer::WGSL], bindings: &[Uniform, Write] }
+        }
         Kernel::Accuracy => Source {
             text: include_str!("../../shaders/accuracy.wgsl"),
             prelude: &[Layer::WGSL, Step::WGSL],

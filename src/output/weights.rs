@@ -38,8 +38,9 @@ pub fn save(path: &Path, architecture: &Architecture, parameters: &Parameters) -
 
 /// Reads the parameters of `replicas` replicas; every tensor must be there in the right shape and finite.
 pub fn load(path: &Path, architecture: &Architecture, replicas: usize) -> Result<Parameters> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::file("read", path, error, "give --init-from a safetensors file, such as a run's model.safetensors"))?;
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::file("read", path, error, "give --init-from a safetensors file, such as a run's model.safetensors")
+    })?;
     let fail = |problem: String, remedy: &str| Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() };
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| fail(format!("is no whole safetensors file ({error})"), "write it again, or give another file"))?;
@@ -66,7 +67,9 @@ pub fn load(path: &Path, architecture: &Architecture, replicas: usize) -> Result
     };
     let parameters = Parameters { slots: (0..2 * replicas).map(slot).collect::<Result<_>>()? };
     match parameters.find_non_finite() {
-        Some(number) => Err(fail(format!("holds a number that is not finite: {number}"), "give weights of a run that did not diverge")),
+        Some(number) => {
+            Err(fail(format!("holds a number that is not finite: {number}"), "give weights of a run that did not diverge"))
+        }
         None => Ok(parameters),
     }
 }

@@ -1,0 +1,68 @@
+//! Check of `shaders/forward.wgsl`.
+
+use super::bounded::{Bounded, Bounding};
+use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, rows};
+use crate::cpu;
+use crate::error::Result;
+use crate::gpu::context::Context;
+use crate::gpu::kernels::{Variant, layer_groups};
+use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::tiles::Tiles;
+use crate::layout::Layer;
+use crate::model::Architecture;
+use crate::plan::Kernel;
+
+pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
+    for (i, inputs) in SIZES.into_iter().enumerate() {
+        for (j, batch_size) in BATCHES.into_iter().enumerate() {
+            // Over all i, each j meets every size as output too.
+            let outputs = SIZES[(i + 2 * j + 1) % SIZES.len()];
+            // The first layer reads a view that two slots share, deeper ones their own slot.
+            for (first, relu, keep) in [(true, true, false), (false, false, false), (false, true, true)] {
+                let widths = if first { vec![inputs, outputs, 2] } else { vec![2, inputs, outputs] };
+                let layer = Layer::new(&Architecture::new(widths)?, usize::from(!first), batch_size, false);
+                case(context, tiles, row, &layer, relu, keep)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, relu: bool, keep: bool) -> Result<()> {
+    let mut generator = generator(row.cases);
+    let slots = 2 * REPLICAS;
+    let (batch_size, width) = (layer.batch_size as usize, layer.input_width as usize);
+    let views = layer.view(slots - 1) + 1;
+    let inputs = activations(&mut generator, views * batch_size, width, layer.input_stride(), false);
+    let mut weights = rows(&mut generator, slots * layer.weight_rows(), layer.output_width as usize, layer.weight_stride());
+    for slot in weights.chunks_exact_mut(layer.weight_len()) {
+        slot[(width + 1) * layer.weight_stride()..].fill(0.0);
+    }
+    let mut expected = exact(&poison(slots * layer.output_len()));
+    let mut expected_products: Vec<Bounded> = exact(&poison(slots * layer.delta_len()));
+    cpu::forward::forward::<Bounding>(layer, relu, &inputs, &weights, &mut expected, None, &mut expected_products);
+
+    let mut actual = poison(slots * layer.output_len());
+    let mut kept = poison(if keep { slots * layer.output_len() } else { 4 });
+    let mut arguments = [
+        Argument::Uniform(bytemuck::bytes_of(layer)),
+        Argument::Read(bytes(&inputs)),
+        Argument::Read(bytes(&weights)),
+        Argument::Write(bytes_mut(&mut actual)),
+        Argument::Write(bytes_mut(&mut kept)),
+    ];
+    let variant = Variant::forward(tiles.forward(layer), relu, keep);
+    run_once(context, &variant, &mut arguments, layer_groups(Kernel::Forward, layer, tiles, slots))?;
+    row.cases += 1;
+    let name = format!("{width}x{} batch {batch_size} relu {relu}", layer.output_width);
+    row.compare_all(&name, &actual, &expected);
+    if keep {
+        let columns = layer.output_width as usize;
+        for (actual, expected) in
+            kept.chunks_exact(layer.output_stride()).zip(expected_products.chunks_exact(layer.weight_stride()))
+        {
+            row.compare_all(&format!("{name} pre-activation"), &actual[..columns], &expected[..columns]);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Check of `shaders/output_gradient.wgsl`.
+
+use super::bounded::Bounding;
+use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison};
+use crate::config::OutputLoss;
+use crate::cpu;
+use crate::error::Result;
+use crate::gpu::context::Context;
+use crate::gpu::kernels::{Variant, layer_groups};
+use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::tiles::Tiles;
+use crate::layout::Layer;
+use crate::model::Architecture;
+use crate::plan::Kernel;
+
+pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
+    for classes in SIZES {
+        for batch_size in BATCHES {
+            for loss in [OutputLoss::BinaryCrossEntropy, OutputLoss::CrossEntropy] {
+                let layer = Layer::new(&Architecture::new(vec![2, 3, classes])?, 1, batch_size, false);
+                case(context, tiles, row, &layer, loss)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: OutputLoss) -> Result<()> {
+    let mut generator = generator(row.cases);
+    let (slots, batch_size, classes) = (2 * REPLICAS, layer.batch_size as usize, layer.output_width as usize);
+    // Its rows 1 to 3 are all equal, all but equal, and saturated to 1 and 0 by logits of ±10⁴.
+    let logits = activations(&mut generator, slots * batch_size, classes, layer.output_stride(), false);
+    let labels: Vec<u32> = (0..REPLICAS * batch_size).map(|_| generator.below(classes as u32)).collect();
+    let metrics: Vec<f32> = (0..slots * layer.metrics_len()).map(|_| generator.uniform(0.0, 9.0).floor()).collect();
+    let mut expected = exact(&poison(slots * layer.delta_len()));
+    let mut expected_metrics = exact(&metrics);
+    cpu::output_gradient::output_gradient::<Bounding>(layer, loss, &logits, &labels, &mut expected, &mut expected_metrics);
+
+    let (mut actual, mut actual_metrics) = (poison(slots * layer.delta_len()), metrics);
+    let mut arguments = [
+        Argument::Uniform(bytemuck::bytes_of(layer)),
+        Argument::Read(bytes(&logits)),
+        Argument::Read(bytes(&labels)),
+        Argument::Write(bytes_mut(&mut actual)),
+        Argument::Write(bytes_mut(&mut actual_metrics)),
+    ];
+    let groups = layer_groups(Kernel::OutputGradient, layer, tiles, slots);
+    run_once(context, &Variant::output_gradient(loss), &mut arguments, groups)?;
+    row.cases += 1;
+    let name = format!("{classes} classes batch {batch_size} {loss:?}");
+    row.compare_all(&format!("{name}: deltas"), &actual, &expected);
+    row.compare_all(&format!("{name}: losses"), &actual_metrics, &expected_metrics);
+    Ok(())
+}

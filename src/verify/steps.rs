@@ -1,0 +1,100 @@
+//! Whole training steps: a device against the CPU twins, from the same weights on the same batches.
+//!
+//! Adam divides by the root of the second moment, so where a gradient is near zero rounding decides the direction of a whole
+//! step: single weights may differ by a learning rate, and no bound element by element says anything. What is compared is each
+//! tensor's movement since the start, in the Euclidean norm, against the f64 twin. How far rounding alone moves it is measured
+//! in the same run: it is the distance between the f32 twin and the f64 twin. WGSL's division, root and exponential may be off
+//! by up to 2.5, 4.5 and 3 + 2|x| units in the last place where the twin's are off by half a unit, so a right device may be
+//! [`FACTOR`] times as far away.
+
+use super::Row;
+use crate::config::TrainingConfig;
+use crate::cpu::backend::CpuBackend;
+use crate::cpu::{Double, Single};
+use crate::dataset::digits;
+use crate::engine::{Backend, Job};
+use crate::error::Result;
+use crate::layout::Step;
+use crate::model::Parameters;
+
+/// Units in the last place that a device's coarsest operation here (exp near −2, root with division) is worth, in units of the
+/// twin's half unit: (3 + 2·2 + 1) / 0.5.
+pub const FACTOR: f64 = 16.0;
+
+/// A movement's distance below which f32 storage itself is the noise: each weight is rounded to 2⁻²⁴ of itself at each step.
+const STORAGE: f64 = 1.0 / 16_777_216.0;
+
+/// Compares training after 1, 10 and `longest` steps. `make` builds the backend under test.
+pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Result<Box<dyn Backend>>) -> Result<Vec<Row>> {
+    let images = (longest.min(20) * config.batch_size).max(200);
+    let dataset = digits::generate_with_counts(digits::SEED, images, 100);
+    let job = Job { config, dataset: &dataset };
+    let start = Parameters::initialize(&config.architecture()?, config.seed, config.replicas);
+    let mut device = make(job)?;
+    let mut single = CpuBackend::<Single>::new(job)?;
+    let mut double = CpuBackend::<Double>::new(job)?;
+    let mut backends: [&mut dyn Backend; 3] = [device.as_mut(), &mut single, &mut double];
+    for backend in &mut backends {
+        backend.set_parameters(&start)?;
+    }
+    let per_epoch = config.steps_per_epoch(images);
+    let (mut rows, mut done) = (Vec::new(), 0);
+    let targets = [1, 10, longest];
+    for target in targets.into_iter().filter(|&target| target <= longest) {
+        let mut losses = Vec::new();
+        for backend in &mut backends {
+            // Every stretch begins an epoch, so that the losses compared are those of the stretch.
+            backend.begin_epoch(target as u32)?;
+            let steps: Vec<Step> = (done..target)
+                .map(|step| {
+                    let first_row = (step - done) % per_epoch * config.batch_size;
+                    Step::new(first_row, config.batch_size, &config.adam, step as u64 + 1)
+                })
+                .collect();
+            backend.train(&steps, &mut |_| ())?;
+            losses.push(backend.end_epoch()?);
+        }
+        let mut row = Row::new(&format!("parameters after {target} step{}", if target == 1 { "" } else { "s" }));
+        let parameters = backends.iter_mut().map(|backend| backend.parameters()).collect::<Result<Vec<_>>>()?;
+        compare_parameters(&mut row, &start, &parameters, target);
+        rows.push(row);
+        let mut row = Row::new(&format!("losses of steps {} to {target}", done + 1));
+        for slot in 0..2 * config.replicas {
+            for layer in 0..config.layers.len() - 1 {
+                let [device, single, double] = [0, 1, 2].map(|backend: usize| f64::from(losses[backend].training[slot][layer]));
+                // Each row's sum over the steps is rounded once a step, in f32 on every backend.
+                let storage = (target - done + config.batch_size) as f64 * STORAGE * double;
+                let tolerance = FACTOR * (single - double).abs() + storage;
+                row.compare((device - double).abs(), tolerance, || format!("slot {slot} layer {layer}: {device} for {double}"));
+            }
+        }
+        row.cases = 1;
+        rows.push(row);
+        done = target;
+    }
+    Ok(rows)
+}
+
+fn compare_parameters(row: &mut Row, start: &Parameters, parameters: &[Parameters], steps: usize) {
+    row.cases = 1;
+    let distance =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt();
+    for (slot, layers) in start.slots.iter().enumerate() {
+        for (layer, before) in layers.iter().enumerate() {
+            let [device, single, double] = [0, 1, 2].map(|backend: usize| &parameters[backend].slots[slot][layer]);
+            let tensors = [
+                ("weight", &before.weight, &device.weight, &single.weight, &double.weight),
+                ("bias", &before.bias, &device.bias, &single.bias, &double.bias),
+            ];
+            for (kind, before, device, single, double) in tensors {
+                let norm = distance(before, &vec![0.0; before.len()]);
+                let tolerance = FACTOR * distance(single, double) + steps as f64 * STORAGE * norm;
+                let error = distance(device, double);
+                let movement = distance(before, double);
+                row.compare(error, tolerance, || {
+                    format!("{}.{kind}: {error:.2e} of a movement of {movement:.2e}", Parameters::tensor_name(slot, layer))
+                });
+            }
+        }
+    }
+}
