@@ -48,16 +48,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         for (var column = 0u; column < TILE_QUADS; column++) {
             let quad = first_quad + column * LANES_X;
             if (first_input + part < layer.input_quads && quad < layer.weight_quads) {
-                let weight_row = (slot * layer.input_quads + first_input + part) * 4u;
-                for (var component = 0u; component < 4u; component++) {
-                    let at = (weight_row + component) * layer.weight_quads + quad;
-                    let gradient = sums[4u * (part * TILE_QUADS + column) + component];
-                    let next = adam(step, gradient, Moments(first_moments[at], second_moments[at], weights[at]));
-                    first_moments[at] = next.first;
-                    second_moments[at] = next.second;
-                    weights[at] = next.weight;
-                }
+                let at = (slot * layer.input_quads + first_input + part) * 4u * layer.weight_quads + quad;
+                let tile = 4u * (part * TILE_QUADS + column);
+                move_quad(at, sums[tile]);
+                move_quad(at + layer.weight_quads, sums[tile + 1u]);
+                move_quad(at + 2u * layer.weight_quads, sums[tile + 2u]);
+                move_quad(at + 3u * layer.weight_quads, sums[tile + 3u]);
             }
         }
     }
+}
+
+// Four neighbours of a weight row.
+fn move_quad(at: u32, gradient: vec4<f32>) {
+    let next = adam(step, gradient, Moments(first_moments[at], second_moments[at], weights[at]));
+    first_moments[at] = next.first;
+    second_moments[at] = next.second;
+    weights[at] = next.weight;
 }

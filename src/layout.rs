@@ -14,7 +14,7 @@
 //! | deltas | `[slot, batch, quads(m)]` | `δ₀ … δₘ₋₁, 0 …` |
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
 //!
-//! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1`. The network's input is shared by the
+//! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1` ([`partner`]). The network's input is shared by the
 //! two models of a replica: its leading axis is a *view*, `slot >> 1`. Padding stays zero without any masking in the update:
 //! its gradient is zero, and Adam moves nothing by zero.
 
@@ -156,6 +156,11 @@ device_struct! {
     }
 }
 
+/// The slot of the other model of a pair.
+pub const fn partner(slot: usize) -> usize {
+    slot ^ 1
+}
+
 /// Row metrics of an evaluation, per replica: correct answers of A, of B and of their mean.
 pub const EVALUATION_METRICS: usize = 3;
 
@@ -293,6 +298,11 @@ impl Shard {
 }
 
 impl Step {
+    /// Rows of an evaluation: nothing is learned.
+    pub fn evaluation(first_row: usize, row_count: usize) -> Self {
+        Self { first_row: first_row as u32, row_count: row_count as u32, ..Self::default() }
+    }
+
     /// Rows `first_row ..` of the epoch's order, for Adam's step number `time` (from 1).
     pub fn new(first_row: usize, row_count: usize, adam: &Adam, time: u64) -> Self {
         // Beyond 2³¹ steps both corrections are 1.

@@ -64,27 +64,28 @@ pub struct Dispatch {
     pub layer: usize,
 }
 
-/// One training step. Order of updates: all activations come from the weights before the step; then every layer of both
-/// models moves by its own local loss.
-pub fn training_step(architecture: &Architecture) -> Vec<Dispatch> {
+/// Dispatches in which every slot can go through all of them without waiting for another: on a GPU they follow each other, on
+/// a CPU each slot runs the whole phase on its own core.
+pub type Phase = Vec<Dispatch>;
+
+/// One training step, in three phases. Order of updates: all activations come from the weights before the step; then every
+/// layer of both models moves by its own local loss.
+pub fn training_step(architecture: &Architecture) -> [Phase; 3] {
     let layers = architecture.layer_count();
     let on = |kernel| move |layer| Dispatch { kernel, layer };
-    let mut plan = vec![on(Kernel::Gather)(0)];
-    plan.extend((0..layers).map(on(Kernel::Forward)));
-    plan.extend((0..layers - 1).map(on(Kernel::CosineGradient)));
-    plan.push(on(Kernel::OutputGradient)(layers - 1));
-    plan.extend((0..layers).map(on(Kernel::WeightUpdate)));
-    plan
+    let mut updates: Phase = (0..layers - 1).map(on(Kernel::CosineGradient)).collect();
+    updates.push(on(Kernel::OutputGradient)(layers - 1));
+    updates.extend((0..layers).map(on(Kernel::WeightUpdate)));
+    [vec![on(Kernel::Gather)(0)], (0..layers).map(on(Kernel::Forward)).collect(), updates]
 }
 
-/// One batch of an evaluation on the test set.
-pub fn evaluation_step(architecture: &Architecture) -> Vec<Dispatch> {
+/// One batch of an evaluation on the test set, in three phases.
+pub fn evaluation_step(architecture: &Architecture) -> [Phase; 3] {
     let layers = architecture.layer_count();
-    let mut plan = vec![Dispatch { kernel: Kernel::Gather, layer: 0 }];
-    plan.extend((0..layers).map(|layer| Dispatch { kernel: Kernel::Forward, layer }));
-    plan.push(Dispatch { kernel: Kernel::Softmax, layer: layers - 1 });
-    plan.push(Dispatch { kernel: Kernel::Accuracy, layer: layers - 1 });
-    plan
+    let on = |kernel| move |layer| Dispatch { kernel, layer };
+    let mut probabilities: Phase = (0..layers).map(on(Kernel::Forward)).collect();
+    probabilities.push(on(Kernel::Softmax)(layers - 1));
+    [vec![on(Kernel::Gather)(0)], probabilities, vec![on(Kernel::Accuracy)(layers - 1)]]
 }
 
 #[cfg(test)]
@@ -95,7 +96,7 @@ mod tests {
     fn activations_come_before_any_update() {
         for widths in [vec![5, 2], vec![784, 64, 64, 10]] {
             let architecture = Architecture::new(widths).unwrap();
-            let plan = training_step(&architecture);
+            let plan = training_step(&architecture).concat();
             let last_read = plan.iter().rposition(|dispatch| dispatch.kernel != Kernel::WeightUpdate);
             let first_update = plan.iter().position(|dispatch| dispatch.kernel == Kernel::WeightUpdate);
             assert!(last_read < first_update);

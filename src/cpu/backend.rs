@@ -1,28 +1,53 @@
-//! The CPU backend: the twins, run in the order of the plan. Slots run on different cores.
+//! The CPU backend: the twins, run in the order of the plan. Within a phase every slot goes its own way, on its own core.
 
 use super::{
     Arithmetic, accuracy, cosine_gradient, forward, gather, output_gradient, reduction, shuffle, softmax, weight_update,
 };
 use crate::config::{Representation, TrainingConfig};
+use crate::dataset::Images;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
 use crate::error::Result;
-use crate::layout::{EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step};
-use crate::model::Parameters;
-use crate::plan::{Dispatch, Kernel, evaluation_step, training_step};
+use crate::layout::{EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step, partner};
+use crate::model::{Architecture, Parameters};
+use crate::plan::{Dispatch, Kernel, Phase, evaluation_step, training_step};
+use rayon::prelude::*;
 use std::marker::PhantomData;
 
-/// A data set and the scratch for one batch of it.
+/// Steps between two reports of progress; also the stretch for which the worker threads stay awake.
+const STEPS_PER_REPORT: usize = 64;
+
+/// One view's batch.
+struct View {
+    order: Vec<u32>,
+    inputs: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+/// What a slot writes on the way forward and its partner reads afterwards, `[layer]`.
+struct Activations {
+    outputs: Vec<Vec<f32>>,
+    /// The pre-activations, in the rows of the outputs; empty unless the loss compares them.
+    preactivations: Vec<Vec<f32>>,
+    products: Vec<Vec<f32>>,
+}
+
+/// What a slot learns with, `[layer]`.
+struct Learner {
+    weights: Vec<Vec<f32>>,
+    first_moments: Vec<Vec<f32>>,
+    second_moments: Vec<Vec<f32>>,
+    gradients: Vec<Vec<f32>>,
+    deltas: Vec<Vec<f32>>,
+    row_metrics: Vec<f32>,
+}
+
+/// A data set and one batch of it for every slot.
 struct Batches {
     shard: Shard,
     records: Vec<u32>,
-    orders: Vec<u32>,
     layers: Vec<Layer>,
-    inputs: Vec<f32>,
-    labels: Vec<u32>,
-    /// `[layer]`, each `[slot, batch, quads(outputs + 1)]`.
-    activations: Vec<Vec<f32>>,
-    /// Products before the activation, unpadded by the constant 1: scratch of the forward pass, `[layer]`.
-    products: Vec<Vec<f32>>,
+    views: Vec<View>,
+    slots: Vec<Activations>,
 }
 
 /// Both models of every replica in main memory.
@@ -33,46 +58,150 @@ pub struct CpuBackend<A> {
     table: [f32; 256],
     train: Batches,
     test: Batches,
-    training_plan: Vec<Dispatch>,
-    evaluation_plan: Vec<Dispatch>,
-    /// `[layer]`: filled only where the loss compares pre-activations.
-    preactivations: Vec<Vec<f32>>,
-    deltas: Vec<Vec<f32>>,
-    weights: Vec<Vec<f32>>,
-    first_moments: Vec<Vec<f32>>,
-    second_moments: Vec<Vec<f32>>,
-    gradients: Vec<Vec<f32>>,
-    row_metrics: Vec<f32>,
+    learners: Vec<Learner>,
     row_counts: Vec<f32>,
+    training_plan: [Phase; 3],
+    evaluation_plan: [Phase; 3],
+}
+
+fn per_layer(layers: &[Layer], length: impl Fn(&Layer) -> usize) -> Vec<Vec<f32>> {
+    layers.iter().map(|layer| vec![0.0; length(layer)]).collect()
+}
+
+impl Batches {
+    fn new(config: &TrainingConfig, architecture: &Architecture, images: &Images, batch_size: usize, shared: bool) -> Self {
+        let shard = Shard::new(images, 0, images.count(), batch_size, !shared);
+        let layers: Vec<_> =
+            (0..architecture.layer_count()).map(|index| Layer::new(architecture, index, batch_size, shared)).collect();
+        let view = |_| View {
+            order: (0..images.count() as u32).collect(),
+            inputs: vec![0.0; layers[0].input_len()],
+            labels: vec![0; batch_size],
+        };
+        let keep = config.representation == Representation::PreActivation && !shared;
+        let activations = |_| Activations {
+            outputs: per_layer(&layers, Layer::output_len),
+            preactivations: per_layer(&layers, |layer| if keep { layer.output_len() } else { 0 }),
+            products: per_layer(&layers, Layer::delta_len),
+        };
+        Self {
+            records: shard.records(images),
+            views: (0..if shared { 1 } else { config.replicas }).map(view).collect(),
+            slots: (0..2 * config.replicas).map(activations).collect(),
+            shard,
+            layers,
+        }
+    }
+
+    fn gather(&mut self, step: &Step, table: &[f32; 256]) {
+        let (shard, records) = (&self.shard, &self.records);
+        self.views.par_iter_mut().for_each(|view| {
+            gather::gather(shard, step, records, &view.order, table, &mut view.inputs, &mut view.labels);
+        });
+    }
+
+    /// The phase that takes every slot's batch forward.
+    fn forward<A: Arithmetic<Stored = f32>>(&mut self, phase: &Phase, learners: &[Learner]) {
+        let (layers, views) = (&self.layers, &self.views);
+        self.slots.par_iter_mut().zip(learners).enumerate().for_each(|(slot, (activations, learner))| {
+            for &Dispatch { kernel, layer: index } in phase {
+                let layer = &layers[index];
+                let (before, from) = activations.outputs.split_at_mut(index);
+                let outputs = &mut from[0];
+                if kernel == Kernel::Softmax {
+                    softmax::softmax::<A>(layer, outputs);
+                    continue;
+                }
+                let inputs = before.last().unwrap_or_else(|| &views[layer.view(slot)].inputs);
+                let products = &mut activations.products[index];
+                forward::forward::<A>(layer, index + 1 < layers.len(), inputs, &learner.weights[index], outputs, products);
+                let kept = activations.preactivations[index].chunks_exact_mut(layer.output_stride());
+                for (row, products) in kept.zip(products.chunks_exact(layer.weight_stride())) {
+                    row[..layer.weight_stride()].copy_from_slice(products);
+                }
+            }
+        });
+    }
+
+    fn bytes(&self) -> usize {
+        let floats = |list: &[Vec<f32>]| list.iter().map(Vec::len).sum::<usize>();
+        let views = self.views.iter().map(|view| view.order.len() + view.inputs.len() + view.labels.len());
+        let slots = self.slots.iter().map(|slot| floats(&slot.outputs) + floats(&slot.preactivations) + floats(&slot.products));
+        4 * (self.records.len() + views.sum::<usize>() + slots.sum::<usize>())
+    }
+}
+
+impl Learner {
+    fn new(layers: &[Layer]) -> Self {
+        let weights = || per_layer(layers, Layer::weight_len);
+        Self {
+            weights: weights(),
+            first_moments: weights(),
+            second_moments: weights(),
+            gradients: weights(),
+            deltas: per_layer(layers, Layer::delta_len),
+            row_metrics: vec![0.0; layers[0].metrics_len()],
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let floats = |list: &[Vec<f32>]| list.iter().map(Vec::len).sum::<usize>();
+        4 * (4 * floats(&self.weights) + floats(&self.deltas) + self.row_metrics.len())
+    }
+
+    /// The phase in which a slot learns, by its own activations and those of its partner.
+    fn learn<A: Arithmetic<Stored = f32>>(
+        &mut self,
+        phase: &Phase,
+        config: &TrainingConfig,
+        step: &Step,
+        slot: usize,
+        batches: &Batches,
+    ) {
+        let view = &batches.views[batches.layers[0].view(slot)];
+        let (own, partner) = (&batches.slots[slot], &batches.slots[partner(slot)]);
+        let masked = config.representation == Representation::Activation;
+        for &Dispatch { kernel, layer: index } in phase {
+            let (layer, deltas) = (&batches.layers[index], &mut self.deltas[index]);
+            match kernel {
+                Kernel::CosineGradient => {
+                    let (own, partner) = (own.representation(index, masked), partner.representation(index, masked));
+                    cosine_gradient::cosine_gradient::<A>(layer, masked, own, partner, deltas, &mut self.row_metrics);
+                }
+                Kernel::OutputGradient => {
+                    let (logits, metrics) = (&own.outputs[index], &mut self.row_metrics);
+                    output_gradient::output_gradient::<A>(layer, config.output_loss, logits, &view.labels, deltas, metrics);
+                }
+                Kernel::WeightUpdate => weight_update::weight_update::<A>(
+                    layer,
+                    step,
+                    if index == 0 { &view.inputs } else { &own.outputs[index - 1] },
+                    deltas,
+                    &mut self.weights[index],
+                    &mut self.first_moments[index],
+                    &mut self.second_moments[index],
+                    &mut self.gradients[index],
+                ),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Activations {
+    /// What the hidden layers' loss compares.
+    fn representation(&self, index: usize, activation: bool) -> &[f32] {
+        if activation { &self.outputs[index] } else { &self.preactivations[index] }
+    }
 }
 
 impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
     /// Allocates everything that a run needs. The configuration must have been checked against the data set.
     pub fn new(job: Job) -> Result<Self> {
-        let config = job.config.clone();
+        let (config, dataset) = (job.config, job.dataset);
         let architecture = config.architecture()?;
-        let slots = 2 * config.replicas;
-        let batches = |images: &crate::dataset::Images, batch_size, shared: bool| {
-            let shard = Shard::new(images, 0, images.count(), batch_size, !shared);
-            let layers: Vec<_> =
-                (0..architecture.layer_count()).map(|index| Layer::new(&architecture, index, batch_size, shared)).collect();
-            let views = if shared { 1 } else { config.replicas };
-            Batches {
-                records: shard.records(images),
-                orders: (0..views).flat_map(|_| 0..images.count() as u32).collect(),
-                inputs: vec![0.0; views * layers[0].input_len()],
-                labels: vec![0; views * batch_size],
-                activations: per_layer(&layers, |layer| slots * layer.output_len()),
-                products: per_layer(&layers, |layer| slots * layer.delta_len()),
-                shard,
-                layers,
-            }
-        };
-        let train = batches(&job.dataset.train, config.batch_size, false);
-        let evaluation_batch = evaluation_batch_size(&config, job.dataset.test.count());
-        let test = batches(&job.dataset.test, evaluation_batch, true);
-        let weights = || per_layer(&train.layers, |layer| slots * layer.weight_len());
-        let keep = config.representation == Representation::PreActivation;
+        let train = Batches::new(config, &architecture, &dataset.train, config.batch_size, false);
+        let evaluation_batch = evaluation_batch_size(config, dataset.test.count());
         Ok(Self {
             arithmetic: PhantomData,
             device: DeviceDescription {
@@ -81,98 +210,40 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
                 kind: "cpu".into(),
                 driver: String::new(),
             },
-            table: job.dataset.pixel_table(config.standardize),
+            table: dataset.pixel_table(config.standardize),
             training_plan: training_step(&architecture),
             evaluation_plan: evaluation_step(&architecture),
-            preactivations: per_layer(&train.layers, |layer| if keep { slots * layer.output_len() } else { 0 }),
-            deltas: per_layer(&train.layers, |layer| slots * layer.delta_len()),
-            weights: weights(),
-            first_moments: weights(),
-            second_moments: weights(),
-            gradients: weights(),
-            row_metrics: vec![0.0; slots * train.layers[0].metrics_len()],
+            learners: (0..2 * config.replicas).map(|_| Learner::new(&train.layers)).collect(),
             row_counts: vec![0.0; config.replicas * EVALUATION_METRICS * evaluation_batch],
-            config,
+            test: Batches::new(config, &architecture, &dataset.test, evaluation_batch, true),
             train,
-            test,
+            config: config.clone(),
         })
     }
 
-    fn run_training(&mut self, dispatch: Dispatch, step: &Step) {
-        let Dispatch { kernel, layer: index } = dispatch;
-        let layer = self.train.layers[index];
-        let batches = &mut self.train;
-        let last = index + 1 == self.weights.len();
-        let pre = self.config.representation == Representation::PreActivation;
-        match kernel {
-            Kernel::Gather => batches.gather(step, &self.table),
-            Kernel::Forward => {
-                let kept = (pre && !last).then_some(&mut self.preactivations[index][..]);
-                batches.forward::<A>(index, &self.weights[index], kept);
-            }
-            Kernel::CosineGradient => {
-                let representations = if pre { &self.preactivations[index] } else { &batches.activations[index] };
-                let deltas = &mut self.deltas[index];
-                cosine_gradient::cosine_gradient::<A>(&layer, !pre, representations, deltas, &mut self.row_metrics);
-            }
-            Kernel::OutputGradient => output_gradient::output_gradient::<A>(
-                &layer,
-                self.config.output_loss,
-                &batches.activations[index],
-                &batches.labels,
-                &mut self.deltas[index],
-                &mut self.row_metrics,
-            ),
-            Kernel::WeightUpdate => weight_update::weight_update::<A>(
-                &layer,
-                step,
-                batches.layer_inputs(index),
-                &self.deltas[index],
-                &mut self.weights[index],
-                &mut self.first_moments[index],
-                &mut self.second_moments[index],
-                &mut self.gradients[index],
-            ),
-            Kernel::Shuffle | Kernel::Softmax | Kernel::Accuracy | Kernel::Reduction => {}
-        }
+    fn train_step(&mut self, step: &Step) {
+        let [_, forward, learn] = &self.training_plan;
+        self.train.gather(step, &self.table);
+        self.train.forward::<A>(forward, &self.learners);
+        let (config, batches) = (&self.config, &self.train);
+        self.learners
+            .par_iter_mut()
+            .enumerate()
+            .for_each(|(slot, learner)| learner.learn::<A>(learn, config, step, slot, batches));
     }
 
-    fn run_evaluation(&mut self, dispatch: Dispatch, step: &Step) {
-        let Dispatch { kernel, layer: index } = dispatch;
-        let layer = self.test.layers[index];
-        match kernel {
-            Kernel::Gather => self.test.gather(step, &self.table),
-            Kernel::Forward => self.test.forward::<A>(index, &self.weights[index], None),
-            Kernel::Softmax => softmax::softmax::<A>(&layer, &mut self.test.activations[index]),
-            Kernel::Accuracy => {
-                accuracy::accuracy(&layer, step, &self.test.activations[index], &self.test.labels, &mut self.row_counts);
-            }
-            _ => {}
-        }
+    fn evaluation_step(&mut self, step: &Step) {
+        let [_, forward, _] = &self.evaluation_plan;
+        self.test.gather(step, &self.table);
+        self.test.forward::<A>(forward, &self.learners);
+        let (test, last) = (&self.test, self.test.layers.len() - 1);
+        let layer = &test.layers[last];
+        let counts = self.row_counts.par_chunks_mut(EVALUATION_METRICS * layer.batch_size as usize);
+        counts.zip(test.slots.par_chunks(2)).for_each(|(counts, pair)| {
+            let probabilities = [0, 1].map(|model: usize| &pair[model].outputs[last][..]);
+            accuracy::accuracy(layer, step, probabilities, &test.views[0].labels, counts);
+        });
     }
-}
-
-impl Batches {
-    fn gather(&mut self, step: &Step, table: &[f32]) {
-        gather::gather(&self.shard, step, &self.records, &self.orders, table, &mut self.inputs, &mut self.labels);
-    }
-
-    /// The input activations of layer `index`.
-    fn layer_inputs(&self, index: usize) -> &[f32] {
-        if index == 0 { &self.inputs } else { &self.activations[index - 1] }
-    }
-
-    fn forward<A: Arithmetic<Stored = f32>>(&mut self, index: usize, weights: &[f32], preactivations: Option<&mut [f32]>) {
-        let (before, from) = self.activations.split_at_mut(index);
-        let inputs = before.last().unwrap_or(&self.inputs);
-        let relu = from.len() > 1;
-        let (layer, products) = (&self.layers[index], &mut self.products[index]);
-        forward::forward::<A>(layer, relu, inputs, weights, &mut from[0], preactivations, products);
-    }
-}
-
-fn per_layer(layers: &[Layer], length: impl Fn(&Layer) -> usize) -> Vec<Vec<f32>> {
-    layers.iter().map(|layer| vec![0.0; length(layer)]).collect()
 }
 
 impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
@@ -181,72 +252,60 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
     }
 
     fn memory(&self) -> u64 {
-        let floats = |list: &[Vec<f32>]| list.iter().map(|values| values.len() as u64).sum::<u64>();
-        let batches = |batches: &Batches| {
-            let words = batches.records.len() + batches.orders.len() + batches.inputs.len() + batches.labels.len();
-            words as u64 + floats(&batches.activations) + floats(&batches.products)
-        };
-        let models =
-            [&self.preactivations, &self.deltas, &self.weights, &self.first_moments, &self.second_moments, &self.gradients];
-        let metrics = (self.row_metrics.len() + self.row_counts.len()) as u64;
-        4 * (batches(&self.train) + batches(&self.test) + models.into_iter().map(|list| floats(list)).sum::<u64>() + metrics)
+        let learners: usize = self.learners.iter().map(Learner::bytes).sum();
+        (self.train.bytes() + self.test.bytes() + learners + 4 * self.row_counts.len()) as u64
     }
 
     fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
-        for (index, layer) in self.train.layers.iter().enumerate() {
-            for (slot, target) in self.weights[index].chunks_exact_mut(layer.weight_len()).enumerate() {
-                target.copy_from_slice(&layer.pack(&parameters.slots[slot][index]));
+        for (learner, layers) in self.learners.iter_mut().zip(&parameters.slots) {
+            for ((weights, layer), values) in learner.weights.iter_mut().zip(&self.train.layers).zip(layers) {
+                *weights = layer.pack(values);
             }
         }
         Ok(())
     }
 
     fn parameters(&mut self) -> Result<Parameters> {
-        let slot = |slot: usize| {
-            let layers = self.train.layers.iter().zip(&self.weights);
-            layers.map(|(layer, weights)| layer.unpack(&weights[slot * layer.weight_len()..][..layer.weight_len()])).collect()
+        let slot = |learner: &Learner| {
+            self.train.layers.iter().zip(&learner.weights).map(|(layer, weights)| layer.unpack(weights)).collect()
         };
-        Ok(Parameters { slots: (0..2 * self.config.replicas).map(slot).collect() })
+        Ok(Parameters { slots: self.learners.iter().map(slot).collect() })
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
-        let (count, replicas) = (self.train.shard.sample_count as usize, self.config.replicas);
-        shuffle::shuffle(&Shuffle::new(self.config.seed, epoch, count, replicas, self.config.shuffle), &mut self.train.orders);
-        self.row_metrics.fill(0.0);
+        let (config, count) = (&self.config, self.train.shard.sample_count as usize);
+        self.train.views.par_iter_mut().enumerate().for_each(|(replica, view)| {
+            let seed = config.seed.wrapping_add(replica as u64);
+            shuffle::shuffle(&Shuffle::new(seed, epoch, count, 1, config.shuffle), &mut view.order);
+        });
+        self.learners.iter_mut().for_each(|learner| learner.row_metrics.fill(0.0));
         Ok(())
     }
 
     fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()> {
-        let plan = std::mem::take(&mut self.training_plan);
-        for step in steps {
-            for &dispatch in &plan {
-                self.run_training(dispatch, step);
-            }
-            progress(1);
+        for stretch in steps.chunks(STEPS_PER_REPORT) {
+            // Inside the pool a phase is handed from worker to worker without putting threads to sleep.
+            rayon::scope(|_| stretch.iter().for_each(|step| self.train_step(step)));
+            progress(stretch.len());
         }
-        self.training_plan = plan;
         Ok(())
     }
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {
         self.row_counts.fill(0.0);
-        let plan = std::mem::take(&mut self.evaluation_plan);
         let (count, batch_size) = (self.test.shard.sample_count as usize, self.test.shard.batch_size as usize);
-        for first in (0..count).step_by(batch_size) {
-            let step = Step { first_row: first as u32, row_count: batch_size.min(count - first) as u32, ..Step::default() };
-            for &dispatch in &plan {
-                self.run_evaluation(dispatch, &step);
-            }
+        for first_row in (0..count).step_by(batch_size) {
+            self.evaluation_step(&Step::evaluation(first_row, batch_size.min(count - first_row)));
         }
-        self.evaluation_plan = plan;
         let sum = |values: &[f32], length: usize| {
             let mut sums = vec![0.0; values.len() / length];
             let shape = Reduction { sum_count: sums.len() as u32, length: length as u32, ..Reduction::default() };
             reduction::reduction(&shape, values, &mut sums);
             sums
         };
-        let mut sums = sum(&self.row_metrics, self.config.batch_size);
+        let mut sums: Vec<f32> =
+            self.learners.iter().flat_map(|learner| sum(&learner.row_metrics, self.config.batch_size)).collect();
         sums.extend(sum(&self.row_counts, batch_size));
-        Ok(EpochMetrics::from_sums(&sums, 2 * self.config.replicas, self.weights.len()))
+        Ok(EpochMetrics::from_sums(&sums, 2 * self.config.replicas, self.train.layers.len()))
     }
 }

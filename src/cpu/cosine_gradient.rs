@@ -1,34 +1,28 @@
-//! Twin of `shaders/cosine_gradient.wgsl`: the hidden layers' local loss and its gradient.
+//! Twin of `shaders/cosine_gradient.wgsl`, for one slot: a hidden layer's local loss and its gradient.
 
 use super::{Arithmetic, Real};
 use crate::layout::Layer;
-use rayon::prelude::*;
 
 /// Keeps the norm of an all-zero row from being zero; part of the loss's definition.
 const SQUARE_FLOOR: f32 = 1e-12;
 
-/// Writes every slot's `deltas` and adds each row's loss to `row_metrics`; shapes as in [`crate::layout`].
+/// Writes `deltas` and adds each row's loss to `row_metrics`; `own` and `partner` are the representations of the slot and of
+/// the other model. Shapes as in [`crate::layout`], without the slot axis.
 pub fn cosine_gradient<A: Arithmetic>(
     layer: &Layer,
     relu_mask: bool,
-    representations: &[f32],
+    own: &[f32],
+    partner: &[f32],
     deltas: &mut [A::Stored],
     row_metrics: &mut [A::Stored],
 ) {
-    deltas.par_chunks_mut(layer.delta_len()).zip(row_metrics.par_chunks_mut(layer.metrics_len())).enumerate().for_each(
-        |(slot, (deltas, metrics))| {
-            let metrics = &mut metrics[layer.index as usize * layer.batch_size as usize..];
-            let own = &representations[slot * layer.output_len()..];
-            let partner = &representations[(slot ^ 1) * layer.output_len()..];
-            for row in 0..layer.batch_size as usize {
-                let own = &own[row * layer.output_stride()..][..layer.output_width as usize];
-                let partner = &partner[row * layer.output_stride()..][..layer.output_width as usize];
-                let delta = &mut deltas[row * layer.weight_stride()..][..layer.weight_stride()];
-                let loss = row_gradient::<A>(layer.batch_size, relu_mask, own, partner, delta);
-                metrics[row] = A::store(A::load(metrics[row]) + loss);
-            }
-        },
-    );
+    let width = layer.output_width as usize;
+    let metrics = &mut row_metrics[layer.index as usize * layer.batch_size as usize..];
+    let rows = own.chunks_exact(layer.output_stride()).zip(partner.chunks_exact(layer.output_stride()));
+    for ((row, delta), metric) in rows.zip(deltas.chunks_exact_mut(layer.weight_stride())).zip(metrics) {
+        let loss = row_gradient::<A>(layer.batch_size, relu_mask, &row.0[..width], &row.1[..width], delta);
+        *metric = A::store(A::load(*metric) + loss);
+    }
 }
 
 /// One image: fills `delta` and returns the loss `1 − c`.

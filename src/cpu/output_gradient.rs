@@ -1,15 +1,14 @@
-//! Twin of `shaders/output_gradient.wgsl`: the output layer's loss, its gradient and the count of right answers.
+//! Twin of `shaders/output_gradient.wgsl`, for one slot: the output layer's loss, its gradient and the count of right answers.
 
 use super::{Arithmetic, Real};
 use crate::config::OutputLoss;
 use crate::layout::Layer;
-use rayon::prelude::*;
 
 /// Each logarithm of the binary cross-entropy is at least this (as in PyTorch).
 const LOG_FLOOR: f32 = -100.0;
 
-/// Writes every slot's `deltas`, adds each row's loss and right answer to `row_metrics`; shapes as in [`crate::layout`].
-/// `labels` is `[view, batch]`, a view being a replica.
+/// Writes `deltas`, adds each row's loss and right answer to `row_metrics`; shapes as in [`crate::layout`], without the slot
+/// axis. `labels` is `[batch]`.
 pub fn output_gradient<A: Arithmetic>(
     layer: &Layer,
     kind: OutputLoss,
@@ -19,22 +18,16 @@ pub fn output_gradient<A: Arithmetic>(
     row_metrics: &mut [A::Stored],
 ) {
     let batch_size = layer.batch_size as usize;
-    deltas.par_chunks_mut(layer.delta_len()).zip(row_metrics.par_chunks_mut(layer.metrics_len())).enumerate().for_each(
-        |(slot, (deltas, metrics))| {
-            for row in 0..batch_size {
-                let logits = &logits[slot * layer.output_len() + row * layer.output_stride()..][..layer.output_width as usize];
-                let label = labels[(slot >> 1) * batch_size + row] as usize;
-                let delta = &mut deltas[row * layer.weight_stride()..][..layer.weight_stride()];
-                let (loss, right) = row_gradient::<A>(batch_size, kind, logits, label, delta);
-                let mut add = |index: u32, number: A::Number| {
-                    let sum = &mut metrics[index as usize * batch_size + row];
-                    *sum = A::store(A::load(*sum) + number);
-                };
-                add(layer.index, loss);
-                add(layer.layer_count, A::Number::lift(f32::from(u8::from(right))));
-            }
-        },
-    );
+    let rows = logits.chunks_exact(layer.output_stride()).zip(deltas.chunks_exact_mut(layer.weight_stride()));
+    for (row, ((logits, delta), &label)) in rows.zip(labels).enumerate() {
+        let (loss, right) = row_gradient::<A>(batch_size, kind, &logits[..layer.output_width as usize], label as usize, delta);
+        let mut add = |index: u32, number: A::Number| {
+            let sum = &mut row_metrics[index as usize * batch_size + row];
+            *sum = A::store(A::load(*sum) + number);
+        };
+        add(layer.index, loss);
+        add(layer.layer_count, A::Number::lift(f32::from(u8::from(right))));
+    }
 }
 
 /// One image: fills `delta`, returns the loss and whether the largest logit is the label's. See the kernel's header for the

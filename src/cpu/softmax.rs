@@ -1,9 +1,9 @@
-//! Twin of `shaders/softmax.wgsl`: logits to probabilities, in place.
+//! Twin of `shaders/softmax.wgsl`, for one slot: logits to probabilities, in place.
 
 use super::{Arithmetic, Real};
 use crate::layout::Layer;
 
-/// Replaces the first `output_width` numbers of each row by their softmax; `rows` is `[slot, batch, quads(classes + 1)]`.
+/// Replaces the first `output_width` numbers of each row by their softmax; `rows` is `[batch, quads(classes + 1)]`.
 pub fn softmax<A: Arithmetic>(layer: &Layer, rows: &mut [A::Stored]) {
     for row in rows.chunks_exact_mut(layer.output_stride()) {
         softmax_row::<A>(&mut row[..layer.output_width as usize]);

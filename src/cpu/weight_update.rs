@@ -1,12 +1,12 @@
-//! Twin of `shaders/weight_update.wgsl`: the local weight gradient and one step of Adam.
+//! Twin of `shaders/weight_update.wgsl`, for one slot: the local weight gradient and one step of Adam.
 
 use super::matmul::Matrix;
 use super::{Arithmetic, Real};
 use crate::layout::{Layer, Step};
-use rayon::prelude::*;
 
-/// Updates every slot's `weights` and moments by its own `inputs` and `deltas`; shapes as in [`crate::layout`].
-/// `gradients` (as long as `weights`) is scratch: the kernel keeps it in registers.
+/// Updates `weights` and moments by `inputs` and `deltas`; shapes as in [`crate::layout`], without the slot axis. `gradients`
+/// (as long as `weights`) is scratch: the kernel keeps it in registers.
+#[expect(clippy::too_many_arguments, reason = "the bindings of the kernel, in its order")]
 pub fn weight_update<A: Arithmetic>(
     layer: &Layer,
     step: &Step,
@@ -17,21 +17,14 @@ pub fn weight_update<A: Arithmetic>(
     second_moments: &mut [A::Stored],
     gradients: &mut [A::Stored],
 ) {
-    let length = layer.weight_len();
-    let slots = weights.par_chunks_mut(length).zip(first_moments.par_chunks_mut(length));
-    let slots = slots.zip(second_moments.par_chunks_mut(length)).zip(gradients.par_chunks_mut(length));
-    slots.enumerate().for_each(|(slot, (((weights, first_moments), second_moments), gradients))| {
-        let values = &inputs[layer.view(slot) * layer.input_len()..][..layer.input_len()];
-        let left = Matrix { values, stride: layer.input_stride(), transposed: true };
-        let deltas = &deltas[slot * layer.delta_len()..][..layer.delta_len()];
-        // The padding rows behind the bias are zero and stay so.
-        let used = (layer.input_width as usize + 1) * layer.weight_stride();
-        A::multiply(layer.batch_size as usize, left, deltas, layer.weight_stride(), &mut gradients[..used]);
-        let parameters = weights.iter_mut().zip(first_moments).zip(second_moments).zip(&gradients[..used]);
-        for (((weight, first), second), &gradient) in parameters {
-            adam::<A>(step, gradient, weight, first, second);
-        }
-    });
+    let left = Matrix { values: inputs, stride: layer.input_stride(), transposed: true };
+    // The padding rows behind the bias are zero and stay so.
+    let gradients = &mut gradients[..(layer.input_width as usize + 1) * layer.weight_stride()];
+    A::multiply(layer.batch_size as usize, left, deltas, layer.weight_stride(), gradients);
+    let parameters = weights.iter_mut().zip(first_moments).zip(second_moments).zip(gradients);
+    for (((weight, first), second), gradient) in parameters {
+        adam::<A>(step, *gradient, weight, first, second);
+    }
 }
 
 /// One step of Adam on one parameter.

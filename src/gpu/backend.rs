@@ -91,11 +91,7 @@ impl GpuBackend {
         let evaluation_batch = evaluation_batch_size(config, test_count);
         let evaluation_steps: Vec<Step> = (0..test_count)
             .step_by(evaluation_batch)
-            .map(|first| Step {
-                first_row: first as u32,
-                row_count: evaluation_batch.min(test_count - first) as u32,
-                ..Step::default()
-            })
+            .map(|first| Step::evaluation(first, evaluation_batch.min(test_count - first)))
             .collect();
         let mut table = Vec::new();
         write_steps(&evaluation_steps, builder.step_stride(), &mut table);
@@ -116,7 +112,7 @@ impl GpuBackend {
         let staging = builder.allocator.staging("metrics read-back", 4 * sum_count as u64)?;
 
         let mut training = Vec::new();
-        for Dispatch { kernel, layer: index } in training_step(&architecture) {
+        for Dispatch { kernel, layer: index } in training_step(&architecture).concat() {
             let layer = &train.layers[index];
             let uniform = &train.uniforms[index];
             let inputs = if index == 0 { &train.inputs } else { &train.activations[index - 1] };
@@ -144,7 +140,7 @@ impl GpuBackend {
 
         let unused = builder.allocator.storage("unused", 4)?;
         let mut evaluation = Vec::new();
-        for Dispatch { kernel, layer: index } in evaluation_step(&architecture) {
+        for Dispatch { kernel, layer: index } in evaluation_step(&architecture).concat() {
             let layer = &test.layers[index];
             let uniform = &test.uniforms[index];
             let buffers: Vec<&wgpu::Buffer> = match kernel {
@@ -201,6 +197,27 @@ impl GpuBackend {
     /// Dispatches of one training step.
     pub fn dispatches_per_step(&self) -> usize {
         self.training.len()
+    }
+
+    /// Seconds that each dispatch of a training step takes on its own: `repeats` of it back to back, submitted once. The sum is
+    /// above the time of a step, in which dispatches share what they wait for.
+    pub fn profile(&mut self, repeats: usize) -> Result<Vec<(&'static str, f64)>> {
+        let mut times = Vec::new();
+        for prepared in &self.training {
+            // The first run fills caches and is not counted.
+            for counted in [false, true] {
+                let begin = std::time::Instant::now();
+                let submission = self.submit(|encoder| {
+                    let mut pass = encoder.begin_compute_pass(&Default::default());
+                    (0..repeats).for_each(|_| run(&mut pass, prepared, 0));
+                });
+                self.context.wait(submission, "profiling")?;
+                if counted {
+                    times.push((prepared.pipeline.name, begin.elapsed().as_secs_f64() / repeats as f64));
+                }
+            }
+        }
+        Ok(times)
     }
 
     /// Records `work` and submits it.

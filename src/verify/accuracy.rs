@@ -24,7 +24,11 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
             let length = REPLICAS * EVALUATION_METRICS * batch_size;
             let mut actual: Vec<f32> = (0..length).map(|_| generator.below(9) as f32).collect();
             let mut expected = actual.clone();
-            cpu::accuracy::accuracy(&layer, &step, &probabilities, &labels, &mut expected);
+            let pairs = probabilities.chunks_exact(2 * layer.output_len());
+            for (pair, counts) in pairs.zip(expected.chunks_exact_mut(EVALUATION_METRICS * batch_size)) {
+                let (a, b) = pair.split_at(layer.output_len());
+                cpu::accuracy::accuracy(&layer, &step, [a, b], &labels, counts);
+            }
             let mut arguments = [
                 Argument::Uniform(bytemuck::bytes_of(&layer)),
                 Argument::Uniform(bytemuck::bytes_of(&step)),

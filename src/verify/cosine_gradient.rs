@@ -9,7 +9,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::Layer;
+use crate::layout::{Layer, partner};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 
@@ -45,7 +45,11 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, represen
     let metrics: Vec<f32> = (0..slots * layer.metrics_len()).map(|_| generator.uniform(0.0, 9.0)).collect();
     let mut expected = exact(&poison(slots * layer.delta_len()));
     let mut expected_metrics = exact(&metrics);
-    cpu::cosine_gradient::cosine_gradient::<Bounding>(layer, masked, &values, &mut expected, &mut expected_metrics);
+    let outputs = expected.chunks_exact_mut(layer.delta_len()).zip(expected_metrics.chunks_exact_mut(layer.metrics_len()));
+    for (slot, (deltas, metrics)) in outputs.enumerate() {
+        let of = |slot: usize| &values[slot * layer.output_len()..][..layer.output_len()];
+        cpu::cosine_gradient::cosine_gradient::<Bounding>(layer, masked, of(slot), of(partner(slot)), deltas, metrics);
+    }
 
     let (mut actual, mut actual_metrics) = (poison(slots * layer.delta_len()), metrics);
     let mut arguments = [

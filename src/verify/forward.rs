@@ -40,7 +40,12 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, relu: bo
     }
     let mut expected = exact(&poison(slots * layer.output_len()));
     let mut expected_products: Vec<Bounded> = exact(&poison(slots * layer.delta_len()));
-    cpu::forward::forward::<Bounding>(layer, relu, &inputs, &weights, &mut expected, None, &mut expected_products);
+    let outputs = expected.chunks_exact_mut(layer.output_len()).zip(expected_products.chunks_exact_mut(layer.delta_len()));
+    for (slot, (outputs, products)) in outputs.enumerate() {
+        let inputs = &inputs[layer.view(slot) * layer.input_len()..][..layer.input_len()];
+        let weights = &weights[slot * layer.weight_len()..][..layer.weight_len()];
+        cpu::forward::forward::<Bounding>(layer, relu, inputs, weights, outputs, products);
+    }
 
     let mut actual = poison(slots * layer.output_len());
     let mut kept = poison(if keep { slots * layer.output_len() } else { 4 });

@@ -34,7 +34,10 @@ pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
             for (first, size) in [(0, 100), (100, 1), (101, count - 101)] {
                 let shard = Shard::new(&images, first, size, batch_size, true);
                 let records = shard.records(&images);
-                cpu::gather::gather(&shard, &step, &records, &orders, &table, &mut expected, &mut expected_labels);
+                let views = expected.chunks_exact_mut(batch_size * stride).zip(expected_labels.chunks_exact_mut(batch_size));
+                for ((inputs, labels), order) in views.zip(orders.chunks_exact(count)) {
+                    cpu::gather::gather(&shard, &step, &records, order, &table, inputs, labels);
+                }
                 let mut arguments = [
                     Argument::Uniform(bytemuck::bytes_of(&shard)),
                     Argument::Uniform(bytemuck::bytes_of(&step)),

@@ -34,7 +34,12 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: Ou
     let metrics: Vec<f32> = (0..slots * layer.metrics_len()).map(|_| generator.uniform(0.0, 9.0).floor()).collect();
     let mut expected = exact(&poison(slots * layer.delta_len()));
     let mut expected_metrics = exact(&metrics);
-    cpu::output_gradient::output_gradient::<Bounding>(layer, loss, &logits, &labels, &mut expected, &mut expected_metrics);
+    let outputs = expected.chunks_exact_mut(layer.delta_len()).zip(expected_metrics.chunks_exact_mut(layer.metrics_len()));
+    for (slot, (deltas, metrics)) in outputs.enumerate() {
+        let logits = &logits[slot * layer.output_len()..][..layer.output_len()];
+        let labels = &labels[slot / 2 * batch_size..][..batch_size];
+        cpu::output_gradient::output_gradient::<Bounding>(layer, loss, logits, labels, deltas, metrics);
+    }
 
     let (mut actual, mut actual_metrics) = (poison(slots * layer.delta_len()), metrics);
     let mut arguments = [

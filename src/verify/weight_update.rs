@@ -50,17 +50,20 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, time: u6
     // A learning rate that shows in the weight's digits.
     let step = Step::new(0, batch_size, &Adam { learning_rate: 0.05, ..Adam::default() }, time);
     let [mut expected_weights, mut expected_first, mut expected_second] = [&weights, &first, &second].map(|values| exact(values));
-    let mut gradients = exact(&poison(slots * layer.weight_len()));
-    cpu::weight_update::weight_update::<Bounding>(
-        layer,
-        &step,
-        &inputs,
-        &deltas,
-        &mut expected_weights,
-        &mut expected_first,
-        &mut expected_second,
-        &mut gradients,
-    );
+    let length = layer.weight_len();
+    for slot in 0..slots {
+        let range = slot * length..(slot + 1) * length;
+        cpu::weight_update::weight_update::<Bounding>(
+            layer,
+            &step,
+            &inputs[layer.view(slot) * layer.input_len()..][..layer.input_len()],
+            &deltas[slot * layer.delta_len()..][..layer.delta_len()],
+            &mut expected_weights[range.clone()],
+            &mut expected_first[range.clone()],
+            &mut expected_second[range],
+            &mut exact(&poison(length)),
+        );
+    }
 
     let (mut actual_weights, mut actual_first, mut actual_second) = (weights, first, second);
     let mut arguments = [
