@@ -90,11 +90,13 @@ pub struct Job<'a> {
     pub dataset: &'a Dataset,
 }
 
-/// Rows of an evaluation batch. Large enough to amortise a dispatch; the scratch grows with it and with the replicas.
-pub fn evaluation_batch_size(config: &TrainingConfig, test_images: usize) -> usize {
-    /// f32 of activations in the widest layer of all slots: 16 MiB.
-    const SCRATCH: usize = 4 << 20;
+/// Rows of an evaluation batch: large enough to amortise a dispatch, with no buffer above `largest_buffer` bytes.
+pub fn evaluation_batch_size(config: &TrainingConfig, test_images: usize, largest_buffer: u64) -> usize {
+    /// Scratch that grows with the replicas: 16 MiB for the widest layer of all slots.
+    const SCRATCH: u64 = 16 << 20;
     let widest = config.layers.iter().copied().max().unwrap_or(1);
-    let rows = SCRATCH / (2 * config.replicas * (widest + 1));
+    // A row of activations is padded by the constant 1 and up to three zeros.
+    let row = 4 * (2 * config.replicas * (widest + 4)) as u64;
+    let rows = (SCRATCH.min(largest_buffer) / row) as usize;
     rows.clamp(1, 1024).min(test_images)
 }

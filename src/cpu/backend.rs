@@ -201,7 +201,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let (config, dataset) = (job.config, job.dataset);
         let architecture = config.architecture()?;
         let train = Batches::new(config, &architecture, &dataset.train, config.batch_size, false);
-        let evaluation_batch = evaluation_batch_size(config, dataset.test.count());
+        let evaluation_batch = evaluation_batch_size(config, dataset.test.count(), u64::MAX);
         Ok(Self {
             arithmetic: PhantomData,
             device: DeviceDescription {

@@ -88,7 +88,7 @@ impl GpuBackend {
         let train = builder.batches(&architecture, &job.dataset.train, config.batch_size, false, &step_table)?;
 
         let test_count = job.dataset.test.count();
-        let evaluation_batch = evaluation_batch_size(config, test_count);
+        let evaluation_batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
         let evaluation_steps: Vec<Step> = (0..test_count)
             .step_by(evaluation_batch)
             .map(|first| Step::evaluation(first, evaluation_batch.min(test_count - first)))
@@ -232,6 +232,11 @@ impl GpuBackend {
     }
 }
 
+/// Bytes that a kernel can see through one binding.
+fn largest_buffer(context: &Context) -> u64 {
+    context.limits.max_storage_buffer_binding_size.min(context.limits.max_buffer_size)
+}
+
 /// Bytes from one [`Step`] to the next in a table that is bound at dynamic offsets.
 fn step_stride(context: &Context) -> usize {
     size_of::<Step>().next_multiple_of(context.limits.min_uniform_buffer_offset_alignment as usize)
@@ -274,9 +279,7 @@ impl Builder<'_> {
             (0..architecture.layer_count()).map(|index| Layer::new(architecture, index, batch_size, shared)).collect();
         let (slots, views) = (2 * self.config.replicas, if shared { 1 } else { self.config.replicas });
         let shape = Shard::new(images, 0, images.count(), batch_size, !shared);
-        let limits = &self.context.limits;
-        let shard_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let images_per_shard = (shard_bytes / (4 * u64::from(shape.record_words))).max(1) as usize;
+        let images_per_shard = (largest_buffer(self.context) / (4 * u64::from(shape.record_words))).max(1) as usize;
         let mut shards = Vec::new();
         for first in (0..images.count()).step_by(images_per_shard) {
             let shard = Shard::new(images, first, images_per_shard.min(images.count() - first), batch_size, !shared);

@@ -1,0 +1,73 @@
+//! The same on an adapter. These tests need one, a software one suffices; FFCL_REQUIRE_GPU turns its absence into a failure.
+
+use crate::support::{Idx, join, run, text};
+use safetensors::SafeTensors;
+use std::fs;
+use tempfile::TempDir;
+
+/// False where there is no adapter to test on.
+fn gpu_is_there(test: &str) -> bool {
+    let found = !run(&["devices", "--json"]).succeeded().stdout.is_empty();
+    assert!(found || std::env::var_os("FFCL_REQUIRE_GPU").is_none(), "FFCL_REQUIRE_GPU is set, but `devices` finds no adapter");
+    if !found {
+        println!("{test} WAS NOT RUN: no GPU adapter was found");
+    }
+    found
+}
+
+#[test]
+fn both_devices_learn_the_same_gpu() {
+    if !gpu_is_there("both_devices_learn_the_same_gpu") {
+        return;
+    }
+    let train = |device| {
+        run(&["train", "--device", device, "--limit-train", "128", "--epochs", "2", "--replicas", "2", "--json"])
+            .succeeded()
+            .json_lines()
+    };
+    let (gpu, cpu) = (train("gpu"), train("cpu"));
+    assert_eq!((gpu.len(), cpu.len()), (4, 4));
+    for (gpu, cpu) in gpu.iter().zip(&cpu) {
+        assert_eq!((&gpu["epoch"], &gpu["replica"]), (&cpu["epoch"], &cpu["replica"]));
+        let losses = |line: &serde_json::Value| -> Vec<f64> {
+            line["layer_losses"].as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect()
+        };
+        let (gpu_losses, cpu_losses) = (losses(gpu), losses(cpu));
+        assert_eq!((gpu_losses.len(), cpu_losses.len()), (3, 3));
+        for (one, other) in gpu_losses.iter().zip(&cpu_losses) {
+            assert!((one - other).abs() <= 1e-3 * other.abs(), "{gpu}\n{cpu}");
+        }
+        for key in ["train_accuracy", "test_accuracy_a", "test_accuracy_b", "test_accuracy_ensemble"] {
+            // A few images may stand on the border between two classes.
+            assert!((gpu[key].as_f64().unwrap() - cpu[key].as_f64().unwrap()).abs() <= 0.01, "{key}\n{gpu}\n{cpu}");
+        }
+    }
+}
+
+#[test]
+fn a_replica_is_the_run_with_its_own_seed_gpu() {
+    if !gpu_is_there("a_replica_is_the_run_with_its_own_seed_gpu") {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let train = |replicas: &str, seed: &str| {
+        let out = folder.path().join(format!("{replicas} from {seed}"));
+        let data = ["--dataset", "mnist", "--data-dir", text(folder.path()), "--epochs", "2", "--quiet"];
+        run(&join(&[&["train", "--device", "gpu", "--replicas", replicas, "--seed", seed, "--out", text(&out)], &data]))
+            .succeeded();
+        fs::read(out.join("model.safetensors")).unwrap()
+    };
+    let pair = train("2", "5");
+    let pair = SafeTensors::deserialize(&pair).unwrap();
+    assert_eq!(pair.len(), 24);
+    for (replica, seed) in ["5", "6"].into_iter().enumerate() {
+        let single = train("1", seed);
+        let single = SafeTensors::deserialize(&single).unwrap();
+        assert_eq!(single.len(), 12);
+        for (name, tensor) in single.tensors() {
+            let other = pair.tensor(&name.replacen("r0.", &format!("r{replica}."), 1)).unwrap();
+            assert!((tensor.shape(), tensor.data()) == (other.shape(), other.data()), "{name} of seed {seed} differs");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The program end to end, as a user calls it: what it prints, what it writes, how it refuses, and its exit codes.
+
+mod commands;
+mod gpu;
+mod output;
+mod refusals;
+mod support;
+mod train;

@@ -1,0 +1,155 @@
+//! What `train` prints, and how it ends.
+
+use crate::support::{Idx, PROGRAM, Ran, Refusal, SMALL, VARIABLES, check_refused, join, names_in, run, run_with, text};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// Terminals obey control codes; pipes and files must not see any.
+fn assert_plain(ran: &Ran) {
+    let control = |text: &str| text.chars().any(|letter| letter.is_control() && letter != '\n');
+    assert!(!control(&ran.stdout) && !control(&ran.stderr), "control codes in {:?} or {:?}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
+    let ran = run(&["train", "--device", "cpu", "--limit-train", "256", "--epochs", "2"]).succeeded();
+    assert_plain(&ran);
+    assert_eq!(ran.stderr, "");
+    let lines = ran.lines();
+    for (line, (begin, part)) in lines.iter().zip([
+        ("device", "cpu"),
+        ("data", "digits: 256 images"),
+        ("model", "784-64-64-10"),
+        ("training", "2 epochs of 4 steps, batch 64"),
+    ]) {
+        assert!(line.starts_with(begin) && line.contains(part), "{line}");
+    }
+    let title = lines.iter().position(|line| line.starts_with("epoch")).expect("a title line");
+    assert!(lines[title].contains("loss 3") && !lines[title].contains("loss 4"), "{}", lines[title]);
+    for (epoch, row) in (1..=2).zip(&lines[title + 1..]) {
+        let columns: Vec<_> = row.split_whitespace().collect();
+        // Epoch, three losses, four accuracies, speed.
+        assert_eq!((columns.len(), columns[0]), (9, epoch.to_string().as_str()), "{row}");
+        assert!(columns[1..8].iter().all(|number| number.parse::<f64>().is_ok_and(f64::is_finite)), "{row}");
+    }
+    let rest: Vec<_> = lines[title + 3..].iter().filter(|line| !line.is_empty()).collect();
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert!(rest[0].starts_with("8 steps in") && rest[0].contains('%'), "{}", rest[0]);
+}
+
+#[test]
+fn quiet_prints_nothing() {
+    let ran = run(&join(&[SMALL, &["--quiet"]])).succeeded();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn json_prints_json_lines_with_the_documented_keys() {
+    let replicas = ["--json", "--replicas", "2", "--epochs", "2", "--layers", "784,16,10"];
+    let ran = run(&join(&[&["train", "--device", "cpu", "--limit-train", "256"], &replicas])).succeeded();
+    assert_plain(&ran);
+    assert_eq!(ran.stderr, "");
+    let lines = ran.json_lines();
+    let order: Vec<_> = lines.iter().map(|line| (line["epoch"].as_u64().unwrap(), line["replica"].as_u64().unwrap())).collect();
+    assert_eq!(order, [(1, 0), (1, 1), (2, 0), (2, 1)]);
+    for line in &lines {
+        let mut keys: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        let accuracies = ["test_accuracy_a", "test_accuracy_b", "test_accuracy_ensemble", "train_accuracy"];
+        let mut documented = vec!["epoch", "layer_losses", "replica", "samples_per_second", "seconds"];
+        documented.extend(accuracies);
+        documented.sort_unstable();
+        assert_eq!(keys, documented);
+        for name in accuracies {
+            assert!(line[name].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), "{name} in {line}");
+        }
+        let losses = line["layer_losses"].as_array().unwrap();
+        assert_eq!(losses.len(), 2, "{line}");
+        assert!(losses.iter().all(|loss| loss.as_f64().is_some_and(f64::is_finite)), "{line}");
+        assert!(line["seconds"].as_f64().unwrap() > 0.0 && line["samples_per_second"].as_f64().unwrap() > 0.0, "{line}");
+    }
+}
+
+#[test]
+fn training_learns() {
+    let ran = run(&["train", "--device", "cpu", "--limit-train", "2000", "--epochs", "6", "--learning-rate", "2e-3", "--json"]);
+    let lines = ran.succeeded().json_lines();
+    let accuracy = |epoch: usize| lines[epoch]["test_accuracy_ensemble"].as_f64().unwrap();
+    assert!(accuracy(5) > 0.5 && accuracy(5) > accuracy(0), "accuracy {} became {}", accuracy(0), accuracy(5));
+}
+
+#[test]
+fn mnist_is_read_from_the_option_the_variable_or_a_subfolder() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(&folder.path().join("mnist"));
+    let (outer, inner) = (folder.path().to_owned(), folder.path().join("mnist"));
+    let command = ["train", "--device", "cpu", "--epochs", "1", "--dataset", "mnist"];
+    for directory in [&outer, &inner] {
+        let by_option = run(&join(&[&command, &["--data-dir", text(directory)]])).succeeded();
+        let by_variable = run_with(&command, &[("FFCL_DATA_DIR", text(directory))]).succeeded();
+        for ran in [by_option, by_variable] {
+            assert!(ran.stdout.contains("mnist: 128 images of 28×28 to learn, 40 images"), "{}", ran.stdout);
+        }
+    }
+}
+
+#[test]
+fn max_steps_ends_a_run_within_an_epoch() {
+    let ran = run(&["train", "--device", "cpu", "--limit-train", "256", "--max-steps", "6"]).succeeded();
+    assert!(ran.lines().last().unwrap().starts_with("6 steps in"), "{}", ran.stdout);
+}
+
+#[test]
+fn divergence_is_a_one_line_error() {
+    for rate in ["1e30", "1e38"] {
+        let ran = run(&join(&[SMALL, &["--learning-rate", rate]]));
+        check_refused(&ran, Refusal::Line(1), &["NaN", "--learning-rate"]).unwrap();
+    }
+}
+
+/// Starts the program with pipes, closes the reading end of one of them at once, and waits.
+fn run_with_closed(arguments: &[&str], close_stdout: bool) -> std::process::Output {
+    let mut command = Command::new(PROGRAM);
+    VARIABLES.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    if close_stdout {
+        drop(child.stdout.take());
+    } else {
+        drop(child.stderr.take());
+    }
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    for arguments in [SMALL.to_vec(), join(&[SMALL, &["--json"]]), vec!["devices"], vec!["train", "--help"]] {
+        let output = run_with_closed(&arguments, true);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !stderr.contains("panicked"), "{arguments:?}: {} {stderr}", output.status);
+    }
+}
+
+#[test]
+fn a_run_whose_reader_left_still_saves_what_it_was_asked_to_save() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("run");
+    let output = run_with_closed(&join(&[SMALL, &["--out", text(&out)]]), true);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(names_in(&out), ["config.json", "metrics.jsonl", "model.safetensors"]);
+}
+
+#[test]
+fn an_error_that_nobody_can_read_keeps_its_exit_code() {
+    let output = run_with_closed(&["train", "--device", "cpu", "--batch-size", "0"], false);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// Lost output is an error, unlike a reader that has seen enough.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    let ran = crate::support::run_in_shell(r#""$0" "$@" > /dev/full"#, SMALL, std::time::Duration::from_secs(60));
+    check_refused(&ran, Refusal::Line(1), &["standard output"]).unwrap();
+}

@@ -1,0 +1,46 @@
+//! Every kernel against its CPU twin: the checks of `ffcl-gpu verify`, with every shape of tile and with and without wgpu's own
+//! checks in the shaders.
+
+mod common;
+
+use ffcl_gpu::gpu::context::ContextOptions;
+use ffcl_gpu::gpu::tiles::Tiles;
+use ffcl_gpu::plan::Kernel;
+use ffcl_gpu::verify;
+
+fn check(kernel: Kernel) {
+    for shader_checks in [true, false] {
+        let options = ContextOptions { shader_checks: Some(shader_checks), ..ContextOptions::default() };
+        let Some(context) = common::context(&options) else { return };
+        for tiles in [Tiles::SOFTWARE, Tiles::GPU] {
+            let row = verify::kernel(&context, &tiles, kernel).unwrap();
+            println!("{} checks {shader_checks} {tiles:?}: {} values, worst ratio {:.3}", row.name, row.values, row.worst);
+            assert!(row.passed, "{row:#?}");
+            assert!(row.values > 0 && row.cases > 0);
+        }
+    }
+}
+
+macro_rules! kernels {
+    ($($name:ident: $kernel:ident,)*) => {
+        $(#[test] fn $name() { check(Kernel::$kernel); })*
+
+        /// A kernel without a test would go unnoticed.
+        #[test]
+        fn every_kernel_has_its_test() {
+            assert_eq!(Kernel::ALL.map(Kernel::name).to_vec(), [$(stringify!($name)),*]);
+        }
+    };
+}
+
+kernels! {
+    shuffle: Shuffle,
+    gather: Gather,
+    forward: Forward,
+    cosine_gradient: CosineGradient,
+    output_gradient: OutputGradient,
+    weight_update: WeightUpdate,
+    softmax: Softmax,
+    accuracy: Accuracy,
+    reduction: Reduction,
+}

@@ -1,0 +1,160 @@
+//! Whole training on the GPU: against the CPU twins, against itself, and on the smallest adapters that WebGPU allows.
+
+mod common;
+
+use ffcl_gpu::config::{Adam, OutputLoss, Representation, TrainingConfig};
+use ffcl_gpu::cpu::Blocked;
+use ffcl_gpu::cpu::backend::CpuBackend;
+use ffcl_gpu::dataset::{Dataset, digits};
+use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::gpu::backend::GpuBackend;
+use ffcl_gpu::gpu::context::ContextOptions;
+use ffcl_gpu::gpu::tiles::Tiles;
+use ffcl_gpu::model::Parameters;
+use ffcl_gpu::train::{Event, ReplicaReport, train};
+use ffcl_gpu::verify::steps;
+
+fn small() -> TrainingConfig {
+    TrainingConfig { layers: vec![784, 33, 17, 10], epochs: 2, batch_size: 30, seed: 5, ..TrainingConfig::default() }
+}
+
+/// Trains and returns the parameters and each epoch's reports.
+fn run(backend: &mut dyn Backend, job: Job) -> (Parameters, Vec<Vec<ReplicaReport>>) {
+    let architecture = job.config.architecture().unwrap();
+    backend.set_parameters(&Parameters::initialize(&architecture, job.config.seed, job.config.replicas)).unwrap();
+    let mut reports = Vec::new();
+    let outcome = train(job, backend, &mut |event| {
+        if let Event::Epoch(epoch) = event {
+            reports.push(epoch.to_vec());
+        }
+        Ok(())
+    });
+    (outcome.unwrap().parameters, reports)
+}
+
+fn run_gpu(
+    config: &TrainingConfig,
+    dataset: &Dataset,
+    options: &ContextOptions,
+) -> Option<(Parameters, Vec<Vec<ReplicaReport>>)> {
+    let context = common::context(options)?;
+    let tiles = Tiles::for_device(&context.description);
+    let job = Job { config, dataset };
+    Some(run(&mut GpuBackend::new(job, context, tiles).unwrap(), job))
+}
+
+/// Everything but the times.
+fn numbers(reports: &[Vec<ReplicaReport>]) -> Vec<Vec<ReplicaReport>> {
+    let timeless = |report: &ReplicaReport| ReplicaReport { seconds: 0.0, samples_per_second: 0.0, ..report.clone() };
+    reports.iter().map(|epoch| epoch.iter().map(timeless).collect()).collect()
+}
+
+#[test]
+fn steps_agree_with_the_twins() {
+    let variants = [
+        (TrainingConfig { batch_size: 64, ..small() }, 100),
+        (TrainingConfig { layers: vec![784, 10], output_loss: OutputLoss::CrossEntropy, ..small() }, 10),
+        (TrainingConfig { representation: Representation::PreActivation, replicas: 2, ..small() }, 10),
+        (TrainingConfig { layers: vec![784, 65, 3, 129, 10], standardize: true, batch_size: 1, ..small() }, 10),
+    ];
+    for (config, longest) in variants {
+        for tiles in [Tiles::SOFTWARE, Tiles::GPU] {
+            let Some(context) = common::context(&ContextOptions::default()) else { return };
+            let context = std::cell::Cell::new(Some(context));
+            let rows = steps::check(&config, longest, &|job| {
+                Ok(Box::new(GpuBackend::new(job, context.take().expect("made once"), tiles)?))
+            });
+            for row in rows.unwrap() {
+                assert!(row.passed, "{config:?}\n{row:#?}");
+            }
+        }
+    }
+}
+
+/// The fast CPU backend is held to the same bound as a GPU.
+#[test]
+fn the_fast_cpu_backend_agrees_with_the_twins() {
+    let config = TrainingConfig { replicas: 2, ..small() };
+    for row in steps::check(&config, 100, &|job| Ok(Box::new(CpuBackend::<Blocked>::new(job)?))).unwrap() {
+        assert!(row.passed, "{row:#?}");
+    }
+}
+
+#[test]
+fn the_same_run_twice_gives_the_same_bits() {
+    let dataset = digits::generate_with_counts(0, 1000, 200);
+    let config = TrainingConfig { replicas: 2, ..small() };
+    let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default()) else { return };
+    let (again, reports_again) = run_gpu(&config, &dataset, &ContextOptions::default()).unwrap();
+    assert_eq!(parameters, again);
+    assert_eq!(numbers(&reports), numbers(&reports_again));
+}
+
+#[test]
+fn the_same_cpu_run_twice_gives_the_same_bits_on_any_number_of_threads() {
+    let dataset = digits::generate_with_counts(0, 1000, 200);
+    let config = TrainingConfig { replicas: 2, ..small() };
+    let job = Job { config: &config, dataset: &dataset };
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run(&mut CpuBackend::<Blocked>::new(job).unwrap(), job).0)
+    };
+    assert_eq!(on(1), on(3));
+}
+
+/// Replica r of one run is, bit for bit, a run of its own with seed + r.
+#[test]
+fn replicas_are_single_runs() {
+    let dataset = digits::generate_with_counts(0, 600, 200);
+    let config = TrainingConfig { replicas: 4, ..small() };
+    let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default()) else { return };
+    for replica in 0..4 {
+        let single = TrainingConfig { replicas: 1, seed: config.seed + replica as u64, ..config.clone() };
+        let (alone, alone_reports) = run_gpu(&single, &dataset, &ContextOptions::default()).unwrap();
+        assert_eq!(parameters.slots[2 * replica..2 * replica + 2], alone.slots[..], "replica {replica}");
+        for (epoch, alone) in numbers(&reports).iter().zip(numbers(&alone_reports)) {
+            assert_eq!(epoch[replica], ReplicaReport { replica, ..alone[0].clone() });
+        }
+    }
+}
+
+/// WebGPU's default limits are enough, and data in many shards trains to the same bits as data in one.
+#[test]
+fn small_adapters_train_to_the_same_bits() {
+    let dataset = digits::generate_with_counts(0, 1000, 300);
+    let config = small();
+    let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default()) else { return };
+    let defaults = wgpu::Limits::defaults();
+    // 256 KiB hold 332 images of 197 words: four shards to learn from, one to test on.
+    let sharded = wgpu::Limits { max_storage_buffer_binding_size: 256 << 10, ..wgpu::Limits::defaults() };
+    for limits in [defaults, sharded] {
+        let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
+        let (same, same_reports) = run_gpu(&config, &dataset, &options).unwrap();
+        assert_eq!(parameters, same);
+        assert_eq!(numbers(&reports), numbers(&same_reports));
+    }
+}
+
+/// What does not fit is refused by name, before anything is dispatched.
+#[test]
+fn limits_are_named() {
+    let dataset = digits::generate_with_counts(0, 300, 100);
+    let limits = wgpu::Limits { max_storage_buffer_binding_size: 256 << 10, ..wgpu::Limits::defaults() };
+    let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
+    let Some(context) = common::context(&options) else { return };
+    let config = TrainingConfig { layers: vec![784, 64, 10], ..small() };
+    let error = GpuBackend::new(Job { config: &config, dataset: &dataset }, context, Tiles::SOFTWARE).err().unwrap().to_string();
+    assert!(error.contains("weights of layer 0") && error.contains("max_storage_buffer_binding_size = 262144"), "{error}");
+}
+
+/// Adam's steps are bounded by the learning rate, so huge rates make huge weights and then numbers that are none; the run says so.
+#[test]
+fn divergence_is_an_error() {
+    let dataset = digits::generate_with_counts(0, 300, 100);
+    let config = TrainingConfig { adam: Adam { learning_rate: 1e37, ..Adam::default() }, ..small() };
+    let job = Job { config: &config, dataset: &dataset };
+    let mut backend = CpuBackend::<Blocked>::new(job).unwrap();
+    backend.set_parameters(&Parameters::initialize(&config.architecture().unwrap(), 0, 1)).unwrap();
+    let error = train(job, &mut backend, &mut |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("smaller --learning-rate"), "{error}");
+}
