@@ -29,7 +29,10 @@ impl DeviceDescription {
 
 impl std::fmt::Display for DeviceDescription {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} ({}, {}", self.name, self.backend, self.kind)?;
+        write!(formatter, "{} ({}", self.name, self.backend)?;
+        if self.kind != self.backend {
+            write!(formatter, ", {}", self.kind)?;
+        }
         if !self.driver.is_empty() {
             write!(formatter, ", {}", self.driver)?;
         }

@@ -3,6 +3,7 @@
 //! Data flows one way: configuration ([`config`]) → data set ([`dataset`]) → backend ([`engine`]: [`gpu`] or [`cpu`]) →
 //! metrics ([`train`]) → files ([`output`]). `ARCHITECTURE.md` has the map.
 
+pub mod bench;
 pub mod config;
 pub mod cpu;
 pub mod dataset;

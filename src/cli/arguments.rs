@@ -169,6 +169,9 @@ pub struct VerifyOptions {
 pub struct BenchOptions {
     #[command(flatten)]
     pub device: DeviceOption,
+    /// Measure only these regimes: paper, replicas-8, replicas-32, replicas-128, wide.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub regimes: Vec<String>,
     /// Print one JSON object for each regime.
     #[arg(long)]
     pub json: bool,

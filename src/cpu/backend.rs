@@ -64,6 +64,16 @@ pub struct CpuBackend<A> {
     evaluation_plan: [Phase; 3],
 }
 
+/// The processor, as a device.
+pub fn processor() -> DeviceDescription {
+    DeviceDescription {
+        name: format!("{} threads", rayon::current_num_threads()),
+        backend: "cpu".into(),
+        kind: "cpu".into(),
+        driver: String::new(),
+    }
+}
+
 fn per_layer(layers: &[Layer], length: impl Fn(&Layer) -> usize) -> Vec<Vec<f32>> {
     layers.iter().map(|layer| vec![0.0; length(layer)]).collect()
 }
@@ -204,12 +214,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let evaluation_batch = evaluation_batch_size(config, dataset.test.count(), u64::MAX);
         Ok(Self {
             arithmetic: PhantomData,
-            device: DeviceDescription {
-                name: format!("{} threads", rayon::current_num_threads()),
-                backend: "cpu".into(),
-                kind: "cpu".into(),
-                driver: String::new(),
-            },
+            device: processor(),
             table: dataset.pixel_table(config.standardize),
             training_plan: training_step(&architecture),
             evaluation_plan: evaluation_step(&architecture),

@@ -16,19 +16,19 @@ pub fn shuffle(shuffle: &Shuffle, orders: &mut [u32]) {
         let seed = first_seed.wrapping_add(replica as u64);
         let keys = |half: u64| philox(seed, Stream::Shuffle, half << 32 | u64::from(shuffle.epoch));
         let (even_keys, odd_keys) = (keys(0), keys(1));
-        for (position, sample) in (0u32..).zip(order) {
-            *sample = position;
-            while shuffle.enabled != 0 {
-                let (mut left, mut right) = (*sample >> right_bits, *sample & right_mask);
-                for round in 0..4 {
-                    left ^= mix(right, even_keys[round]) & left_mask;
-                    right ^= mix(left, odd_keys[round]) & right_mask;
-                }
-                *sample = left << right_bits | right;
-                if *sample < count {
-                    break;
-                }
+        let permute = |mut value: u32| loop {
+            let (mut left, mut right) = (value >> right_bits, value & right_mask);
+            for round in 0..4 {
+                left ^= mix(right, even_keys[round]) & left_mask;
+                right ^= mix(left, odd_keys[round]) & right_mask;
             }
+            value = left << right_bits | right;
+            if value < count {
+                break value;
+            }
+        };
+        for (position, sample) in (0u32..).zip(order) {
+            *sample = if shuffle.enabled == 0 { position } else { permute(position) };
         }
     }
 }

@@ -110,8 +110,11 @@ fn the_same_command_writes_the_same_weights_and_another_seed_others() {
     let bench = Bench::new();
     let train = |name: &str, seed: &str| fs::read(bench.train(name, &["--epochs", "3", "--seed", seed])).unwrap();
     let first = train("first", "1");
-    assert!(first == train("second", "1"), "the same command wrote different weights");
-    assert!(first != train("third", "2"), "the seed changes nothing");
+    // An order that changes from run to run, as of a hash map, may be the same by chance: hence several.
+    for name in ["2", "3", "4", "5", "6", "7", "8"] {
+        assert!(first == train(name, "1"), "the same command wrote different bytes");
+    }
+    assert!(first != train("other", "2"), "the seed changes nothing");
 }
 
 #[test]
