@@ -7,8 +7,9 @@ tensor is compared by max|difference| / max|parameter|, and the mean loss of eac
 that all of these, against float64, are within the tolerance.
 
 How to read the table: "way" is how far PyTorch moved the tensor, in the same unit, so a difference far below it means the same
-steps. "torch 32-64" is how far float32 PyTorch itself is from float64: where a gradient is near zero, Adam makes whole steps out
-of rounding noise, so that no two float32 programs agree better than about this, and less well after more steps.
+steps. "torch 32-64" is how far float32 PyTorch itself is from float64. Adam divides a gradient by its own size plus 1e-8, so that
+a lone weight whose first gradient happens to be smaller than that turns rounding noise into a part of a whole step. With some
+seeds one such weight alone exceeds the tolerance; a mistake in the method moves thousands, which is why the verdict counts them.
 
     pip install torch safetensors numpy
     cargo build --release
@@ -126,6 +127,8 @@ def run_torch(options, start, images, labels, dtype):
 
 def main():
     options = arguments()
+    if not options.binary.is_file():
+        sys.exit(f"there is no {options.binary}; build it with cargo build --release")
     count = options.steps * options.batch_size
     pixels = read_idx(options.data_dir, "train-images-idx3-ubyte", 16, count * 784).reshape(count, 784)
     labels = read_idx(options.data_dir, "train-labels-idx1-ubyte", 8, count)
@@ -138,10 +141,11 @@ def main():
     print(f"ffcl-gpu ({device}) and PyTorch {torch.__version__}: {options.steps} steps, batch {options.batch_size}, "
           f"layers {options.layers}, {options.output_loss}, {options.representation}")
     print(f"{'':26}{'way':>9}{'torch 64':>10}{'torch 32':>10}{'torch 32-64':>13}")
-    rows = []
+    rows, beyond = [], 0
     for name, reference in double.items():
         differences = [start[name] - reference, program[name] - reference, program[name] - single[name], single[name] - reference]
         rows.append([np.abs(difference).max() / np.abs(reference).max() for difference in differences])
+        beyond += np.count_nonzero(~(np.abs(differences[1]) <= options.tolerance * np.abs(reference).max()))
         print(f"{name:26}" + "{:9.1e}{:10.1e}{:10.1e}{:13.1e}".format(*rows[-1]))
     for layer, reference in enumerate(double_losses):
         one, other = program_losses[layer], single_losses[layer]
@@ -150,7 +154,8 @@ def main():
     worst = np.max(rows, axis=0)
     passed = bool(worst[1] <= options.tolerance)  # false for NaN as well
     print(f"{'PASS' if passed else 'FAIL'}: worst against torch float64 {worst[1]:.1e}, tolerance {options.tolerance:.0e} "
-          f"(against float32 {worst[2]:.1e}; float32 against float64 {worst[3]:.1e})")
+          f"(against float32 {worst[2]:.1e}; float32 against float64 {worst[3]:.1e}); "
+          f"{beyond} of {sum(tensor.size for tensor in start.values())} parameters beyond it")
     return 0 if passed else 1
 
 
