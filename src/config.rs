@@ -109,8 +109,10 @@ impl TrainingConfig {
         if self.max_steps == Some(0) {
             return fail("--max-steps 0 trains nothing; give 1 or more, or leave it out".into());
         }
-        if !(self.adam.learning_rate.is_finite() && self.adam.learning_rate > 0.0) {
-            return fail(format!("--learning-rate {} must be a positive number such as 1e-4", self.adam.learning_rate));
+        // Kernels get it as f32, in which it must be neither 0 nor infinite.
+        let rate = self.adam.learning_rate as f32;
+        if !(rate.is_finite() && rate > 0.0) {
+            return fail(format!("--learning-rate {:e} must be a positive number such as 1e-4", self.adam.learning_rate));
         }
         Architecture::new(self.layers.clone())
     }

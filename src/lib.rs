@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod gpu;
 pub mod layout;
+pub mod memory;
 pub mod model;
 pub mod output;
 pub mod plan;

@@ -45,6 +45,16 @@ impl Architecture {
         self.widths[self.widths.len() - 1]
     }
 
+    /// Bytes of one model's parameters.
+    pub fn parameter_bytes(&self) -> u128 {
+        4 * self.widths.windows(2).map(|pair| (pair[0] as u128 + 1) * pair[1] as u128).sum::<u128>()
+    }
+
+    /// Numbers that leave all layers for one image, the image itself included.
+    pub fn activations(&self) -> u128 {
+        self.widths.iter().map(|&width| width as u128).sum()
+    }
+
     /// Floating-point operations that one image costs in training, both models: 2 in the forward pass and 2 in the weight
     /// gradient for each weight. No layer needs the gradient of its input.
     pub fn training_flops_per_image(&self) -> f64 {

@@ -1,9 +1,10 @@
 //! What can be typed.
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ffcl_gpu::config::{Adam, OutputLoss, Representation, TrainingConfig};
 use ffcl_gpu::gpu::adapter::DeviceRequest;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Train two networks that guide each other, without backpropagation, on any GPU.
 #[derive(Debug, Parser)]
@@ -72,8 +73,9 @@ pub struct TrainOptions {
     #[arg(long, value_enum, default_value = "digits", help_heading = "Data")]
     pub dataset: DatasetName,
     /// Folder with the data set's files (or with a folder of the data set's name).
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", help_heading = "Data")]
-    pub data_dir: Option<PathBuf>,
+    // An empty variable is like none, which clap's own parser of paths would refuse.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = "Data")]
+    data_dir: Option<PathBuf>,
     /// Use only the first N training images.
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub limit_train: Option<usize>,
@@ -85,7 +87,7 @@ pub struct TrainOptions {
     pub standardize: bool,
 
     /// Widths of the network, input first, classes last.
-    #[arg(long, value_delimiter = ',', default_values_t = TrainingConfig::default().layers, value_name = "WIDTHS", help_heading = "Model")]
+    #[arg(long, value_delimiter = ',', default_value = "784,64,64,10", value_name = "WIDTHS", help_heading = "Model")]
     pub layers: Vec<usize>,
     /// Loss of the output layer.
     #[arg(long, value_enum, default_value = "binary-cross-entropy", help_heading = "Model")]
@@ -130,6 +132,11 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
+    /// The folder of the data set's files, if one was given.
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// The run that was asked for.
     pub fn config(&self) -> TrainingConfig {
         TrainingConfig {

@@ -24,28 +24,28 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         });
     }
     if !options.json {
-        print_line(&format!("device  {device}"));
+        print_line(&format!("device  {device}"))?;
         if device.is_software() {
-            print_line("        a software adapter: these speeds say nothing about GPUs");
+            print_line("        a software adapter: these speeds say nothing about GPUs")?;
         }
         if cfg!(debug_assertions) {
-            print_line("        a debug build: use --release");
+            print_line("        a debug build: use --release")?;
         }
-        print_line("parity  ok, 10 steps against the CPU twins\n");
-        print_line("| regime | ms a step | ± MAD | images/s | GFLOP/s | MiB |");
-        print_line("|---|---|---|---|---|---|");
+        print_line("parity  ok, 10 steps against the CPU twins\n")?;
+        print_line("| regime | ms a step | ± MAD | images/s | GFLOP/s | MiB |")?;
+        print_line("|---|---|---|---|---|---|")?;
     }
     for regime in chosen {
         match measure(regime, |job| session::open_quietly(&options.device.device, job)) {
-            Ok(measurement) => show(&measurement, &device, options.json),
+            Ok(measurement) => show(&measurement, &device, options.json)?,
             // What does not fit one adapter must not hide the other regimes.
             Err(error @ Error::Limit { .. }) if !options.json => {
-                print_line(&format!("| {} | does not fit: {error} | | | | |", regime.name))
+                print_line(&format!("| {} | does not fit: {error} | | | | |", regime.name))?;
             }
             Err(error @ Error::Limit { .. }) => {
                 print_line(
                     &serde_json::json!({ "regime": regime.name, "device": device, "error": error.to_string() }).to_string(),
-                );
+                )?;
             }
             Err(error) => return Err(error),
         }
@@ -53,13 +53,12 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-fn show(measurement: &Measurement, device: &ffcl_gpu::engine::DeviceDescription, json: bool) {
+fn show(measurement: &Measurement, device: &ffcl_gpu::engine::DeviceDescription, json: bool) -> Result<()> {
     if json {
         let mut line = serde_json::json!(measurement);
         line["device"] = serde_json::json!(device);
         line["software"] = device.is_software().into();
-        print_line(&line.to_string());
-        return;
+        return print_line(&line.to_string());
     }
     print_line(&format!(
         "| {} | {:.3} | {:.3} | {:.0} | {:.2} | {:.1} |",
@@ -69,5 +68,5 @@ fn show(measurement: &Measurement, device: &ffcl_gpu::engine::DeviceDescription,
         measurement.images_per_second,
         measurement.gigaflops,
         measurement.memory_mib
-    ));
+    ))
 }

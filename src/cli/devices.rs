@@ -19,9 +19,9 @@ pub fn run(options: &DevicesOptions) -> Result<()> {
                 "max_compute_invocations_per_workgroup": limits.max_compute_invocations_per_workgroup,
                 "max_storage_buffers_per_shader_stage": limits.max_storage_buffers_per_shader_stage,
             });
-            print_line(&line.to_string());
+            print_line(&line.to_string())?;
         } else {
-            print_line(&format!("{index}: {device}"));
+            print_line(&format!("{index}: {device}"))?;
             print_line(&format!(
                 "   largest binding {} MiB, largest buffer {} MiB, workgroup memory {} KiB, {} invocations a workgroup, {} storage buffers",
                 limits.max_storage_buffer_binding_size >> 20,
@@ -29,19 +29,19 @@ pub fn run(options: &DevicesOptions) -> Result<()> {
                 limits.max_compute_workgroup_storage_size >> 10,
                 limits.max_compute_invocations_per_workgroup,
                 limits.max_storage_buffers_per_shader_stage,
-            ));
+            ))?;
         }
     }
     if !options.json {
         if adapters.is_empty() {
             print_line(
                 "no GPU adapter: no Vulkan, Metal, DX12 or GL driver answered (Debian and Ubuntu: apt-get install mesa-vulkan-drivers)",
-            );
+            )?;
         }
-        print_line("cpu: the CPU backend, always there");
+        print_line("cpu: the CPU backend, always there")?;
         print_line(
             "no device features beyond WebGPU's defaults are used; WGPU_BACKEND (vulkan, metal, dx12, gl) restricts this list",
-        );
+        )?;
     }
     Ok(())
 }

@@ -3,12 +3,14 @@
 pub mod arguments;
 mod bench;
 mod devices;
+mod display;
 mod session;
 mod train;
 mod verify;
 
 use arguments::{Arguments, Command};
-use ffcl_gpu::Result;
+use ffcl_gpu::{Error, Result};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs a command; its exit code is a failure where a check failed.
@@ -21,10 +23,17 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// Prints a line to standard output; a closed pipe (`| head`) is the reader's right, not an error.
-fn print_line(line: &str) {
-    use std::io::Write;
-    if writeln!(std::io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+/// Prints a line to standard output. A reader that left (`| head`) is no error, and ends no run: it may have files to write.
+fn print_line(line: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::file("write", "standard output", error, "free some space or send the output elsewhere"))
+        }
+        _ => Ok(()),
     }
+}
+
+/// Prints a line to standard error, if anybody listens there.
+pub fn report(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -38,7 +38,7 @@ pub fn open_context(request: &DeviceRequest) -> Result<Option<Context>> {
 
 fn announce(choice: &Choice) {
     if let Choice::Cpu(Some(notice)) | Choice::Gpu(_, Some(notice)) = choice {
-        eprintln!("note: {notice}");
+        super::report(&format!("note: {notice}"));
     }
 }
 

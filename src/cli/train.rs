@@ -1,19 +1,22 @@
 //! `ffcl-gpu train`.
 
 use super::arguments::{DatasetName, TrainOptions};
+use super::display::Display;
 use super::{print_line, session};
 use ffcl_gpu::dataset::{Dataset, digits, idx};
-use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::memory;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::run_directory::{RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
-use ffcl_gpu::train::{Event, Outcome, ReplicaReport, mean_and_deviation, train};
-use indicatif::{ProgressBar, ProgressStyle};
+use ffcl_gpu::train::{Event, train};
 
 pub fn run(options: &TrainOptions) -> Result<()> {
     let config = options.config();
     let architecture = config.architecture()?;
+    // One copy to begin with and one to end with, on any device.
+    memory::require(4 * config.replicas as u128 * architecture.parameter_bytes(), "the weights of this run")?;
     let dataset = load(options)?;
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes)?;
     let parameters = match &options.init_from {
@@ -26,7 +29,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     let record = RunRecord {
         version: env!("CARGO_PKG_VERSION"),
         dataset: &dataset.name,
-        data_dir: options.data_dir.as_deref().filter(|_| options.dataset != DatasetName::Digits),
+        data_dir: options.data_dir().filter(|_| options.dataset != DatasetName::Digits),
         train_images: dataset.train.count(),
         test_images: dataset.test.count(),
         init_from: options.init_from.as_deref(),
@@ -35,20 +38,19 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     };
     let mut directory = options.out.as_deref().map(|path| RunDirectory::create(path, &record)).transpose()?;
 
-    let mut display = Display::new(options, job, backend.as_ref());
+    let mut display = Display::new(options, job, backend.as_ref())?;
     let outcome = train(job, backend.as_mut(), &mut |event| {
         if let (Event::Epoch(reports), Some(directory)) = (&event, &mut directory) {
             directory.append(reports)?;
         }
-        display.show(&event);
-        Ok(())
+        display.show(&event)
     });
     display.close();
     let outcome = outcome?;
     let saved = directory.map(|directory| directory.finish(&architecture, &outcome.parameters)).transpose()?;
-    display.summary(&outcome);
+    display.summary(&outcome)?;
     if let (Some(path), false) = (saved, options.quiet || options.json) {
-        print_line(&format!("weights in {}", path.display()));
+        print_line(&format!("weights in {}", path.display()))?;
     }
     Ok(())
 }
@@ -57,7 +59,7 @@ fn load(options: &TrainOptions) -> Result<Dataset> {
     let mut dataset = match options.dataset {
         DatasetName::Digits => digits::generate(digits::SEED),
         DatasetName::Mnist => {
-            let directory = options.data_dir.as_deref().ok_or_else(|| {
+            let directory = options.data_dir().ok_or_else(|| {
                 Error::Configuration(
                     "--dataset mnist needs --data-dir DIR (or FFCL_DATA_DIR) with the four IDX files; --dataset digits needs no files".into(),
                 )
@@ -69,164 +71,4 @@ fn load(options: &TrainOptions) -> Result<Dataset> {
         dataset.train.truncate(count)?;
     }
     Ok(dataset)
-}
-
-/// What the terminal shows: a bar for the running epoch, a row for each that is done.
-struct Display {
-    bar: ProgressBar,
-    quiet: bool,
-    json: bool,
-    software: bool,
-    images_per_step: u64,
-    last: String,
-}
-
-impl Display {
-    fn new(options: &TrainOptions, job: Job, backend: &dyn Backend) -> Self {
-        let quiet = options.quiet || options.json;
-        let config = job.config;
-        // Hidden by itself where standard error is no terminal.
-        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
-        if let Ok(style) = ProgressStyle::with_template("epoch {prefix} {bar:24} {percent:>3} % {msg}") {
-            bar.set_style(style);
-        }
-        if !quiet {
-            let widths: Vec<_> = config.layers.iter().map(usize::to_string).collect();
-            print_line(&format!("device   {}", backend.device()));
-            print_line(&format!(
-                "data     {}: {:?} to learn, {:?} to test",
-                job.dataset.name, job.dataset.train, job.dataset.test
-            ));
-            print_line(&format!(
-                "model    {} × {} ({} of A and B), seed {}",
-                2 * config.replicas,
-                widths.join("-"),
-                if config.replicas == 1 { "1 pair".into() } else { format!("{} pairs", config.replicas) },
-                config.seed
-            ));
-            print_line(&format!(
-                "training {} epochs of {} steps, batch {}, Adam {:e}, {:.1} MiB allocated",
-                config.epochs,
-                config.steps_per_epoch(job.dataset.train.count()),
-                config.batch_size,
-                config.adam.learning_rate,
-                backend.memory() as f64 / f64::from(1 << 20)
-            ));
-            let losses: String = (1..config.layers.len()).map(|layer| format!(" {:>9}", format!("loss {layer}"))).collect();
-            print_line("");
-            print_line(&format!(
-                "epoch{losses}  train %  test % A       B     A+B   images/s{}",
-                if config.replicas > 1 { "   (means; ± sample deviation over pairs)" } else { "" }
-            ));
-        }
-        Self {
-            bar,
-            quiet,
-            json: options.json,
-            software: backend.device().is_software(),
-            images_per_step: (config.batch_size * config.replicas) as u64,
-            last: String::new(),
-        }
-    }
-
-    fn show(&mut self, event: &Event) {
-        match event {
-            Event::Progress { epoch, steps_done, steps } => {
-                if *steps_done == 0 || self.bar.length() != Some(*steps as u64) || self.bar.position() > *steps_done as u64 {
-                    self.bar.reset();
-                    self.bar.set_length(*steps as u64);
-                }
-                self.bar.set_prefix(epoch.to_string());
-                self.bar.set_position(*steps_done as u64);
-                let speed = self.bar.per_sec() * self.images_per_step as f64;
-                self.bar.set_message(format!("{} images/s{}", short(speed), self.last));
-            }
-            Event::Epoch(reports) => {
-                let summary = Means::of(reports);
-                let losses: Vec<_> = summary.losses.iter().map(|loss| format!("{loss:.3e}")).collect();
-                self.last = format!(", last epoch: loss {}, test {:.2} %", losses.join(" "), 100.0 * summary.ensemble.0);
-                if self.json {
-                    for report in *reports {
-                        print_line(&serde_json::json!(report).to_string());
-                    }
-                } else if !self.quiet {
-                    let row = summary.row(reports, self.software);
-                    self.bar.suspend(|| print_line(&row));
-                }
-            }
-        }
-    }
-
-    fn close(&self) {
-        self.bar.finish_and_clear();
-    }
-
-    fn summary(&self, outcome: &Outcome) {
-        if self.quiet {
-            return;
-        }
-        let means = Means::of(&outcome.last);
-        let percent = |(mean, deviation): (f64, f64)| {
-            let spread = if outcome.last.len() > 1 { format!(" ± {:.2}", 100.0 * deviation) } else { String::new() };
-            format!("{:.2}{spread} %", 100.0 * mean)
-        };
-        print_line("");
-        print_line(&format!(
-            "{} steps in {:.1} s. Test accuracy: A {}, B {}, A+B {}",
-            outcome.steps,
-            outcome.seconds,
-            percent(means.a),
-            percent(means.b),
-            percent(means.ensemble)
-        ));
-    }
-}
-
-/// Means over the replicas of one epoch; accuracies with their sample deviation.
-struct Means {
-    losses: Vec<f64>,
-    train: f64,
-    a: (f64, f64),
-    b: (f64, f64),
-    ensemble: (f64, f64),
-}
-
-impl Means {
-    fn of(reports: &[ReplicaReport]) -> Self {
-        let of = |value: fn(&ReplicaReport) -> f64| mean_and_deviation(reports.iter().map(value));
-        let layers = reports.first().map_or(0, |report| report.layer_losses.len());
-        Self {
-            losses: (0..layers)
-                .map(|layer| mean_and_deviation(reports.iter().map(|report| report.layer_losses[layer])).0)
-                .collect(),
-            train: of(|report| report.train_accuracy).0,
-            a: of(|report| report.test_accuracy_a),
-            b: of(|report| report.test_accuracy_b),
-            ensemble: of(|report| report.test_accuracy_ensemble),
-        }
-    }
-
-    fn row(&self, reports: &[ReplicaReport], software: bool) -> String {
-        let losses: String = self.losses.iter().map(|loss| format!(" {loss:>9.3e}")).collect();
-        let (epoch, speed) = reports.first().map_or((0, 0.0), |report| (report.epoch, report.samples_per_second));
-        let spread = if reports.len() > 1 { format!("   ± {:.2}", 100.0 * self.ensemble.1) } else { String::new() };
-        format!(
-            "{epoch:>5}{losses}  {:>7.2}  {:>8.2}  {:>6.2}  {:>6.2}  {:>9}{}{spread}",
-            100.0 * self.train,
-            100.0 * self.a.0,
-            100.0 * self.b.0,
-            100.0 * self.ensemble.0,
-            short(speed),
-            if software { " (software)" } else { "" }
-        )
-    }
-}
-
-/// A rate for people: three digits and a letter.
-fn short(rate: f64) -> String {
-    match rate {
-        rate if rate >= 1e6 => format!("{:.2}M", rate / 1e6),
-        rate if rate >= 1e3 => format!("{:.1}k", rate / 1e3),
-        rate => format!("{rate:.0}"),
-    }
 }

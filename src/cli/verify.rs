@@ -23,19 +23,19 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     };
     let tiles = Tiles::for_device(&context.description);
     if !options.json {
-        print_line(&format!("{}\n", context.description));
+        print_line(&format!("{}\n", context.description))?;
         print_line(&format!(
             "{:<28} {:>6} {:>9} {:>11} {:>11} {:>9}",
             "check", "cases", "values", "worst error", "tolerance", "ratio"
-        ));
+        ))?;
     }
     let mut passed = true;
     let mut print = |row: &Row| {
         passed &= row.passed;
-        show(row, options.json);
+        show(row, options.json)
     };
     for each in Kernel::ALL {
-        print(&kernel(&context, &tiles, each)?);
+        print(&kernel(&context, &tiles, each)?)?;
     }
     let config = TrainingConfig { seed: 1, ..TrainingConfig::default() };
     let description = context.description.clone();
@@ -44,17 +44,16 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
         let context: Context = context.take().ok_or_else(|| Error::Device(format!("{description} was opened twice")))?;
         Ok(Box::new(GpuBackend::new(job, context, tiles)?))
     })?;
-    rows.iter().for_each(&mut print);
+    rows.iter().try_for_each(&mut print)?;
     if !options.json {
-        print_line(if passed { "\nall checks passed" } else { "\nsome checks FAILED" });
+        print_line(if passed { "\nall checks passed" } else { "\nsome checks FAILED" })?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn show(row: &Row, json: bool) {
+fn show(row: &Row, json: bool) -> Result<()> {
     if json {
-        print_line(&serde_json::json!(row).to_string());
-        return;
+        return print_line(&serde_json::json!(row).to_string());
     }
     print_line(&format!(
         "{:<28} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
@@ -65,8 +64,9 @@ fn show(row: &Row, json: bool) {
         row.worst_tolerance,
         row.worst,
         if row.passed { "ok" } else { "FAIL" }
-    ));
+    ))?;
     if !row.passed {
-        print_line(&format!("    worst at {}", row.worst_at));
+        print_line(&format!("    worst at {}", row.worst_at))?;
     }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use crate::dataset::Images;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
 use crate::error::Result;
 use crate::layout::{EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step, partner};
+use crate::memory;
 use crate::model::{Architecture, Parameters};
 use crate::plan::{Dispatch, Kernel, Phase, evaluation_step, training_step};
 use rayon::prelude::*;
@@ -210,6 +211,10 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
     pub fn new(job: Job) -> Result<Self> {
         let (config, dataset) = (job.config, job.dataset);
         let architecture = config.architecture()?;
+        let slots = 2 * config.replicas as u128;
+        // Weights, two moments and the gradient; activations, products and deltas.
+        let needed = slots * (4 * architecture.parameter_bytes() + 12 * config.batch_size as u128 * architecture.activations());
+        memory::require(needed, "training this on the CPU")?;
         let train = Batches::new(config, &architecture, &dataset.train, config.batch_size, false);
         let evaluation_batch = evaluation_batch_size(config, dataset.test.count(), u64::MAX);
         Ok(Self {

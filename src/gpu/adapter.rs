@@ -41,8 +41,7 @@ pub enum Choice {
 
 /// All adapters, best first: real GPUs before software, discrete before integrated before virtual.
 ///
-/// OpenGL is only asked where nothing else answers or `WGPU_BACKEND` names it: it repeats the same cards with fewer abilities,
-/// and its libraries print to the terminal on headless machines.
+/// OpenGL is only asked where nothing else answers or `WGPU_BACKEND` names it: it repeats the same cards with fewer abilities.
 pub fn list() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     if std::env::var_os("WGPU_BACKEND").is_none() {
@@ -136,7 +135,8 @@ pub fn choose(request: &DeviceRequest) -> Result<Choice> {
 
 fn listing(adapters: &[wgpu::Adapter]) -> String {
     if adapters.is_empty() {
-        return "no Vulkan, Metal, DX12 or GL driver answered".into();
+        let restriction = std::env::var("WGPU_BACKEND").map(|backend| format!(" within WGPU_BACKEND={backend}"));
+        return format!("no Vulkan, Metal, DX12 or GL driver answered{}", restriction.unwrap_or_default());
     }
     let names = adapters.iter().enumerate().map(|(index, adapter)| format!("{index}: {}", describe(adapter).name));
     format!("there are {}", names.collect::<Vec<_>>().join(", "))

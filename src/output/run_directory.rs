@@ -12,6 +12,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+const CONFIG: &str = "config.json";
+const METRICS: &str = "metrics.jsonl";
+const MODEL: &str = "model.safetensors";
+
 const REMEDY: &str = "give --out a folder that can be written";
 
 /// Everything needed to repeat a run.
@@ -45,16 +49,20 @@ impl RunDirectory {
     /// Creates the directory and its first files. A directory that already holds a run is refused.
     pub fn create(path: &Path, record: &RunRecord) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|error| Error::file("create the folder", path, error, REMEDY))?;
-        let metrics_path = path.join("metrics.jsonl");
+        let held =
+            || Error::Configuration(format!("--out {} already holds a run; give another folder or remove it", path.display()));
+        if [CONFIG, METRICS, MODEL].iter().any(|name| path.join(name).exists()) {
+            return Err(held());
+        }
+        let metrics_path = path.join(METRICS);
         let metrics = File::create_new(&metrics_path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Error::Configuration(format!("--out {} already holds a run; give another folder or remove it", path.display()))
-            }
+            // Somebody else was faster.
+            std::io::ErrorKind::AlreadyExists => held(),
             _ => Error::file("create", &metrics_path, error, REMEDY),
         })?;
         let mut text = serde_json::to_vec_pretty(record).map_err(|error| json_error(path, &error))?;
         text.push(b'\n');
-        write_whole(&path.join("config.json"), &text)?;
+        write_whole(&path.join(CONFIG), &text)?;
         Ok(Self { path: path.to_owned(), metrics })
     }
 
@@ -65,13 +73,13 @@ impl RunDirectory {
             serde_json::to_writer(&mut lines, report).map_err(|error| json_error(&self.path, &error))?;
             lines.push(b'\n');
         }
-        let path = || self.path.join("metrics.jsonl");
+        let path = || self.path.join(METRICS);
         self.metrics.write_all(&lines).map_err(|error| Error::file("write", path(), error, "free some space and run again"))
     }
 
     /// Writes the weights.
     pub fn finish(&self, architecture: &Architecture, parameters: &Parameters) -> Result<PathBuf> {
-        let path = self.path.join("model.safetensors");
+        let path = self.path.join(MODEL);
         weights::save(&path, architecture, parameters)?;
         Ok(path)
     }

@@ -28,10 +28,8 @@ pub fn save(path: &Path, architecture: &Architecture, parameters: &Parameters) -
         .iter()
         .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(invalid)?)))
         .collect::<Result<Vec<_>>>()?;
-    let metadata = HashMap::from([
-        ("format".to_owned(), "pt".to_owned()),
-        ("producer".to_owned(), concat!("ffcl-gpu ", env!("CARGO_PKG_VERSION")).to_owned()),
-    ]);
+    // One key only: the file's bytes must not depend on the order of a hash table.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(invalid)?;
     super::run_directory::write_whole(path, &bytes)
 }
@@ -65,6 +63,11 @@ pub fn load(path: &Path, architecture: &Architecture, replicas: usize) -> Result
         });
         layers.collect::<Result<Vec<_>>>()
     };
+    let beyond = Parameters::tensor_name(0, architecture.layer_count());
+    if file.names().iter().any(|name| name.starts_with(&beyond)) {
+        let problem = format!("has more than the {} layers of --layers", architecture.layer_count());
+        return Err(fail(problem, "give --layers as the file has them, or another file"));
+    }
     let parameters = Parameters { slots: (0..2 * replicas).map(slot).collect::<Result<_>>()? };
     match parameters.find_non_finite() {
         Some(number) => {
@@ -90,6 +93,8 @@ mod tests {
         assert!(load(&path, &architecture, 3).unwrap_err().to_string().contains("lacks the tensor r2.a.layers.0.weight"));
         let other = Architecture::new(vec![6, 4, 3]).unwrap();
         assert!(load(&path, &other, 2).unwrap_err().to_string().contains("needs F32 [4, 6]"));
+        let shallower = Architecture::new(vec![5, 4]).unwrap();
+        assert!(load(&path, &shallower, 2).unwrap_err().to_string().contains("more than the 1 layers"));
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert!(load(&path, &architecture, 2).unwrap_err().to_string().contains("no whole safetensors file"));
