@@ -9,7 +9,8 @@ that all of these, against float64, are within the tolerance.
 How to read the table: "way" is how far PyTorch moved the tensor, in the same unit, so a difference far below it means the same
 steps. "torch 32-64" is how far float32 PyTorch itself is from float64. Adam divides a gradient by its own size plus 1e-8, so that
 a lone weight whose first gradient happens to be smaller than that turns rounding noise into a part of a whole step. With some
-seeds one such weight alone exceeds the tolerance; a mistake in the method moves thousands, which is why the verdict counts them.
+seeds one such weight alone exceeds the tolerance; a mistake in the method shows in many weights, which is why the verdict counts
+them, or in a loss.
 
     pip install torch safetensors numpy
     cargo build --release
