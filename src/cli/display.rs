@@ -53,7 +53,7 @@ impl Display {
             print_line("")?;
             print_line(&format!(
                 "epoch{losses}  train %  test % A       B     A+B   images/s{}",
-                if config.replicas > 1 { "   (means; ± sample deviation over pairs)" } else { "" }
+                if config.replicas > 1 { "  ± A+B" } else { "" }
             ))?;
         }
         Ok(Self {
@@ -155,7 +155,7 @@ impl Means {
     fn row(&self, reports: &[ReplicaReport], software: bool) -> String {
         let losses: String = self.losses.iter().map(|loss| format!(" {loss:>9.3e}")).collect();
         let (epoch, speed) = reports.first().map_or((0, 0.0), |report| (report.epoch, report.samples_per_second));
-        let spread = if reports.len() > 1 { format!("   ± {:.2}", 100.0 * self.ensemble.1) } else { String::new() };
+        let spread = if reports.len() > 1 { format!("  {:>5.2}", 100.0 * self.ensemble.1) } else { String::new() };
         format!(
             "{epoch:>5}{losses}  {:>7.2}  {:>8.2}  {:>6.2}  {:>6.2}  {:>9}{}{spread}",
             100.0 * self.train,
