@@ -3,8 +3,8 @@
 //     loss = mean over the batch of 1 - c,   c = u.v / (n_u n_v),   n² = |.|² + 1e-12
 //     delta = d loss / d z,  the partner held constant
 //
-// Written with the unit vectors a = u / n_u and b = v / n_v, nothing cancels where u and v nearly agree, which is where this
-// loss lives:      1 - c = (|a - b|² + 1e-12 / n_u² + 1e-12 / n_v²) / 2          -dc/du = ((a - b) - (1 - c) a) / n_u
+// Written with the unit vectors a = u / n_u and b = v / n_v. Where u and v nearly agree, which is where this loss lives, 1 - c
+// would be a difference of equal numbers; the square of a - b has the square of that error:      1 - c = (|a - b|² + 1e-12 / n_u² + 1e-12 / n_v²) / 2          -dc/du = ((a - b) - (1 - c) a) / n_u
 //
 // RELU_MASK: u is relu(z), so the gradient passes only where u > 0. Otherwise u is z itself.
 //

@@ -34,14 +34,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (quad == 0u) {
         labels[view * shard.batch_size + row] = records[record + shard.record_words - 1u];
     }
-    let first_pixel = 4u * quad;
     // A width that is a multiple of four has its constant 1 in a quad without pixels.
     let word = records[record + min(quad, shard.record_words - 2u)];
-    var values: vec4<f32>;
-    for (var component = 0u; component < 4u; component++) {
-        let pixel = first_pixel + component;
-        let value = table[(word >> (8u * component)) & 0xffu];
-        values[component] = select(select(0.0, 1.0, pixel == shard.pixels), value, pixel < shard.pixels);
-    }
+    let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
+    let numbers = vec4<f32>(table[bytes.x], table[bytes.y], table[bytes.z], table[bytes.w]);
+    let pixel = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+    let padding = select(vec4<f32>(0.0), vec4<f32>(1.0), pixel == vec4<u32>(shard.pixels));
+    let values = select(padding, numbers, pixel < vec4<u32>(shard.pixels));
     inputs[(view * shard.batch_size + row) * shard.input_quads + quad] = values;
 }

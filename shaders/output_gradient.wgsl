@@ -8,7 +8,8 @@
 // Let top be the row's largest logit and second the largest of the others. With e_k = exp(z_k - z_top), e_top = 1:
 //     rest = sum of e_k over k != top,   p_top = 1 / (1 + rest),   1 - p_top = rest / (1 + rest)
 //     share_k = exp(z_k - z_second) / sum of the same over k != top = p_k / (1 - p_top)
-// so p -> 1 loses no digits, and no infinity arises where rest underflows to 0.
+// so the gradient loses no digits as p -> 1, and no infinity arises where rest underflows to 0. (The loss itself is reported
+// through log, whose error near 1 is absolute.)
 //
 // Grid: x = rows (64 a workgroup), y = slots; one invocation a row, since classes are few.
 // Memory: the row is read three times (cached), written once.   Twin: src/cpu/output_gradient.rs

@@ -2,7 +2,7 @@
 
 use crate::config::TrainingConfig;
 use crate::dataset::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{EVALUATION_METRICS, Step};
 use crate::model::Parameters;
 use serde::Serialize;
@@ -77,7 +77,8 @@ pub trait Backend {
     /// Makes the order of `epoch` and zeroes the training sums.
     fn begin_epoch(&mut self, epoch: u32) -> Result<()>;
 
-    /// Runs training steps. `progress` hears of finished steps, now and then.
+    /// Runs training steps, each of whole batches. `progress` hears of steps that are done, and at the end of those that the
+    /// device still works on.
     fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()>;
 
     /// Evaluates on the test set and reads the epoch's numbers: the only wait of an epoch.
@@ -91,6 +92,43 @@ pub struct Job<'a> {
     pub config: &'a TrainingConfig,
     /// Its data.
     pub dataset: &'a Dataset,
+}
+
+impl Job<'_> {
+    /// Checks the run against its data: shapes that fit, and labels that are classes. Backends rely on it.
+    pub fn check(&self) -> Result<()> {
+        let (train, test) = (&self.dataset.train, &self.dataset.test);
+        self.config.check_against(train.count(), train.pixels_per_image(), self.dataset.classes)?;
+        for (name, images) in [("training", train), ("test", test)] {
+            let label = images.labels.iter().position(|&label| usize::from(label) >= self.dataset.classes);
+            if let Some(index) = label {
+                return Err(Error::Dataset(format!(
+                    "label {} of {name} image {index} is none of the {} classes; mend the data set",
+                    images.labels[index], self.dataset.classes
+                )));
+            }
+            let sizes = (images.pixels_per_image(), images.pixels.len());
+            if images.count() == 0 || sizes != (train.pixels_per_image(), images.count() * train.pixels_per_image()) {
+                return Err(Error::Dataset(format!("the {name} images {images:?} hold {} bytes; mend the data set", sizes.1)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks steps before a backend takes them: whole batches that lie within the training set.
+    pub fn check_steps(config: &TrainingConfig, images: usize, steps: &[Step]) -> Result<()> {
+        let fits = |step: &Step| {
+            let end = u64::from(step.first_row) + u64::from(step.row_count);
+            step.row_count as usize == config.batch_size && end <= images as u64
+        };
+        match steps.iter().find(|step| !fits(step)) {
+            Some(step) => Err(Error::Configuration(format!(
+                "a step of {} rows from {} is no batch of {} among {images} images",
+                step.row_count, step.first_row, config.batch_size
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Rows of an evaluation batch: large enough to amortise a dispatch, with no buffer above `largest_buffer` bytes.

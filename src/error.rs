@@ -43,7 +43,7 @@ pub enum Error {
     Device(String),
 
     /// The device refused or failed during work.
-    #[error("the device failed while {during}: {problem}")]
+    #[error("the device failed while {during}: {problem}; try again, another --device, or --device cpu")]
     Gpu {
         /// What was being done.
         during: String,

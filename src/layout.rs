@@ -1,6 +1,6 @@
 //! Everything that host, CPU twins and shaders must agree on, defined once: parameter structures and memory layouts.
 //!
-//! A structure declared with [`device_struct!`] exists as a `#[repr(C)]` Rust type and as WGSL text; the shaders get the text
+//! A structure declared with `device_struct!` exists as a `#[repr(C)]` Rust type and as WGSL text; the shaders get the text
 //! prepended, so the two cannot drift apart. All fields are 4-byte scalars, for which Rust and WGSL agree on every offset.
 //!
 //! # Memory layouts
@@ -21,6 +21,7 @@
 use crate::config::Adam;
 use crate::dataset::Images;
 use crate::model::{Architecture, LayerParameters};
+use crate::random::Stream;
 
 /// Declares a structure for host and device: a Pod Rust type whose `WGSL` constant is the same declaration for shaders.
 macro_rules! device_struct {
@@ -59,12 +60,12 @@ device_struct! {
         index: u32,
         /// Layers of the network.
         layer_count: u32,
-        /// Where the layer's weights and moments begin in a buffer that holds all layers', in quads; 0 in one of its own.
-        weight_offset: u32,
-        /// The same for its output activations.
-        output_offset: u32,
-        /// The same for its deltas.
-        delta_offset: u32,
+        /// Padding to a multiple of 16 bytes, as uniform buffers want it.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+        /// Padding.
+        padding_2: u32,
     }
 }
 
@@ -145,14 +146,14 @@ device_struct! {
 device_struct! {
     /// Rows of numbers to be summed.
     Reduction {
-        /// Sums to form.
-        sum_count: u32,
-        /// Numbers in each.
+        /// Numbers in each sum.
         length: u32,
         /// Where the sums begin in their buffer.
         first_sum: u32,
         /// Padding to a multiple of 16 bytes.
         padding_0: u32,
+        /// Padding.
+        padding_1: u32,
     }
 }
 
@@ -264,6 +265,22 @@ impl Layer {
     }
 }
 
+impl Shuffle {
+    /// The orders of `epoch` for `replicas` runs whose seeds start at `seed`.
+    pub fn new(seed: u64, epoch: u32, sample_count: usize, replicas: usize, enabled: bool) -> Self {
+        Self {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            epoch,
+            stream: Stream::Shuffle.id(),
+            sample_count: sample_count as u32,
+            replicas: replicas as u32,
+            enabled: u32::from(enabled),
+            ..Self::default()
+        }
+    }
+}
+
 impl Shard {
     /// The shard `first_image .. first_image + image_count` of `images`, gathered in batches of `batch_size`.
     pub fn new(images: &Images, first_image: usize, image_count: usize, batch_size: usize, orders: bool) -> Self {
@@ -355,6 +372,6 @@ mod tests {
 
     #[test]
     fn wgsl_text_lists_the_fields_in_order() {
-        assert!(Reduction::WGSL.starts_with("struct Reduction {\n    sum_count: u32,\n    length: u32,\n"));
+        assert!(Reduction::WGSL.starts_with("struct Reduction {\n    length: u32,\n    first_sum: u32,\n"));
     }
 }

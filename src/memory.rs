@@ -19,12 +19,13 @@ pub fn require(bytes: u128, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// What Linux counts as available; other systems are not asked.
+/// What Linux counts as available, within the container's limit if there is one; other systems are not asked.
 fn available() -> Option<u64> {
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kibibytes.checked_mul(1024)
+    Some(kibibytes.checked_mul(1024)?.min(limit.unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

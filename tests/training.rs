@@ -158,3 +158,33 @@ fn divergence_is_an_error() {
     let error = train(job, &mut backend, &mut |_| Ok(())).unwrap_err().to_string();
     assert!(error.contains("smaller --learning-rate"), "{error}");
 }
+
+/// Steps that reach past the data never get to a kernel, which would read past its buffers.
+#[test]
+fn steps_beyond_the_data_are_refused() {
+    use ffcl_gpu::layout::Step;
+    let dataset = digits::generate_with_counts(0, 100, 20);
+    let config = small();
+    let job = Job { config: &config, dataset: &dataset };
+    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(CpuBackend::<Blocked>::new(job).unwrap())];
+    if let Some(context) = common::context(&ContextOptions::default()) {
+        backends.push(Box::new(GpuBackend::new(job, context, Tiles::GPU).unwrap()));
+    }
+    for mut backend in backends {
+        for (first_row, row_count) in [(71, 30), (0, 0), (0, 31), (usize::MAX, 30)] {
+            let step = Step::new(first_row, row_count, &config.adam, 1);
+            assert!(backend.train(&[step], &mut |_| ()).is_err(), "{first_row} {row_count}");
+        }
+        assert!(backend.train(&[Step::new(70, 30, &config.adam, 1)], &mut |_| ()).is_ok());
+    }
+}
+
+/// A data set built by hand is not trusted either.
+#[test]
+fn labels_beyond_the_classes_are_refused() {
+    let mut dataset = digits::generate_with_counts(0, 100, 20);
+    dataset.test.labels[7] = 10;
+    let config = small();
+    let error = CpuBackend::<Blocked>::new(Job { config: &config, dataset: &dataset }).err().unwrap().to_string();
+    assert!(error.contains("label 10 of test image 7"), "{error}");
+}

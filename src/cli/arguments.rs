@@ -102,7 +102,7 @@ pub struct TrainOptions {
     /// Passes over the training set.
     #[arg(long, default_value_t = TrainingConfig::default().epochs, help_heading = "Training")]
     pub epochs: u32,
-    /// Images in a step; images that fill no whole batch wait for the next epoch's order.
+    /// Images in a step; images that fill no whole batch are left out of the epoch.
     #[arg(long, default_value_t = TrainingConfig::default().batch_size, help_heading = "Training")]
     pub batch_size: usize,
     /// Learning rate of Adam.

@@ -35,7 +35,7 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
         show(row, options.json)
     };
     for each in Kernel::ALL {
-        print(&kernel(&context, &tiles, each)?)?;
+        print(&kernel(&context, each)?)?;
     }
     let config = TrainingConfig { seed: 1, ..TrainingConfig::default() };
     let description = context.description.clone();

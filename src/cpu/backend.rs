@@ -207,16 +207,20 @@ impl Activations {
 }
 
 impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
-    /// Allocates everything that a run needs. The configuration must have been checked against the data set.
+    /// Allocates everything that a run needs.
     pub fn new(job: Job) -> Result<Self> {
+        job.check()?;
         let (config, dataset) = (job.config, job.dataset);
         let architecture = config.architecture()?;
         let slots = 2 * config.replicas as u128;
-        // Weights, two moments and the gradient; activations, products and deltas.
-        let needed = slots * (4 * architecture.parameter_bytes() + 12 * config.batch_size as u128 * architecture.activations());
+        let evaluation_batch = evaluation_batch_size(config, dataset.test.count(), u64::MAX);
+        // Weights, two moments and the gradient; activations, products and deltas of both batches; the replicas' orders; and two
+        // copies of the parameters while they are set or read.
+        let rows = (config.batch_size + evaluation_batch) as u128;
+        let needed = slots * (6 * architecture.parameter_bytes() + 12 * rows * architecture.activations())
+            + 4 * config.replicas as u128 * dataset.train.count() as u128;
         memory::require(needed, "training this on the CPU")?;
         let train = Batches::new(config, &architecture, &dataset.train, config.batch_size, false);
-        let evaluation_batch = evaluation_batch_size(config, dataset.test.count(), u64::MAX);
         Ok(Self {
             arithmetic: PhantomData,
             device: processor(),
@@ -293,6 +297,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
     }
 
     fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()> {
+        Job::check_steps(&self.config, self.train.shard.sample_count as usize, steps)?;
         for stretch in steps.chunks(STEPS_PER_REPORT) {
             // Inside the pool a phase is handed from worker to worker without putting threads to sleep.
             rayon::scope(|_| stretch.iter().for_each(|step| self.train_step(step)));
@@ -309,7 +314,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         }
         let sum = |values: &[f32], length: usize| {
             let mut sums = vec![0.0; values.len() / length];
-            let shape = Reduction { sum_count: sums.len() as u32, length: length as u32, ..Reduction::default() };
+            let shape = Reduction { length: length as u32, ..Reduction::default() };
             reduction::reduction(&shape, values, &mut sums);
             sums
         };

@@ -62,7 +62,7 @@ fn row_gradient<A: Arithmetic>(
                     (true, true) => -rest / sum,
                     (true, false) => term(k) / sum - one,
                 };
-                *delta = A::store(gradient / batch);
+                *delta = A::store(gradient * (one / batch));
             }
             log_sum - (z(label) - largest)
         }
@@ -90,7 +90,7 @@ fn row_gradient<A: Arithmetic>(
                     let p_q_top = if top == label { -p } else { (z(k) - second).exp() / tail / sum };
                     own - p * (q_others - q(k)) - p_q_top
                 };
-                *delta = A::store(gradient / (batch * classes));
+                *delta = A::store(gradient * (one / (batch * classes)));
             }
             loss
         }

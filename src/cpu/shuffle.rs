@@ -39,22 +39,6 @@ fn mix(half: u32, key: u32) -> u32 {
     hash ^ hash >> 16
 }
 
-impl Shuffle {
-    /// The orders of `epoch` for `replicas` runs whose seeds start at `seed`.
-    pub fn new(seed: u64, epoch: u32, sample_count: usize, replicas: usize, enabled: bool) -> Self {
-        Self {
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
-            epoch,
-            stream: Stream::Shuffle.id(),
-            sample_count: sample_count as u32,
-            replicas: replicas as u32,
-            enabled: u32::from(enabled),
-            ..Self::default()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

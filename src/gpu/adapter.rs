@@ -91,21 +91,50 @@ pub fn describe(adapter: &wgpu::Adapter) -> DeviceDescription {
     }
 }
 
+/// Why the kernels cannot run on an adapter, if they cannot: what they need is within WebGPU's default limits, which OpenGL ES
+/// and old hardware may miss.
+fn unsuitable(adapter: &wgpu::Adapter) -> Option<String> {
+    let (limits, needed) = (adapter.limits(), wgpu::Limits::defaults());
+    let short = |name: &str, has: u32, needs: u32| (has < needs).then(|| format!("its {name} is {has}, below {needs}"));
+    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        return Some("it has no compute shaders".into());
+    }
+    short("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage, 5)
+        .or(short(
+            "max_compute_invocations_per_workgroup",
+            limits.max_compute_invocations_per_workgroup,
+            needed.max_compute_invocations_per_workgroup,
+        ))
+        .or(short("max_compute_workgroup_size_x", limits.max_compute_workgroup_size_x, 64))
+}
+
 /// Resolves a request. `WGPU_ADAPTER_NAME` narrows `auto` and `gpu` to adapters whose name contains it.
 pub fn choose(request: &DeviceRequest) -> Result<Choice> {
     if *request == DeviceRequest::Cpu {
         return Ok(Choice::Cpu(None));
     }
     let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty()).map(|name| name.to_lowercase());
+    if matches!(request, DeviceRequest::Name(part) if part.is_empty()) {
+        return Err(Error::Device("--device is empty; use auto, cpu, gpu, an index or part of a name".into()));
+    }
     let mut adapters = list();
-    let listing = listing(&adapters);
+    let mut listing = listing(&adapters);
+    if let Some(name) = &wanted {
+        listing.push_str(&format!(", and WGPU_ADAPTER_NAME asks for {name}"));
+    }
     let name_has = |adapter: &wgpu::Adapter, part: &str| adapter.get_info().name.to_lowercase().contains(part);
     let position = match request {
         DeviceRequest::Index(index) => (*index < adapters.len()).then_some(*index),
         DeviceRequest::Name(part) => adapters.iter().position(|adapter| name_has(adapter, part)),
-        _ => adapters.iter().position(|adapter| wanted.as_ref().is_none_or(|part| name_has(adapter, part))),
+        _ => adapters
+            .iter()
+            .position(|adapter| wanted.as_ref().is_none_or(|part| name_has(adapter, part)) && unsuitable(adapter).is_none()),
     };
     let adapter = position.map(|position| adapters.swap_remove(position));
+    if let Some((adapter, reason)) = adapter.as_ref().and_then(|adapter| Some((adapter, unsuitable(adapter)?))) {
+        let name = describe(adapter).name;
+        return Err(Error::Device(format!("{name} cannot run the kernels: {reason}; use another --device, or --device cpu")));
+    }
     let software = adapter.as_ref().is_some_and(|adapter| describe(adapter).is_software());
     match (request, adapter) {
         (DeviceRequest::Auto, None) => Ok(Choice::Cpu(Some(format!("no GPU found ({listing}): using the CPU backend")))),

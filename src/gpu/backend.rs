@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 const FLOPS_PER_SUBMIT: f64 = 2e10;
 /// More steps than this gain nothing, and their table of [`Step`]s would be larger than need be.
 const MAX_STEPS_PER_SUBMIT: usize = 256;
-/// Submissions under way: the device works on one while the next waits and the host records a third.
+/// Submissions that may be unfinished while the host records another: the device works on one, the next waits for it.
 const SUBMITS_IN_FLIGHT: usize = 2;
 
 /// A dispatch with all that it needs.
@@ -64,6 +64,7 @@ pub struct GpuBackend {
     train_images: usize,
     step_bytes: Vec<u8>,
     steps_per_submit: usize,
+    batches_per_submit: usize,
     memory: u64,
 }
 
@@ -75,15 +76,17 @@ struct Builder<'a> {
 }
 
 impl GpuBackend {
-    /// Allocates, compiles and binds everything that a run needs. The configuration must have been checked against the data set.
+    /// Allocates, compiles and binds everything that a run needs.
     pub fn new(job: Job, context: Context, tiles: Tiles) -> Result<Self> {
+        job.check()?;
         let config = job.config;
         let architecture = config.architecture()?;
         let slots = 2 * config.replicas;
         let builder = Builder { context: &context, config, allocator: Allocator::new(&context) };
 
-        let flops = architecture.training_flops_per_image() * (config.batch_size * config.replicas) as f64;
-        let steps_per_submit = ((FLOPS_PER_SUBMIT / flops) as usize).clamp(1, MAX_STEPS_PER_SUBMIT);
+        let flops = architecture.training_flops_per_image() * config.replicas as f64;
+        let per_submit = |rows: usize| ((FLOPS_PER_SUBMIT / (flops * rows as f64)) as usize).clamp(1, MAX_STEPS_PER_SUBMIT);
+        let steps_per_submit = per_submit(config.batch_size);
         let step_table = vec![0; steps_per_submit * builder.step_stride()];
         let train = builder.batches(&architecture, &job.dataset.train, config.batch_size, false, &step_table)?;
 
@@ -189,35 +192,10 @@ impl GpuBackend {
             train_images: job.dataset.train.count(),
             step_bytes: step_table,
             steps_per_submit,
+            batches_per_submit: per_submit(evaluation_batch),
             memory,
             context,
         })
-    }
-
-    /// Dispatches of one training step.
-    pub fn dispatches_per_step(&self) -> usize {
-        self.training.len()
-    }
-
-    /// Seconds that each dispatch of a training step takes on its own: `repeats` of it back to back, submitted once. The sum is
-    /// above the time of a step, in which dispatches share what they wait for.
-    pub fn profile(&mut self, repeats: usize) -> Result<Vec<(&'static str, f64)>> {
-        let mut times = Vec::new();
-        for prepared in &self.training {
-            // The first run fills caches and is not counted.
-            for counted in [false, true] {
-                let begin = std::time::Instant::now();
-                let submission = self.submit(|encoder| {
-                    let mut pass = encoder.begin_compute_pass(&Default::default());
-                    (0..repeats).for_each(|_| run(&mut pass, prepared, 0));
-                });
-                self.context.wait(submission, "profiling")?;
-                if counted {
-                    times.push((prepared.pipeline.name, begin.elapsed().as_secs_f64() / repeats as f64));
-                }
-            }
-        }
-        Ok(times)
     }
 
     /// Records `work` and submits it.
@@ -288,13 +266,19 @@ impl Builder<'_> {
                 self.allocator.storage_with("images", bytemuck::cast_slice(&shard.records(images)))?,
             ));
         }
-        let order: Vec<u32> = (0..views).flat_map(|_| 0..images.count() as u32).collect();
+        let orders = if shared {
+            let order: Vec<u32> = (0..images.count() as u32).collect();
+            self.allocator.storage_with("order", bytemuck::cast_slice(&order))?
+        } else {
+            // Made on the device at the beginning of each epoch.
+            self.allocator.storage("orders of the replicas", views * images.count())?
+        };
         let uniforms = layers.iter().map(|layer| self.allocator.uniform("layer", bytemuck::bytes_of(layer)));
         Ok(Batches {
             shape,
             uniforms: uniforms.collect::<Result<_>>()?,
             shards,
-            orders: self.allocator.storage_with("order", bytemuck::cast_slice(&order))?,
+            orders,
             inputs: self.allocator.storage("inputs", views * layers[0].input_len())?,
             labels: self.allocator.storage("labels", views * batch_size)?,
             activations: self.per_layer("activations", &layers, |layer| slots * layer.output_len())?,
@@ -321,7 +305,7 @@ impl Builder<'_> {
         sums: &wgpu::Buffer,
         first: usize,
     ) -> Result<Prepared> {
-        let shape = Reduction { sum_count: count as u32, length: length as u32, first_sum: first as u32, ..Reduction::default() };
+        let shape = Reduction { length: length as u32, first_sum: first as u32, ..Reduction::default() };
         let uniform = self.allocator.uniform("reduction", bytemuck::bytes_of(&shape))?;
         self.prepare(&Variant::plain(Kernel::Reduction), &[&uniform, values, sums], [count as u32, 1, 1])
     }
@@ -403,6 +387,7 @@ impl Backend for GpuBackend {
     }
 
     fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()> {
+        Job::check_steps(&self.config, self.train_images, steps)?;
         let stride = self.step_stride();
         let mut bytes = std::mem::take(&mut self.step_bytes);
         let mut in_flight = VecDeque::with_capacity(SUBMITS_IN_FLIGHT + 1);
@@ -433,17 +418,19 @@ impl Backend for GpuBackend {
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {
         let stride = self.step_stride();
-        self.submit(|encoder| {
-            encoder.clear_buffer(&self.row_counts, 0, None);
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for batch in 0..self.evaluation_batches {
-                for prepared in &self.evaluation {
-                    run(&mut pass, prepared, (batch * stride) as u32);
+        self.submit(|encoder| encoder.clear_buffer(&self.row_counts, 0, None));
+        let batches: Vec<usize> = (0..self.evaluation_batches).collect();
+        for chunk in batches.chunks(self.batches_per_submit) {
+            self.submit(|encoder| {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                for batch in chunk {
+                    self.evaluation.iter().for_each(|prepared| run(&mut pass, prepared, (batch * stride) as u32));
                 }
-            }
-            for prepared in &self.reductions {
-                run(&mut pass, prepared, 0);
-            }
+            });
+        }
+        self.submit(|encoder| {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            self.reductions.iter().for_each(|prepared| run(&mut pass, prepared, 0));
             drop(pass);
             encoder.copy_buffer_to_buffer(&self.sums, 0, &self.staging, 0, self.staging.size());
         });

@@ -145,15 +145,18 @@ impl Context {
         if self.shader_checks {
             return self.device.create_shader_module(descriptor);
         }
-        // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself.
-        // - Matrix kernels (forward, weight_update, cosine_gradient, output_gradient, softmax, accuracy): rows, quads and slots
-        //   come from a `Layer` and the grid; each is clamped to the layer's extent before a load and compared with it before a
-        //   store. `backend` and `run_once` allocate every buffer from the same `Layer`, through the same length functions.
-        // - gather: `first_row + row_count` is at most `sample_count` by construction of `Step`, orders hold values below
-        //   `sample_count` (shuffle writes a permutation), shard bounds are compared in the kernel, and bytes index 256 numbers.
-        // - output_gradient reads the logit of a label, which the data set guarantees to be below the number of classes.
-        // - Loops run to uniform bounds from the same structures; the cycle walk of shuffle is on a permutation of a finite set and
-        //   so comes back to its start.
+        // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself. Only `gpu::backend` and `verify` (through the
+        // crate-private `run_once`) dispatch kernels. Both size every buffer from the `Layer`, `Shard`, … that the kernel reads, and
+        // take the grid from `kernels::*_groups` for the same structure, so slots, views and replicas are in range by the grid.
+        // - forward, weight_update, cosine_gradient clamp rows and quads to the layer before a load, and compare before a store.
+        // - output_gradient, softmax and accuracy return for rows past the batch; loops run to the layer's widths. A label is below the
+        //   number of classes: `Job::check`, called by the backend, compares each.
+        // - gather returns for quads past the row, and its grid has one y for each row of the batch. `Job::check_steps` and the
+        //   construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold numbers
+        //   below sample_count (shuffle writes a permutation before the first step); an image is compared with the shard's extent; a
+        //   byte indexes 256 numbers.
+        // - shuffle and reduction stride up to the lengths in their structures, one workgroup a sum in the latter.
+        // - Loops run to such bounds, except the cycle walk of shuffle: a permutation of a finite set returns to its start.
         unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     }
 

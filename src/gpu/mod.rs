@@ -8,5 +8,5 @@ pub mod backend;
 pub mod buffers;
 pub mod context;
 pub mod kernels;
-pub mod run_once;
+pub(crate) mod run_once;
 pub mod tiles;

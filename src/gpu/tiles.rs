@@ -62,10 +62,23 @@ impl Tiles {
         rows: 8,
     };
 
+    /// All shapes of the forward kernel.
+    pub fn forward_tiles(&self) -> [Tile; 2] {
+        [self.forward_small, self.forward_large]
+    }
+
+    /// All shapes of the update kernel.
+    pub fn update_tiles(&self) -> [Tile; 2] {
+        [self.update_small, self.update_large]
+    }
+
     /// The shapes that suit a device.
     pub fn for_device(device: &DeviceDescription) -> Self {
         if device.is_software() { Self::SOFTWARE } else { Self::GPU }
     }
+
+    /// Every set of shapes there is, for checks.
+    pub const ALL: [Tiles; 2] = [Self::GPU, Self::SOFTWARE];
 
     /// The forward kernel's tile for a layer.
     pub fn forward(&self, layer: &Layer) -> Tile {

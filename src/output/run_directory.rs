@@ -54,15 +54,15 @@ impl RunDirectory {
         if [CONFIG, METRICS, MODEL].iter().any(|name| path.join(name).exists()) {
             return Err(held());
         }
+        let mut text = serde_json::to_vec_pretty(record).map_err(|error| json_error(path, &error))?;
+        text.push(b'\n');
+        write_whole(&path.join(CONFIG), &text)?;
         let metrics_path = path.join(METRICS);
         let metrics = File::create_new(&metrics_path).map_err(|error| match error.kind() {
             // Somebody else was faster.
             std::io::ErrorKind::AlreadyExists => held(),
             _ => Error::file("create", &metrics_path, error, REMEDY),
         })?;
-        let mut text = serde_json::to_vec_pretty(record).map_err(|error| json_error(path, &error))?;
-        text.push(b'\n');
-        write_whole(&path.join(CONFIG), &text)?;
         Ok(Self { path: path.to_owned(), metrics })
     }
 

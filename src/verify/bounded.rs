@@ -2,17 +2,15 @@
 //!
 //! A twin run in [`Bounding`] computes every value in f64 and, beside it, the sum of what each operation may contribute: the
 //! errors of its operands, carried through the operation, and its own. The budgets are those of the WGSL specification, section
-//! "Floating Point Accuracy": + − × rounded once (2⁻²⁴ of the result), division 2.5 ULP, exp 3 + 2|x| ULP, log 3 ULP or 2⁻²¹
+//! "Floating Point Accuracy": + − × to either neighbour (1 ULP: no rounding mode is promised), division 2.5 ULP, exp 3 + 2|x| ULP, log 3 ULP or 2⁻²¹
 //! absolute in [0.5, 2], sqrt as 1 / inverseSqrt (2 + 2.5 ULP); subnormal numbers may be flushed to zero anywhere.
 
 use crate::cpu::arithmetic::{Arithmetic, Real};
 use crate::cpu::matmul::Matrix;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// Half a unit in the last place of an f32, relative to its value.
-const ROUNDING: f64 = 1.0 / 16_777_216.0;
-/// A unit in the last place, relative to the value, at most.
-const ULP: f64 = 2.0 * ROUNDING;
+/// A unit in the last place of an f32, relative to its value, at most.
+const ULP: f64 = 1.0 / 8_388_608.0;
 /// What flushing a subnormal number to zero may cost.
 const FLUSH: f64 = f32::MIN_POSITIVE as f64;
 
@@ -42,14 +40,14 @@ impl From<f32> for Bounded {
 impl Add for Bounded {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self::rounded(self.value + other.value, self.error + other.error, 0.5)
+        Self::rounded(self.value + other.value, self.error + other.error, 1.0)
     }
 }
 
 impl Sub for Bounded {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
-        Self::rounded(self.value - other.value, self.error + other.error, 0.5)
+        Self::rounded(self.value - other.value, self.error + other.error, 1.0)
     }
 }
 
@@ -57,7 +55,7 @@ impl Mul for Bounded {
     type Output = Self;
     fn mul(self, other: Self) -> Self {
         let carried = self.value.abs() * other.error + other.value.abs() * self.error + self.error * other.error;
-        Self::rounded(self.value * other.value, carried, 0.5)
+        Self::rounded(self.value * other.value, carried, 1.0)
     }
 }
 
@@ -117,7 +115,7 @@ impl Real for Bounded {
             magnitude += term.value.abs() + term.error;
             carried += term.error;
         }
-        Self { value, error: carried + count * (ROUNDING * magnitude + FLUSH) }
+        Self { value, error: carried + count * (ULP * magnitude + FLUSH) }
     }
 }
 
@@ -157,7 +155,7 @@ impl Arithmetic for Bounding {
                     right.chunks_exact(columns).take(inner).map(|row| f64::from(row[column]).abs()).fold(0.0, f64::max);
                 let count = inner as f64;
                 let flushed = count * FLUSH * (2.0 + left_scale + right_scale);
-                *target = Bounded { value, error: (count + 1.0) * ROUNDING * magnitude + flushed };
+                *target = Bounded { value, error: (count + 1.0) * ULP * magnitude + flushed };
             }
         }
     }

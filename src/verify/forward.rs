@@ -5,12 +5,11 @@ use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact,
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
-use crate::gpu::kernels::{Variant, layer_groups};
+use crate::gpu::kernels::Variant;
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
 use crate::layout::Layer;
 use crate::model::Architecture;
-use crate::plan::Kernel;
 
 pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
     for (i, inputs) in SIZES.into_iter().enumerate() {
@@ -47,26 +46,31 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, relu: bo
         cpu::forward::forward::<Bounding>(layer, relu, inputs, weights, outputs, products);
     }
 
-    let mut actual = poison(slots * layer.output_len());
-    let mut kept = poison(if keep { slots * layer.output_len() } else { 4 });
-    let mut arguments = [
-        Argument::Uniform(bytemuck::bytes_of(layer)),
-        Argument::Read(bytes(&inputs)),
-        Argument::Read(bytes(&weights)),
-        Argument::Write(bytes_mut(&mut actual)),
-        Argument::Write(bytes_mut(&mut kept)),
-    ];
-    let variant = Variant::forward(tiles.forward(layer), relu, keep);
-    run_once(context, &variant, &mut arguments, layer_groups(Kernel::Forward, layer, tiles, slots))?;
-    row.cases += 1;
     let name = format!("{width}x{} batch {batch_size} relu {relu}", layer.output_width);
-    row.compare_all(&name, &actual, &expected);
-    if keep {
-        let columns = layer.output_width as usize;
-        for (actual, expected) in
-            kept.chunks_exact(layer.output_stride()).zip(expected_products.chunks_exact(layer.weight_stride()))
-        {
-            row.compare_all(&format!("{name} pre-activation"), &actual[..columns], &expected[..columns]);
+    let columns = layer.output_width as usize;
+    let mut first: Option<Vec<u32>> = None;
+    for tile in tiles.forward_tiles() {
+        let mut actual = poison(slots * layer.output_len());
+        let mut kept = poison(if keep { slots * layer.output_len() } else { 4 });
+        let mut arguments = [
+            Argument::Uniform(bytemuck::bytes_of(layer)),
+            Argument::Read(bytes(&inputs)),
+            Argument::Read(bytes(&weights)),
+            Argument::Write(bytes_mut(&mut actual)),
+            Argument::Write(bytes_mut(&mut kept)),
+        ];
+        let groups = tile.groups(layer.batch_size, layer.weight_quads, slots);
+        run_once(context, &Variant::forward(tile, relu, keep), &mut arguments, groups)?;
+        row.cases += 1;
+        row.compare_all(&name, &actual, &expected);
+        // A tile's shape may not change a bit.
+        let bits: Vec<u32> = actual.iter().map(|value| value.to_bits()).collect();
+        row.compare_exactly(&format!("{name}: {tile:?}"), &bits, first.get_or_insert_with(|| bits.clone()));
+        if keep {
+            let rows = kept.chunks_exact(layer.output_stride()).zip(expected_products.chunks_exact(layer.weight_stride()));
+            for (actual, expected) in rows {
+                row.compare_all(&format!("{name} pre-activation"), &actual[..columns], &expected[..columns]);
+            }
         }
     }
     Ok(())

@@ -16,8 +16,7 @@ pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
         for (count, first_sum) in [(1usize, 0usize), (7, 3)] {
             let mut generator = generator(row.cases);
             let values: Vec<f32> = (0..count * length).map(|_| generator.uniform(0.0, 5.0)).collect();
-            let shape =
-                Reduction { sum_count: count as u32, length: length as u32, first_sum: first_sum as u32, ..Reduction::default() };
+            let shape = Reduction { length: length as u32, first_sum: first_sum as u32, ..Reduction::default() };
             // What stands before the sums belongs to others and must survive; the twin's sum, with a bound for any order.
             let mut actual = poison(first_sum + count);
             actual[..first_sum].fill(0.5);

@@ -3,6 +3,7 @@
 use crate::support::{Idx, join, run, text};
 use safetensors::SafeTensors;
 use std::fs;
+use std::io::Write;
 use tempfile::TempDir;
 
 /// False where there is no adapter to test on.
@@ -10,7 +11,7 @@ fn gpu_is_there(test: &str) -> bool {
     let found = !run(&["devices", "--json"]).succeeded().stdout.is_empty();
     assert!(found || std::env::var_os("FFCL_REQUIRE_GPU").is_none(), "FFCL_REQUIRE_GPU is set, but `devices` finds no adapter");
     if !found {
-        println!("{test} WAS NOT RUN: no GPU adapter was found");
+        let _ = writeln!(std::io::stderr(), "{test} WAS NOT RUN: no GPU adapter was found");
     }
     found
 }
@@ -35,10 +36,12 @@ fn both_devices_learn_the_same_gpu() {
         let (gpu_losses, cpu_losses) = (losses(gpu), losses(cpu));
         assert_eq!((gpu_losses.len(), cpu_losses.len()), (3, 3));
         for (one, other) in gpu_losses.iter().zip(&cpu_losses) {
-            assert!((one - other).abs() <= 1e-3 * other.abs(), "{gpu}\n{cpu}");
+            // How near devices come is what `verify` derives; this is about the wiring, where a wrong seed, order or option moves
+            // a loss by percents, and a few steps of rounding by less than a ten-thousandth.
+            assert!((one - other).abs() <= 1e-4 * other.abs(), "{gpu}\n{cpu}");
         }
         for key in ["train_accuracy", "test_accuracy_a", "test_accuracy_b", "test_accuracy_ensemble"] {
-            // A few images may stand on the border between two classes.
+            // Up to one image in a hundred may stand on the border between two classes, where rounding decides.
             assert!((gpu[key].as_f64().unwrap() - cpu[key].as_f64().unwrap()).abs() <= 0.01, "{key}\n{gpu}\n{cpu}");
         }
     }
