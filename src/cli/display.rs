@@ -24,7 +24,7 @@ impl Display {
         let config = job.config;
         // Hidden by itself where standard error is no terminal.
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
-        if let Ok(style) = ProgressStyle::with_template("epoch {prefix} {bar:24} {percent:>3} % {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("epoch {prefix} {bar:24} {percent:>3} % {wide_msg}") {
             bar.set_style(style);
         }
         if !quiet {
@@ -86,8 +86,8 @@ impl Display {
             }
             Event::Epoch(reports) => {
                 let summary = Means::of(reports);
-                let losses: Vec<_> = summary.losses.iter().map(|loss| format!("{loss:.3e}")).collect();
-                self.last = format!(", last epoch: loss {}, test {:.2} %", losses.join(" "), 100.0 * summary.ensemble.0);
+                let loss = summary.losses.last().copied().unwrap_or_default();
+                self.last = format!(", loss {loss:.3e}, test {:.2} %", 100.0 * summary.ensemble.0);
                 if self.json {
                     for report in *reports {
                         print_line(&serde_json::json!(report).to_string())?;

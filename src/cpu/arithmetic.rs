@@ -1,6 +1,6 @@
 //! How the twins compute: the same code in f32, in f64, with a fast matrix product, or with an error bound carried along.
 
-use super::matmul::{Matrix, multiply_blocked, multiply_by_rows};
+use super::matmul::{Matrix, multiply_blocked};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The operations that the twins need of a number.
@@ -61,9 +61,22 @@ pub trait Arithmetic: Copy + Send + Sync + 'static {
     /// Takes a stored number up again.
     fn load(stored: Self::Stored) -> Self::Number;
 
-    /// `destination[rows, columns] = left[rows, inner] × right[inner, columns]`, row-major with a row length of `columns`.
+    /// `destination[rows, columns] = left[rows, inner] × right[inner, columns]`, row-major with a row length of `columns`; each
+    /// output summed in the order of `inner`.
     fn multiply(inner: usize, left: Matrix, right: &[f32], columns: usize, destination: &mut [Self::Stored]) {
-        multiply_by_rows::<Self>(inner, left, right, columns, destination);
+        let mut sums = vec![Self::Number::lift(0.0); columns];
+        for (row, target) in destination.chunks_exact_mut(columns).enumerate() {
+            sums.fill(Self::Number::lift(0.0));
+            for (k, right_row) in right.chunks_exact(columns).take(inner).enumerate() {
+                let factor = Self::Number::lift(left.at(row, k));
+                for (sum, &value) in sums.iter_mut().zip(right_row) {
+                    *sum = *sum + factor * Self::Number::lift(value);
+                }
+            }
+            for (value, &sum) in target.iter_mut().zip(&sums) {
+                *value = Self::store(sum);
+            }
+        }
     }
 }
 
@@ -119,5 +132,40 @@ impl Arithmetic for Blocked {
 
     fn multiply(inner: usize, left: Matrix, right: &[f32], columns: usize, destination: &mut [f32]) {
         multiply_blocked(inner, left, right, columns, destination);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Generator, Stream};
+
+    /// All arithmetics agree within the bound of a sum of `inner` rounded products, on shapes that are no multiple of anything,
+    /// transposed and not.
+    #[test]
+    fn arithmetics_agree() {
+        let mut generator = Generator::new(1, Stream::Check, 0);
+        for (rows, inner, columns) in [(1, 1, 1), (3, 7, 5), (65, 33, 12), (64, 257, 20)] {
+            for transposed in [false, true] {
+                let stride = if transposed { rows + 2 } else { inner + 3 };
+                let length = if transposed { inner * stride } else { rows * stride };
+                let values: Vec<f32> = (0..length).map(|_| generator.normal()).collect();
+                let right: Vec<f32> = (0..inner * columns).map(|_| generator.normal()).collect();
+                let left = Matrix { values: &values, stride, transposed };
+                let [mut single, mut double, mut blocked] = [(); 3].map(|()| vec![f32::NAN; rows * columns]);
+                Single::multiply(inner, left, &right, columns, &mut single);
+                Double::multiply(inner, left, &right, columns, &mut double);
+                Blocked::multiply(inner, left, &right, columns, &mut blocked);
+                for index in 0..rows * columns {
+                    let (row, column) = (index / columns, index % columns);
+                    let magnitude: f32 = (0..inner).map(|k| (left.at(row, k) * right[k * columns + column]).abs()).sum();
+                    // One rounding a product and one a sum, each at most 2⁻²⁴ of a partial sum that |magnitude| bounds.
+                    let tolerance = (inner + 1) as f32 * magnitude * f32::EPSILON / 2.0;
+                    for other in [single[index], blocked[index]] {
+                        assert!((other - double[index]).abs() <= tolerance, "{rows}x{inner}x{columns} {transposed} at {index}");
+                    }
+                }
+            }
+        }
     }
 }

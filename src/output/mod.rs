@@ -2,3 +2,4 @@
 
 pub mod run_directory;
 pub mod weights;
+mod whole_file;

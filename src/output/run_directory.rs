@@ -2,6 +2,7 @@
 //! `model.safetensors` at the end.
 
 use super::weights;
+use super::whole_file::{REMEDY, write_whole};
 use crate::config::TrainingConfig;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
@@ -15,8 +16,6 @@ use std::path::{Path, PathBuf};
 const CONFIG: &str = "config.json";
 const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
-
-const REMEDY: &str = "give --out a folder that can be written";
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, Serialize)]
@@ -87,23 +86,4 @@ impl RunDirectory {
 
 fn json_error(path: &Path, error: &serde_json::Error) -> Error {
     Error::Format { path: path.to_owned(), problem: format!("cannot take JSON: {error}"), remedy: "report this as a bug".into() }
-}
-
-/// Writes a file by way of a temporary one beside it, so that a reader finds the old file or the new one, whole.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        #[cfg(unix)]
-        {
-            // Temporary files are private; results are to be shared like any other file of the user.
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Error::file("write", path, error, REMEDY))
 }

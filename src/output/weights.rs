@@ -31,7 +31,7 @@ pub fn save(path: &Path, architecture: &Architecture, parameters: &Parameters) -
     // One key only: the file's bytes must not depend on the order of a hash table.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(invalid)?;
-    super::run_directory::write_whole(path, &bytes)
+    super::whole_file::write_whole(path, &bytes)
 }
 
 /// Reads the parameters of `replicas` replicas; every tensor must be there in the right shape and finite.
