@@ -167,8 +167,8 @@ fn listing(adapters: &[wgpu::Adapter]) -> String {
         let restriction = std::env::var("WGPU_BACKEND").map(|backend| format!(" within WGPU_BACKEND={backend}"));
         return format!("no Vulkan, Metal, DX12 or GL driver answered{}", restriction.unwrap_or_default());
     }
-    let names = adapters.iter().enumerate().map(|(index, adapter)| format!("{index}: {}", describe(adapter).name));
-    format!("there are {}", names.collect::<Vec<_>>().join(", "))
+    let names = adapters.iter().enumerate().map(|(index, adapter)| format!("{index} = {}", describe(adapter).name));
+    format!("the adapters are {}", names.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
