@@ -68,6 +68,11 @@ pub trait Backend {
     /// Bytes that it keeps allocated for the run.
     fn memory(&self) -> u64;
 
+    /// Dispatches that a training step takes, on devices that have such.
+    fn dispatches_per_step(&self) -> Option<usize> {
+        None
+    }
+
     /// Replaces all parameters; moments are left as they are (zero, before the first step).
     fn set_parameters(&mut self, parameters: &Parameters) -> Result<()>;
 

@@ -14,6 +14,9 @@
 //! | deltas | `[slot, batch, quads(m)]` | `δ₀ … δₘ₋₁, 0 …` |
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
 //!
+//! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before the
+//! first layer's activations ([`Joined`]); the layered plan has a buffer a layer.
+//!
 //! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1` ([`partner`]). The network's input is shared by the
 //! two models of a replica: its leading axis is a *view*, `slot >> 1`. Padding stays zero without any masking in the update:
 //! its gradient is zero, and Adam moves nothing by zero.
@@ -60,6 +63,14 @@ device_struct! {
         index: u32,
         /// Layers of the network.
         layer_count: u32,
+        /// Where this layer's weights and moments begin in their buffers, in quads; 0 unless layers share buffers.
+        weight_offset: u32,
+        /// The same for its input activations,
+        input_offset: u32,
+        /// its output activations,
+        output_offset: u32,
+        /// and its deltas.
+        delta_offset: u32,
         /// Padding to a multiple of 16 bytes, as uniform buffers want it.
         padding_0: u32,
         /// Padding.
@@ -195,6 +206,11 @@ impl Layer {
         }
     }
 
+    /// All layers of `architecture`, as [`Layer::new`].
+    pub fn all(architecture: &Architecture, batch_size: usize, shared_input: bool) -> Vec<Self> {
+        (0..architecture.layer_count()).map(|index| Self::new(architecture, index, batch_size, shared_input)).collect()
+    }
+
     /// Rows of the weight matrix: inputs, the bias row, and padding to whole quads.
     pub fn weight_rows(&self) -> usize {
         4 * self.input_quads as usize
@@ -265,6 +281,37 @@ impl Layer {
     }
 }
 
+/// The lengths, in f32, of buffers that all layers of a run share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Of weights, and of each moment.
+    pub weights: usize,
+    /// Of the input and all activations.
+    pub activations: usize,
+    /// Of all deltas.
+    pub deltas: usize,
+}
+
+impl Joined {
+    /// Sets the offsets of `layers` for buffers that hold all `slots` of each layer, one layer behind the other.
+    pub fn place(layers: &mut [Layer], slots: usize) -> Self {
+        let (mut weights, mut deltas) = (0, 0);
+        let mut activations = layers.first().map_or(0, |first| (first.view(slots - 1) + 1) * first.input_len());
+        let mut input_offset = 0;
+        for layer in layers {
+            layer.weight_offset = (weights / 4) as u32;
+            layer.input_offset = input_offset;
+            layer.output_offset = (activations / 4) as u32;
+            layer.delta_offset = (deltas / 4) as u32;
+            input_offset = layer.output_offset;
+            weights += slots * layer.weight_len();
+            activations += slots * layer.output_len();
+            deltas += slots * layer.delta_len();
+        }
+        Self { weights, activations, deltas }
+    }
+}
+
 impl Shuffle {
     /// The orders of `epoch` for `replicas` runs whose seeds start at `seed`.
     pub fn new(seed: u64, epoch: u32, sample_count: usize, replicas: usize, enabled: bool) -> Self {
@@ -320,6 +367,12 @@ impl Step {
         Self { first_row: first_row as u32, row_count: row_count as u32, ..Self::default() }
     }
 
+    /// The step of a part of the batch that begins at row `first`. Rows past the end repeat the last one, in a part too.
+    pub fn part(&self, first: usize) -> Self {
+        let first = (first as u32).min(self.row_count - 1);
+        Self { first_row: self.first_row + first, row_count: self.row_count - first, ..*self }
+    }
+
     /// Rows `first_row ..` of the epoch's order, for Adam's step number `time` (from 1).
     pub fn new(first_row: usize, row_count: usize, adam: &Adam, time: u64) -> Self {
         // Beyond 2³¹ steps both corrections are 1.
@@ -361,6 +414,19 @@ mod tests {
         assert_eq!(packed[..4], [1.0, 6.0, 11.0, 0.0]);
         assert_eq!(packed[20..], [-1.0, -2.0, -3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(layer.unpack(&packed), parameters);
+    }
+
+    #[test]
+    fn joined_tensors_touch_and_do_not_overlap() {
+        let architecture = Architecture::new(vec![5, 4, 3]).unwrap();
+        let mut layers = [0, 1].map(|index| Layer::new(&architecture, index, 2, false));
+        let joined = Joined::place(&mut layers, 4);
+        // Two views of 2 × 8 inputs; 4 slots of 2 × 8 and 2 × 4 outputs; 4 slots of 8 × 4 and 8 × 4 weights, of 2 × 4 deltas.
+        assert_eq!(joined, Joined { weights: 256, activations: 32 + 64 + 32, deltas: 64 });
+        assert_eq!(layers.map(|layer| layer.input_offset), [0, 8]);
+        assert_eq!(layers.map(|layer| layer.output_offset), [8, 24]);
+        assert_eq!(layers.map(|layer| layer.weight_offset), [0, 32]);
+        assert_eq!(layers.map(|layer| layer.delta_offset), [0, 8]);
     }
 
     #[test]

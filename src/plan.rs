@@ -1,6 +1,7 @@
 //! What a training step is, as a flat list of dispatches. Pure data: both backends walk the same list, each in its own way.
 
 use crate::model::Architecture;
+use serde::Serialize;
 
 /// The kernels. Each has a shader `shaders/<name>.wgsl`, a CPU twin `src/cpu/<name>.rs` and checks `src/verify/<name>.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +16,9 @@ pub enum Kernel {
     CosineGradient,
     /// Loss and gradient of the output layer.
     OutputGradient,
-    /// Weight gradient and Adam.
+    /// A tile of the batch through all layers of a pair, losses and gradients included.
+    FusedForward,
+    /// Weight gradient and Adam, of one layer or of all.
     WeightUpdate,
     /// Logits to probabilities.
     Softmax,
@@ -27,12 +30,13 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, in the order in which a run meets them.
-    pub const ALL: [Kernel; 9] = [
+    pub const ALL: [Kernel; 10] = [
         Kernel::Shuffle,
         Kernel::Gather,
         Kernel::Forward,
         Kernel::CosineGradient,
         Kernel::OutputGradient,
+        Kernel::FusedForward,
         Kernel::WeightUpdate,
         Kernel::Softmax,
         Kernel::Accuracy,
@@ -47,6 +51,7 @@ impl Kernel {
             Kernel::Forward => "forward",
             Kernel::CosineGradient => "cosine_gradient",
             Kernel::OutputGradient => "output_gradient",
+            Kernel::FusedForward => "fused_forward",
             Kernel::WeightUpdate => "weight_update",
             Kernel::Softmax => "softmax",
             Kernel::Accuracy => "accuracy",
@@ -55,12 +60,31 @@ impl Kernel {
     }
 }
 
+/// How a training step is cut into dispatches. Both ways compute the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Plan {
+    /// Three dispatches for any depth: for narrow networks, whose steps are bound by the latency of dispatches.
+    Fused,
+    /// A dispatch for each layer and kernel, each with a tile that suits the layer: for wide networks, bound by arithmetic.
+    Layered,
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Plan::Fused => "fused",
+            Plan::Layered => "layered",
+        })
+    }
+}
+
 /// One kernel on one layer, for all slots at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dispatch {
     /// What runs.
     pub kernel: Kernel,
-    /// The layer it runs on, from 0; the first layer's for kernels without one.
+    /// The layer it runs on, from 0; 0 for kernels without one, and for those that take all layers.
     pub layer: usize,
 }
 
@@ -70,13 +94,19 @@ pub type Phase = Vec<Dispatch>;
 
 /// One training step, in three phases. Order of updates: all activations come from the weights before the step; then every
 /// layer of both models moves by its own local loss.
-pub fn training_step(architecture: &Architecture) -> [Phase; 3] {
+pub fn training_step(architecture: &Architecture, plan: Plan) -> [Phase; 3] {
     let layers = architecture.layer_count();
     let on = |kernel| move |layer| Dispatch { kernel, layer };
-    let mut updates: Phase = (0..layers - 1).map(on(Kernel::CosineGradient)).collect();
-    updates.push(on(Kernel::OutputGradient)(layers - 1));
-    updates.extend((0..layers).map(on(Kernel::WeightUpdate)));
-    [vec![on(Kernel::Gather)(0)], (0..layers).map(on(Kernel::Forward)).collect(), updates]
+    let gather = vec![on(Kernel::Gather)(0)];
+    match plan {
+        Plan::Fused => [gather, vec![on(Kernel::FusedForward)(0)], vec![on(Kernel::WeightUpdate)(0)]],
+        Plan::Layered => {
+            let mut updates: Phase = (0..layers - 1).map(on(Kernel::CosineGradient)).collect();
+            updates.push(on(Kernel::OutputGradient)(layers - 1));
+            updates.extend((0..layers).map(on(Kernel::WeightUpdate)));
+            [gather, (0..layers).map(on(Kernel::Forward)).collect(), updates]
+        }
+    }
 }
 
 /// One batch of an evaluation on the test set, in three phases.
@@ -96,11 +126,13 @@ mod tests {
     fn activations_come_before_any_update() {
         for widths in [vec![5, 2], vec![784, 64, 64, 10]] {
             let architecture = Architecture::new(widths).unwrap();
-            let plan = training_step(&architecture).concat();
-            let last_read = plan.iter().rposition(|dispatch| dispatch.kernel != Kernel::WeightUpdate);
-            let first_update = plan.iter().position(|dispatch| dispatch.kernel == Kernel::WeightUpdate);
-            assert!(last_read < first_update);
-            assert_eq!(plan.len(), 3 * architecture.layer_count() + 1);
+            for (plan, dispatches) in [(Plan::Layered, 3 * architecture.layer_count() + 1), (Plan::Fused, 3)] {
+                let step = training_step(&architecture, plan).concat();
+                let last_read = step.iter().rposition(|dispatch| dispatch.kernel != Kernel::WeightUpdate);
+                let first_update = step.iter().position(|dispatch| dispatch.kernel == Kernel::WeightUpdate);
+                assert!(last_read < first_update);
+                assert_eq!(step.len(), dispatches);
+            }
         }
     }
 }

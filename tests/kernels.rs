@@ -36,6 +36,7 @@ kernels! {
     forward: Forward,
     cosine_gradient: CosineGradient,
     output_gradient: OutputGradient,
+    fused_forward: FusedForward,
     weight_update: WeightUpdate,
     softmax: Softmax,
     accuracy: Accuracy,

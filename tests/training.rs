@@ -7,10 +7,11 @@ use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, digits};
 use ffcl_gpu::engine::{Backend, Job};
-use ffcl_gpu::gpu::backend::GpuBackend;
+use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::model::Parameters;
+use ffcl_gpu::plan::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
 use ffcl_gpu::verify::steps;
 
@@ -38,9 +39,9 @@ fn run_gpu(
     options: &ContextOptions,
 ) -> Option<(Parameters, Vec<Vec<ReplicaReport>>)> {
     let context = common::context(options)?;
-    let tiles = Tiles::for_device(&context.description);
+    let gpu = GpuOptions::for_device(&context);
     let job = Job { config, dataset };
-    Some(run(&mut GpuBackend::new(job, context, tiles).unwrap(), job))
+    Some(run(&mut GpuBackend::new(job, context, gpu).unwrap(), job))
 }
 
 /// Everything but the times.
@@ -58,14 +59,17 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { layers: vec![784, 65, 3, 129, 10], standardize: true, batch_size: 1, ..small() }, 10),
     ];
     for (config, longest) in variants {
-        for tiles in [Tiles::SOFTWARE, Tiles::GPU] {
-            let Some(context) = common::context(&ContextOptions::default()) else { return };
-            let context = std::cell::Cell::new(Some(context));
-            let rows = steps::check(&config, longest, &|job| {
-                Ok(Box::new(GpuBackend::new(job, context.take().expect("made once"), tiles)?))
-            });
-            for row in rows.unwrap() {
-                assert!(row.passed, "{config:?}\n{row:#?}");
+        let Some(context) = common::context(&ContextOptions::default()) else { return };
+        for tiles in Tiles::possible(&context) {
+            for plan in [Some(Plan::Layered), None] {
+                let options = GpuOptions { tiles, plan };
+                let rows = steps::check(&config, longest, &|job| {
+                    let context = common::context(&ContextOptions::default()).expect("it was there a moment ago");
+                    Ok(Box::new(GpuBackend::new(job, context, options)?))
+                });
+                for row in rows.unwrap() {
+                    assert!(row.passed, "{config:?}\n{options:?}\n{row:#?}");
+                }
             }
         }
     }
@@ -143,7 +147,8 @@ fn limits_are_named() {
     let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
     let Some(context) = common::context(&options) else { return };
     let config = TrainingConfig { layers: vec![784, 64, 10], ..small() };
-    let error = GpuBackend::new(Job { config: &config, dataset: &dataset }, context, Tiles::SOFTWARE).err().unwrap().to_string();
+    let layered = GpuOptions::for_device(&context);
+    let error = GpuBackend::new(Job { config: &config, dataset: &dataset }, context, layered).err().unwrap().to_string();
     assert!(error.contains("weights of layer 0") && error.contains("max_storage_buffer_binding_size = 262144"), "{error}");
 }
 
@@ -168,7 +173,8 @@ fn steps_beyond_the_data_are_refused() {
     let job = Job { config: &config, dataset: &dataset };
     let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(CpuBackend::<Blocked>::new(job).unwrap())];
     if let Some(context) = common::context(&ContextOptions::default()) {
-        backends.push(Box::new(GpuBackend::new(job, context, Tiles::GPU).unwrap()));
+        let options = GpuOptions::for_device(&context);
+        backends.push(Box::new(GpuBackend::new(job, context, options).unwrap()));
     }
     for mut backend in backends {
         for (first_row, row_count) in [(71, 30), (0, 0), (0, 31), (usize::MAX, 30)] {

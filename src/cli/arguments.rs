@@ -2,8 +2,10 @@
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
 use ffcl_gpu::config::{Adam, OutputLoss, Representation, TrainingConfig};
 use ffcl_gpu::gpu::adapter::DeviceRequest;
+use ffcl_gpu::plan::Plan;
 use std::path::{Path, PathBuf};
 
 /// Train two networks that guide each other, without backpropagation, on any GPU.
@@ -25,7 +27,7 @@ pub enum Command {
     #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
     Verify(VerifyOptions),
     /// Measure throughput.
-    #[command(after_help = "Example: ffcl-gpu bench --device gpu --json")]
+    #[command(after_help = "Example: ffcl-gpu bench --device gpu --regimes paper,replicas --compare cpu --plot scaling.svg")]
     Bench(BenchOptions),
     /// List the adapters that --device can choose from.
     Devices(DevicesOptions),
@@ -64,6 +66,29 @@ pub enum RepresentationName {
     Activation,
     /// Before the ReLU.
     PreActivation,
+}
+
+/// How a step is cut into dispatches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanName {
+    /// Fused for narrow networks, layered for wide ones.
+    #[default]
+    Auto,
+    /// Three dispatches a step, for layers up to 128 wide.
+    Fused,
+    /// A dispatch for each layer and kernel.
+    Layered,
+}
+
+impl PlanName {
+    /// The plan, if one is forced.
+    pub fn plan(self) -> Option<Plan> {
+        match self {
+            Self::Auto => None,
+            Self::Fused => Some(Plan::Fused),
+            Self::Layered => Some(Plan::Layered),
+        }
+    }
 }
 
 /// Options of `train`.
@@ -120,6 +145,9 @@ pub struct TrainOptions {
 
     #[command(flatten)]
     pub device: DeviceOption,
+    /// How a GPU cuts a step into dispatches; the results are the same.
+    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
+    pub plan: PlanName,
     /// Write config.json, metrics.jsonl and model.safetensors into this new folder.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
@@ -171,15 +199,38 @@ pub struct VerifyOptions {
     pub json: bool,
 }
 
+/// A backend to run beside the one that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compared {
+    /// The CPU backend.
+    Cpu,
+    /// The same adapter with the fused plan.
+    Fused,
+    /// The same adapter with the layered plan.
+    Layered,
+}
+
 /// Options of `bench`.
 #[derive(Args, Clone, Debug)]
 pub struct BenchOptions {
     #[command(flatten)]
     pub device: DeviceOption,
-    /// Measure only these regimes: paper, replicas-8, replicas-32, replicas-128, wide.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    /// How a GPU cuts a step into dispatches.
+    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
+    pub plan: PlanName,
+    /// What to measure: names such as replicas-8, or groups: paper, replicas, wide, huge, batch, images, depth, width, or all.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_values = DEFAULT_GROUPS)]
     pub regimes: Vec<String>,
-    /// Print one JSON object for each regime.
+    /// Run these beside it, repeat by repeat.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "BACKENDS")]
+    pub compare: Vec<Compared>,
+    /// Time each dispatch of a step by the device's clock instead.
+    #[arg(long, conflicts_with_all = ["compare", "plot"])]
+    pub profile: bool,
+    /// Draw throughput against what varies within the groups measured.
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+    /// Print one JSON object for each line.
     #[arg(long)]
     pub json: bool,
 }

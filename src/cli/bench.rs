@@ -1,72 +1,230 @@
 //! `ffcl-gpu bench`.
 
-use super::arguments::BenchOptions;
+use super::arguments::{BenchOptions, Compared};
 use super::{print_line, session};
-use ffcl_gpu::bench::{Measurement, REGIMES, measure};
+use ffcl_gpu::bench::regimes::{GROUPS, Regime, all};
+use ffcl_gpu::bench::{Ceilings, Make, Measurement, cpu_ceilings, gpu_ceilings, measure};
 use ffcl_gpu::config::TrainingConfig;
+use ffcl_gpu::cpu::Blocked;
+use ffcl_gpu::cpu::backend::CpuBackend;
+use ffcl_gpu::dataset::digits;
+use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::gpu::profile::profile;
+use ffcl_gpu::layout::Step;
+use ffcl_gpu::model::Parameters;
+use ffcl_gpu::output::scaling_plot;
+use ffcl_gpu::plan::Plan;
 use ffcl_gpu::verify::steps;
+use serde_json::json;
 
 pub fn run(options: &BenchOptions) -> Result<()> {
-    let chosen: Vec<_> =
-        REGIMES.iter().filter(|regime| options.regimes.is_empty() || options.regimes.contains(&regime.name.to_owned())).collect();
-    if let Some(unknown) = options.regimes.iter().find(|name| REGIMES.iter().all(|regime| regime.name != **name)) {
-        let names: Vec<_> = REGIMES.iter().map(|regime| regime.name).collect();
-        return Err(Error::Configuration(format!("--regimes names {unknown}; there are {}", names.join(", "))));
+    let regimes = chosen(&options.regimes)?;
+    if let Some(path) = &options.plot {
+        scaling_plot::check_path(path)?;
     }
-    // A speed of wrong results is worth nothing: parity first.
     let device = session::describe(&options.device.device)?;
-    let rows = steps::check(&TrainingConfig::default(), 10, &|job| session::open_quietly(&options.device.device, job))?;
-    if let Some(row) = rows.iter().find(|row| !row.passed) {
-        return Err(Error::Gpu {
-            during: "checking parity before the benchmark".into(),
-            problem: format!("{} differ: {}; run `ffcl-gpu verify` for details", row.name, row.worst_at),
+    let on_gpu = device.kind != "cpu";
+    if !on_gpu
+        && (options.profile || options.plan.plan().is_some() || options.compare.iter().any(|&other| other != Compared::Cpu))
+    {
+        return Err(Error::Configuration(
+            "plans and --profile are for GPUs, and --device came to the CPU; leave them out or use --device gpu".into(),
+        ));
+    }
+    check_parity(options)?;
+    let table = Table { device: &device, json: options.json };
+    table.head()?;
+    if options.profile {
+        return regimes.iter().try_for_each(|regime| show_profile(options, regime));
+    }
+    let ceilings = match session::open_context(&options.device.device)? {
+        Some(context) => gpu_ceilings::measure(&context)?,
+        None => cpu_ceilings::measure()?,
+    };
+    table.ceilings(&ceilings)?;
+
+    let gpu = |plan: Option<Plan>| {
+        move |job: Job| -> Result<Box<dyn Backend>> {
+            let backend = session::open_gpu(&options.device.device, plan, job)?;
+            Ok(Box::new(backend.ok_or_else(|| Error::Device("the adapter is gone; see `ffcl-gpu devices`".into()))?))
+        }
+    };
+    let cpu = |job: Job| -> Result<Box<dyn Backend>> { Ok(Box::new(CpuBackend::<Blocked>::new(job)?)) };
+    let (main, fused, layered) = (gpu(options.plan.plan()), gpu(Some(Plan::Fused)), gpu(Some(Plan::Layered)));
+    let mut makers: Vec<(String, &Make)> = Vec::new();
+    makers.push(match (on_gpu, options.plan.plan()) {
+        (false, _) => ("cpu".into(), &cpu as &Make),
+        (true, None) => ("gpu".into(), &main),
+        (true, Some(plan)) => (format!("gpu {plan}"), &main),
+    });
+    for other in &options.compare {
+        makers.push(match other {
+            Compared::Cpu => ("cpu".into(), &cpu as &Make),
+            Compared::Fused => ("gpu fused".into(), &fused),
+            Compared::Layered => ("gpu layered".into(), &layered),
         });
     }
-    if !options.json {
-        print_line(&format!("device  {device}"))?;
-        if device.is_software() {
-            print_line("        a software adapter: these speeds say nothing about GPUs")?;
-        }
-        if cfg!(debug_assertions) {
-            print_line("        a debug build: use --release")?;
-        }
-        print_line("parity  ok, 10 steps against the CPU twins\n")?;
-        print_line("| regime | ms a step | ± MAD | images/s | GFLOP/s | MiB |")?;
-        print_line("|---|---|---|---|---|---|")?;
-    }
-    for regime in chosen {
-        match measure(regime, |job| session::open_quietly(&options.device.device, job)) {
-            Ok(measurement) => show(&measurement, &device, options.json)?,
+    let mut measurements = Vec::new();
+    for regime in &regimes {
+        match measure(regime, &makers) {
+            Ok(measured) => {
+                measured.iter().try_for_each(|measurement| table.row(measurement, &ceilings, &measured[0]))?;
+                measurements.extend(measured);
+            }
             // What does not fit one adapter must not hide the other regimes.
-            Err(error @ Error::Limit { .. }) if !options.json => {
-                print_line(&format!("| {} | does not fit: {error} | | | | |", regime.name))?;
-            }
-            Err(error @ Error::Limit { .. }) => {
-                print_line(
-                    &serde_json::json!({ "regime": regime.name, "device": device, "error": error.to_string() }).to_string(),
-                )?;
-            }
+            Err(error @ (Error::Limit { .. } | Error::Configuration(_))) => table.misfit(regime, &error)?,
             Err(error) => return Err(error),
+        }
+    }
+    if let Some(path) = &options.plot {
+        scaling_plot::write(path, &measurements, &device.to_string())?;
+    }
+    Ok(())
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Regime>> {
+    let regimes = all();
+    let fits = |regime: &Regime, name: &str| name == "all" || name == regime.name || name == regime.group;
+    match names.iter().find(|name| regimes.iter().all(|regime| !fits(regime, name))) {
+        Some(unknown) => {
+            let groups = GROUPS.join(", ");
+            Err(Error::Configuration(format!(
+                "--regimes names {unknown}; there are {groups}, their members such as replicas-8, and all"
+            )))
+        }
+        None => Ok(regimes.into_iter().filter(|regime| names.iter().any(|name| fits(regime, name))).collect()),
+    }
+}
+
+/// A speed of wrong results is worth nothing: parity first, of every plan that is measured.
+fn check_parity(options: &BenchOptions) -> Result<()> {
+    let compared = options.compare.iter().filter_map(|other| match other {
+        Compared::Cpu => None,
+        Compared::Fused => Some(Some(Plan::Fused)),
+        Compared::Layered => Some(Some(Plan::Layered)),
+    });
+    for plan in std::iter::once(options.plan.plan()).chain(compared) {
+        let rows = steps::check(&TrainingConfig::default(), 10, &|job| {
+            Ok(match session::open_gpu(&options.device.device, plan, job)? {
+                Some(backend) => Box::new(backend) as Box<dyn Backend>,
+                None => Box::new(CpuBackend::<Blocked>::new(job)?),
+            })
+        })?;
+        if let Some(row) = rows.iter().find(|row| !row.passed) {
+            return Err(Error::Gpu {
+                during: "checking parity before the benchmark".into(),
+                problem: format!("{} differ: {}; run `ffcl-gpu verify` for details", row.name, row.worst_at),
+            });
         }
     }
     Ok(())
 }
 
-fn show(measurement: &Measurement, device: &ffcl_gpu::engine::DeviceDescription, json: bool) -> Result<()> {
-    if json {
-        let mut line = serde_json::json!(measurement);
-        line["device"] = serde_json::json!(device);
-        line["software"] = device.is_software().into();
-        return print_line(&line.to_string());
+fn show_profile(options: &BenchOptions, regime: &Regime) -> Result<()> {
+    const STEPS: usize = 16;
+    let config = regime.config();
+    let dataset = digits::generate_with_counts(digits::SEED, regime.batch_size.max(1024), 16);
+    let job = Job { config: &config, dataset: &dataset };
+    let Some(mut backend) = session::open_gpu(&options.device.device, options.plan.plan(), job)? else { return Ok(()) };
+    backend.set_parameters(&Parameters::initialize(&config.architecture()?, config.seed, config.replicas))?;
+    backend.begin_epoch(1)?;
+    let steps: Vec<Step> = (1..=STEPS).map(|time| Step::new(0, config.batch_size, &config.adam, time as u64)).collect();
+    // Warm-up: drivers finish compiling when a kernel first runs.
+    backend.train(&steps[..1], &mut |_| ())?;
+    backend.end_epoch()?;
+    let times = profile(&mut backend, &steps)?;
+    let total: f64 = times.iter().map(|time| time.microseconds).sum();
+    if !options.json {
+        print_line(&format!("{} ({} plan), {total:.1} µs in {} dispatches", regime.name, backend.plan(), times.len()))?;
     }
-    print_line(&format!(
-        "| {} | {:.3} | {:.3} | {:.0} | {:.2} | {:.1} |",
-        measurement.regime,
-        measurement.milliseconds_per_step,
-        measurement.deviation,
-        measurement.images_per_second,
-        measurement.gigaflops,
-        measurement.memory_mib
-    ))
+    for time in times {
+        if options.json {
+            let mut line = json!(time);
+            line["regime"] = regime.name.clone().into();
+            line["plan"] = json!(backend.plan());
+            print_line(&line.to_string())?;
+        } else {
+            let share = 100.0 * time.microseconds / total;
+            print_line(&format!("    {:<16} {:>12.1} µs {share:>6.1} %", time.kernel, time.microseconds))?;
+        }
+    }
+    Ok(())
+}
+
+/// How results are printed.
+struct Table<'a> {
+    device: &'a DeviceDescription,
+    json: bool,
+}
+
+impl Table<'_> {
+    fn head(&self) -> Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        print_line(&format!("device    {}", self.device))?;
+        if self.device.is_software() {
+            print_line("          a software adapter: these speeds say nothing about GPUs")?;
+        }
+        if cfg!(debug_assertions) {
+            print_line("          a debug build: use --release")?;
+        }
+        print_line("parity    ok, 10 steps against the CPU twins")
+    }
+
+    fn ceilings(&self, ceilings: &Ceilings) -> Result<()> {
+        if self.json {
+            let mut line = json!({ "ceilings": ceilings });
+            line["device"] = json!(self.device);
+            return print_line(&line.to_string());
+        }
+        print_line(&format!("ceilings  {:.1} GFLOP/s plain matrix product ({})", ceilings.matmul_gigaflops, ceilings.matmul))?;
+        if let Some(microseconds) = ceilings.dispatch_microseconds {
+            print_line(&format!("          {microseconds:.2} µs a dependent empty dispatch"))?;
+        }
+        print_line(&format!("          {:.1} GB/s copy (read + written)\n", ceilings.copy_gigabytes))?;
+        print_line(
+            "| regime | on | ms a step | ± MAD | images/s | ratio | GFLOP/s | of matmul | dispatches | of latency | MB a step | of copy | MiB |",
+        )?;
+        print_line("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    }
+
+    fn row(&self, measurement: &Measurement, ceilings: &Ceilings, first: &Measurement) -> Result<()> {
+        // The ceilings are those of the device measured, not of what stands beside it.
+        let same = measurement.contestant.starts_with("gpu") == first.contestant.starts_with("gpu");
+        let shares = if same { measurement.shares(ceilings) } else { [None; 3] };
+        let ratio = measurement.images_per_second / first.images_per_second;
+        if self.json {
+            let mut line = json!(measurement);
+            line["device"] = json!(self.device);
+            line["software"] = self.device.is_software().into();
+            line["ratio"] = ratio.into();
+            line["share_of_matmul"] = json!(shares[0]);
+            line["share_of_latency"] = json!(shares[1]);
+            line["share_of_copy"] = json!(shares[2]);
+            return print_line(&line.to_string());
+        }
+        let [matmul, latency, copy] = shares.map(|share| share.map_or("".into(), |share| format!("{:.1} %", 100.0 * share)));
+        let dispatches = measurement.dispatches_per_step.map_or("".into(), |count| count.to_string());
+        print_line(&format!(
+            "| {} | {} | {:.3} | {:.3} | {:.0} | {ratio:.2} | {:.2} | {matmul} | {dispatches} | {latency} | {:.2} | {copy} | {:.1} |",
+            measurement.regime,
+            measurement.contestant,
+            measurement.milliseconds_per_step,
+            measurement.deviation,
+            measurement.images_per_second,
+            measurement.gigaflops,
+            measurement.bytes_per_step * 1e-6,
+            measurement.memory_mib
+        ))
+    }
+
+    fn misfit(&self, regime: &Regime, error: &Error) -> Result<()> {
+        if self.json {
+            let line = json!({ "regime": regime.name, "device": self.device, "error": error.to_string() });
+            return print_line(&line.to_string());
+        }
+        print_line(&format!("| {} | does not fit: {error} | | | | | | | | | | | |", regime.name))
+    }
 }

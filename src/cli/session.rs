@@ -1,22 +1,31 @@
 //! From a device request to a backend that is ready to train.
 
-use ffcl_gpu::Result;
 use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::{CpuBackend, processor};
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::gpu::adapter::{self, Choice, DeviceRequest, choose};
-use ffcl_gpu::gpu::backend::GpuBackend;
+use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
-use ffcl_gpu::gpu::tiles::Tiles;
+use ffcl_gpu::plan::Plan;
+use ffcl_gpu::{Error, Result};
 
 /// Opens the device and prepares `job` on it. A notice about the choice, if there is one, goes to standard error.
-pub fn open(request: &DeviceRequest, job: Job) -> Result<Box<dyn Backend>> {
-    prepare(open_context(request)?, job)
+pub fn open(request: &DeviceRequest, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
+    let choice = choose(request)?;
+    announce(&choice);
+    match open_choice(choice)? {
+        Some(context) => Ok(Box::new(prepare(context, plan, job)?)),
+        None if plan == Some(Plan::Fused) => Err(Error::Configuration(
+            "--plan fused is for GPUs, and --device came to the CPU; leave --plan out or use --device gpu".into(),
+        )),
+        None => Ok(Box::new(CpuBackend::<Blocked>::new(job)?)),
+    }
 }
 
-/// The same without the notice, for commands that open a device many times.
-pub fn open_quietly(request: &DeviceRequest, job: Job) -> Result<Box<dyn Backend>> {
-    prepare(open_choice(choose(request)?)?, job)
+/// Prepares `job` on the adapter that the request comes to; `None` is the CPU. For commands that open a device many times: without
+/// the notice.
+pub fn open_gpu(request: &DeviceRequest, plan: Option<Plan>, job: Job) -> Result<Option<GpuBackend>> {
+    open_choice(choose(request)?)?.map(|context| prepare(context, plan, job)).transpose()
 }
 
 /// What the request comes to, without opening it; the notice goes to standard error.
@@ -29,7 +38,7 @@ pub fn describe(request: &DeviceRequest) -> Result<DeviceDescription> {
     })
 }
 
-/// Opens the device; `None` is the CPU backend.
+/// Opens the adapter that the request comes to, with the notice; `None` is the CPU.
 pub fn open_context(request: &DeviceRequest) -> Result<Option<Context>> {
     let choice = choose(request)?;
     announce(&choice);
@@ -49,12 +58,7 @@ fn open_choice(choice: Choice) -> Result<Option<Context>> {
     }
 }
 
-fn prepare(context: Option<Context>, job: Job) -> Result<Box<dyn Backend>> {
-    match context {
-        None => Ok(Box::new(CpuBackend::<Blocked>::new(job)?)),
-        Some(context) => {
-            let tiles = Tiles::for_device(&context.description);
-            Ok(Box::new(GpuBackend::new(job, context, tiles)?))
-        }
-    }
+fn prepare(context: Context, plan: Option<Plan>, job: Job) -> Result<GpuBackend> {
+    let options = GpuOptions { plan, ..GpuOptions::for_device(&context) };
+    GpuBackend::new(job, context, options)
 }

@@ -24,7 +24,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
         None => Parameters::initialize(&architecture, config.seed, config.replicas),
     };
     let job = Job { config: &config, dataset: &dataset };
-    let mut backend = session::open(&options.device.device, job)?;
+    let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
     backend.set_parameters(&parameters)?;
     let record = RunRecord {
         version: env!("CARGO_PKG_VERSION"),

@@ -5,10 +5,7 @@ use super::{print_line, session};
 use ffcl_gpu::Result;
 use ffcl_gpu::config::TrainingConfig;
 use ffcl_gpu::error::Error;
-use ffcl_gpu::gpu::backend::GpuBackend;
-use ffcl_gpu::gpu::context::Context;
-use ffcl_gpu::gpu::tiles::Tiles;
-use ffcl_gpu::plan::Kernel;
+use ffcl_gpu::plan::{Kernel, Plan};
 use ffcl_gpu::verify::{Row, kernel, steps};
 use std::process::ExitCode;
 
@@ -21,11 +18,10 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
             "verify compares a GPU adapter with the CPU twins, and --device came to the CPU; use --device gpu, an index or a name".into(),
         ));
     };
-    let tiles = Tiles::for_device(&context.description);
     if !options.json {
         print_line(&format!("{}\n", context.description))?;
         print_line(&format!(
-            "{:<28} {:>6} {:>9} {:>11} {:>11} {:>9}",
+            "{:<36} {:>6} {:>9} {:>11} {:>11} {:>9}",
             "check", "cases", "values", "worst error", "tolerance", "ratio"
         ))?;
     }
@@ -37,14 +33,17 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     for each in Kernel::ALL {
         print(&kernel(&context, each)?)?;
     }
-    let config = TrainingConfig { seed: 1, ..TrainingConfig::default() };
-    let description = context.description.clone();
-    let context = std::cell::Cell::new(Some(context));
-    let rows = steps::check(&config, LONGEST, &|job| {
-        let context: Context = context.take().ok_or_else(|| Error::Device(format!("{description} was opened twice")))?;
-        Ok(Box::new(GpuBackend::new(job, context, tiles)?))
-    })?;
-    rows.iter().try_for_each(&mut print)?;
+    drop(context);
+    for plan in [Plan::Fused, Plan::Layered] {
+        let config = TrainingConfig { seed: 1, ..TrainingConfig::default() };
+        let rows = steps::check(&config, LONGEST, &|job| {
+            let backend = session::open_gpu(&options.device.device, Some(plan), job)?;
+            Ok(Box::new(backend.ok_or_else(|| Error::Device("the adapter is gone; see `ffcl-gpu devices`".into()))?))
+        })?;
+        for row in rows {
+            print(&Row { name: format!("{plan}: {}", row.name), ..row })?;
+        }
+    }
     if !options.json {
         print_line(if passed { "\nall checks passed" } else { "\nsome checks FAILED" })?;
     }
@@ -56,7 +55,7 @@ fn show(row: &Row, json: bool) -> Result<()> {
         return print_line(&serde_json::json!(row).to_string());
     }
     print_line(&format!(
-        "{:<28} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
+        "{:<36} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
         row.name,
         row.cases,
         row.values,

@@ -41,6 +41,19 @@ macro_rules! real {
             fn max(self, other: Self) -> Self {
                 $kind::max(self, other)
             }
+            /// Eight partial sums: one would wait for each addition to end.
+            #[inline(always)]
+            fn sum(mut values: impl Iterator<Item = Self>) -> Self {
+                let mut partial = [0.0; 8];
+                loop {
+                    for lane in &mut partial {
+                        match values.next() {
+                            Some(value) => *lane += value,
+                            None => return partial.iter().sum(),
+                        }
+                    }
+                }
+            }
         }
     };
 }
@@ -60,6 +73,11 @@ pub trait Arithmetic: Copy + Send + Sync + 'static {
 
     /// Takes a stored number up again.
     fn load(stored: Self::Stored) -> Self::Number;
+
+    /// Runs a loop over numbers in whatever way suits the arithmetic.
+    fn run<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
 
     /// `destination[rows, columns] = left[rows, inner] × right[inner, columns]`, row-major with a row length of `columns`; each
     /// output summed in the order of `inner`.
@@ -128,6 +146,11 @@ impl Arithmetic for Blocked {
 
     fn load(stored: f32) -> f32 {
         stored
+    }
+
+    /// Compiled for the widest vectors that the processor has, found out when it runs.
+    fn run<R>(work: impl FnOnce() -> R) -> R {
+        pulp::Arch::new().dispatch(work)
     }
 
     fn multiply(inner: usize, left: Matrix, right: &[f32], columns: usize, destination: &mut [f32]) {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::layout::{EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step, partner};
 use crate::memory;
 use crate::model::{Architecture, Parameters};
-use crate::plan::{Dispatch, Kernel, Phase, evaluation_step, training_step};
+use crate::plan::{Dispatch, Kernel, Phase, Plan, evaluation_step, training_step};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
@@ -82,8 +82,7 @@ fn per_layer(layers: &[Layer], length: impl Fn(&Layer) -> usize) -> Vec<Vec<f32>
 impl Batches {
     fn new(config: &TrainingConfig, architecture: &Architecture, images: &Images, batch_size: usize, shared: bool) -> Self {
         let shard = Shard::new(images, 0, images.count(), batch_size, !shared);
-        let layers: Vec<_> =
-            (0..architecture.layer_count()).map(|index| Layer::new(architecture, index, batch_size, shared)).collect();
+        let layers = Layer::all(architecture, batch_size, shared);
         let view = |_| View {
             order: (0..images.count() as u32).collect(),
             inputs: vec![0.0; layers[0].input_len()],
@@ -106,8 +105,14 @@ impl Batches {
 
     fn gather(&mut self, step: &Step, table: &[f32; 256]) {
         let (shard, records) = (&self.shard, &self.records);
+        // Rows in as many parts as keep all cores busy, whatever the number of views.
+        let rows = (shard.batch_size as usize).div_ceil(rayon::current_num_threads().div_ceil(self.views.len()));
         self.views.par_iter_mut().for_each(|view| {
-            gather::gather(shard, step, records, &view.order, table, &mut view.inputs, &mut view.labels);
+            let order = &view.order;
+            let parts = view.inputs.par_chunks_mut(rows * 4 * shard.input_quads as usize).zip(view.labels.par_chunks_mut(rows));
+            parts.enumerate().for_each(|(part, (inputs, labels))| {
+                gather::gather(shard, &step.part(part * rows), records, order, table, inputs, labels);
+            });
         });
     }
 
@@ -149,7 +154,7 @@ impl Learner {
             weights: weights(),
             first_moments: weights(),
             second_moments: weights(),
-            gradients: weights(),
+            gradients: per_layer(layers, weight_update::scratch_len),
             deltas: per_layer(layers, Layer::delta_len),
             row_metrics: vec![0.0; layers[0].metrics_len()],
         }
@@ -157,7 +162,7 @@ impl Learner {
 
     fn bytes(&self) -> usize {
         let floats = |list: &[Vec<f32>]| list.iter().map(Vec::len).sum::<usize>();
-        4 * (4 * floats(&self.weights) + floats(&self.deltas) + self.row_metrics.len())
+        4 * (3 * floats(&self.weights) + floats(&self.gradients) + floats(&self.deltas) + self.row_metrics.len())
     }
 
     /// The phase in which a slot learns, by its own activations and those of its partner.
@@ -225,7 +230,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
             arithmetic: PhantomData,
             device: processor(),
             table: dataset.pixel_table(config.standardize),
-            training_plan: training_step(&architecture),
+            training_plan: training_step(&architecture, Plan::Layered),
             evaluation_plan: evaluation_step(&architecture),
             learners: (0..2 * config.replicas).map(|_| Learner::new(&train.layers)).collect(),
             row_counts: vec![0.0; config.replicas * EVALUATION_METRICS * evaluation_batch],

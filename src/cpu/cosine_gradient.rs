@@ -20,12 +20,16 @@ pub fn cosine_gradient<A: Arithmetic>(
     let metrics = &mut row_metrics[layer.index as usize * layer.batch_size as usize..];
     let rows = own.chunks_exact(layer.output_stride()).zip(partner.chunks_exact(layer.output_stride()));
     for ((row, delta), metric) in rows.zip(deltas.chunks_exact_mut(layer.weight_stride())).zip(metrics) {
-        let loss = row_gradient::<A>(layer.batch_size, relu_mask, &row.0[..width], &row.1[..width], delta);
+        let loss = A::run(
+            #[inline(always)]
+            || row_gradient::<A>(layer.batch_size, relu_mask, &row.0[..width], &row.1[..width], delta),
+        );
         *metric = A::store(A::load(*metric) + loss);
     }
 }
 
 /// One image: fills `delta` and returns the loss `1 − c`.
+#[inline(always)]
 fn row_gradient<A: Arithmetic>(
     batch_size: u32,
     relu_mask: bool,

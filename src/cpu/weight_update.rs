@@ -4,8 +4,16 @@ use super::matmul::Matrix;
 use super::{Arithmetic, Real};
 use crate::layout::{Layer, Step};
 
+/// Inputs whose gradients are formed together: few enough that they are still in the first-level cache when Adam takes them up.
+const BLOCK_ROWS: usize = 64;
+
+/// f32 of scratch that [`weight_update`] needs for a layer.
+pub fn scratch_len(layer: &Layer) -> usize {
+    BLOCK_ROWS.min(layer.weight_rows()) * layer.weight_stride()
+}
+
 /// Updates `weights` and moments by `inputs` and `deltas`; shapes as in [`crate::layout`], without the slot axis. `gradients`
-/// (as long as `weights`) is scratch: the kernel keeps it in registers.
+/// ([`scratch_len`]) is scratch: the kernel keeps them in registers.
 #[expect(clippy::too_many_arguments, reason = "the bindings of the kernel, in its order")]
 pub fn weight_update<A: Arithmetic>(
     layer: &Layer,
@@ -17,18 +25,28 @@ pub fn weight_update<A: Arithmetic>(
     second_moments: &mut [A::Stored],
     gradients: &mut [A::Stored],
 ) {
-    let left = Matrix { values: inputs, stride: layer.input_stride(), transposed: true };
+    let (rows, stride) = (layer.input_width as usize + 1, layer.weight_stride());
     // The padding rows behind the bias are zero and stay so.
-    let gradients = &mut gradients[..(layer.input_width as usize + 1) * layer.weight_stride()];
-    A::multiply(layer.batch_size as usize, left, deltas, layer.weight_stride(), gradients);
-    let parameters = weights.iter_mut().zip(first_moments).zip(second_moments).zip(gradients);
-    for (((weight, first), second), gradient) in parameters {
-        adam::<A>(step, *gradient, weight, first, second);
+    for first_row in (0..rows).step_by(BLOCK_ROWS) {
+        let left = Matrix { values: &inputs[first_row..], stride: layer.input_stride(), transposed: true };
+        let range = first_row * stride..(first_row + BLOCK_ROWS).min(rows) * stride;
+        let gradients = &mut gradients[..range.len()];
+        A::multiply(layer.batch_size as usize, left, deltas, stride, gradients);
+        let (weights, first, second) =
+            (&mut weights[range.clone()], &mut first_moments[range.clone()], &mut second_moments[range]);
+        A::run(
+            #[inline(always)]
+            || {
+                for (((weight, first), second), gradient) in weights.iter_mut().zip(first).zip(second).zip(gradients) {
+                    adam::<A>(step, *gradient, weight, first, second);
+                }
+            },
+        );
     }
 }
 
 /// One step of Adam on one parameter.
-#[inline]
+#[inline(always)]
 fn adam<A: Arithmetic>(step: &Step, gradient: A::Stored, weight: &mut A::Stored, first: &mut A::Stored, second: &mut A::Stored) {
     let (lift, gradient) = (A::Number::lift, A::load(gradient));
     let mean = lift(step.beta_1) * A::load(*first) + lift(step.one_minus_beta_1) * gradient;

@@ -1,62 +1,61 @@
 //! The GPU backend: everything is allocated, compiled and bound once; a training step is a walk over prepared dispatches.
 
 use super::buffers::Allocator;
-use super::context::{Context, Pipeline};
-use super::kernels::{Binding, Variant, gather_groups, layer_groups, metric_count, shuffle_groups, source};
+use super::choice::choose_plan;
+use super::context::Context;
+use super::kernels::{Variant, fused_groups, layer_groups, metric_count, shuffle_groups, update_groups};
+use super::prepared::{Prepared, step_stride, write_steps};
+use super::resident::{Resident, largest_buffer};
+use super::tensor::{Parameters as DeviceParameters, Scratch};
 use super::tiles::Tiles;
 use crate::config::{Representation, TrainingConfig};
-use crate::dataset::Images;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
-use crate::error::{Error, Result};
-use crate::layout::{EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step};
+use crate::error::Result;
+use crate::layout::{EVALUATION_METRICS, Joined, Layer, Reduction, Shuffle, Step};
 use crate::model::{Architecture, Parameters};
-use crate::plan::{Dispatch, Kernel, evaluation_step, training_step};
+use crate::plan::{Dispatch, Kernel, Plan, evaluation_step, training_step};
 use std::collections::VecDeque;
 
 /// Arithmetic of one submission. At 100 GFLOP/s, a slow integrated GPU, it lasts 0.2 s: far below the two seconds after which
 /// some systems kill a submission, and long enough to hide the cost of submitting.
 const FLOPS_PER_SUBMIT: f64 = 2e10;
-/// More steps than this gain nothing, and their table of [`Step`]s would be larger than need be.
+/// More steps than this gain nothing.
 const MAX_STEPS_PER_SUBMIT: usize = 256;
+/// Steps whose numbers are uploaded together: an epoch of the paper's needs one upload, of 256 KiB.
+const STEPS_PER_UPLOAD: usize = 1024;
 /// Submissions that may be unfinished while the host records another: the device works on one, the next waits for it.
 const SUBMITS_IN_FLIGHT: usize = 2;
 
-/// A dispatch with all that it needs.
-struct Prepared {
-    pipeline: Pipeline,
-    bind_group: wgpu::BindGroup,
-    reads_step: bool,
-    groups: [u32; 3],
+/// How to run on a GPU.
+#[derive(Clone, Copy, Debug)]
+pub struct GpuOptions {
+    /// Shapes of tiles.
+    pub tiles: Tiles,
+    /// How a step is cut into dispatches; `None` leaves it to the engine.
+    pub plan: Option<Plan>,
 }
 
-/// A data set and the scratch for one batch of it.
-struct Batches {
-    shape: Shard,
-    layers: Vec<Layer>,
-    /// Uniform copies of `layers`.
-    uniforms: Vec<wgpu::Buffer>,
-    /// Shards and their records.
-    shards: Vec<(wgpu::Buffer, wgpu::Buffer)>,
-    orders: wgpu::Buffer,
-    inputs: wgpu::Buffer,
-    labels: wgpu::Buffer,
-    activations: Vec<wgpu::Buffer>,
-    steps: wgpu::Buffer,
+impl GpuOptions {
+    /// What suits a device.
+    pub fn for_device(context: &Context) -> Self {
+        Self { tiles: Tiles::for_device(context), plan: None }
+    }
 }
 
 /// Both models of every replica in device memory.
 pub struct GpuBackend {
-    context: Context,
+    pub(super) context: Context,
     config: TrainingConfig,
+    plan: Plan,
     layers: Vec<Layer>,
-    weights: Vec<wgpu::Buffer>,
+    parameters: DeviceParameters,
     row_metrics: wgpu::Buffer,
     row_counts: wgpu::Buffer,
     sums: wgpu::Buffer,
     staging: wgpu::Buffer,
     shuffle: Prepared,
     shuffle_uniform: wgpu::Buffer,
-    training: Vec<Prepared>,
+    pub(super) training: Vec<Prepared>,
     evaluation: Vec<Prepared>,
     reductions: [Prepared; 2],
     steps: wgpu::Buffer,
@@ -68,116 +67,75 @@ pub struct GpuBackend {
     memory: u64,
 }
 
-/// What construction needs at every turn.
+/// What is the same for training and evaluation.
 struct Builder<'a> {
     context: &'a Context,
     config: &'a TrainingConfig,
     allocator: Allocator<'a>,
+    tiles: Tiles,
+    slots: usize,
+    parameters: DeviceParameters,
 }
 
 impl GpuBackend {
     /// Allocates, compiles and binds everything that a run needs.
-    pub fn new(job: Job, context: Context, tiles: Tiles) -> Result<Self> {
+    pub fn new(job: Job, context: Context, options: GpuOptions) -> Result<Self> {
         job.check()?;
-        let config = job.config;
+        let (config, tiles) = (job.config, options.tiles);
         let architecture = config.architecture()?;
-        let slots = 2 * config.replicas;
-        let builder = Builder { context: &context, config, allocator: Allocator::new(&context) };
+        let (slots, depth) = (2 * config.replicas, architecture.layer_count());
+        let allocator = Allocator::new(&context);
 
-        let flops = architecture.training_flops_per_image() * config.replicas as f64;
-        let per_submit = |rows: usize| ((FLOPS_PER_SUBMIT / (flops * rows as f64)) as usize).clamp(1, MAX_STEPS_PER_SUBMIT);
-        let steps_per_submit = per_submit(config.batch_size);
-        let step_table = vec![0; steps_per_submit * builder.step_stride()];
-        let train = builder.batches(&architecture, &job.dataset.train, config.batch_size, false, &step_table)?;
+        let mut layers = Layer::all(&architecture, config.batch_size, false);
+        let joined = Joined::place(&mut layers, slots);
+        let plan = choose_plan(options.plan, &context, &layers, joined, tiles.fused(&layers, config.replicas))?;
+        let joined = if plan == Plan::Fused {
+            Some(joined)
+        } else {
+            layers = Layer::all(&architecture, config.batch_size, false);
+            None
+        };
+        let parameters = DeviceParameters::new(&allocator, &layers, slots, joined)?;
+        let keep = config.representation == Representation::PreActivation;
+        let scratch = Scratch::new(&allocator, &layers, slots, config.replicas, joined, keep)?;
+        let row_metrics = allocator.storage("row metrics", slots * layers[0].metrics_len())?;
+        let table = job.dataset.pixel_table(config.standardize);
+        let train = Resident::new(&allocator, &job.dataset.train, &table, config.batch_size, Some(config.replicas))?;
+        let stride = step_stride(&context);
+        let steps = allocator.uniform("steps", &vec![0; STEPS_PER_UPLOAD * stride])?;
+
+        let builder = Builder { context: &context, config, allocator, tiles, slots, parameters };
+        let training = builder.training(&architecture, plan, &layers, &scratch, &train, &steps, &row_metrics)?;
 
         let test_count = job.dataset.test.count();
-        let evaluation_batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
-        let evaluation_steps: Vec<Step> = (0..test_count)
-            .step_by(evaluation_batch)
-            .map(|first| Step::evaluation(first, evaluation_batch.min(test_count - first)))
-            .collect();
-        let mut table = Vec::new();
-        write_steps(&evaluation_steps, builder.step_stride(), &mut table);
-        let test = builder.batches(&architecture, &job.dataset.test, evaluation_batch, true, &table)?;
-
-        let parameters = |name| builder.per_layer(name, &train.layers, |layer| slots * layer.weight_len());
-        let (weights, first, second) = (parameters("weights")?, parameters("first moments")?, parameters("second moments")?);
-        let deltas = builder.per_layer("deltas", &train.layers, |layer| slots * layer.delta_len())?;
-        let keep = config.representation == Representation::PreActivation;
-        let preactivations =
-            builder.per_layer("pre-activations", &train.layers, |layer| if keep { slots * layer.output_len() } else { 4 })?;
-        let row_metrics = builder.allocator.storage("row metrics", slots * train.layers[0].metrics_len())?;
-        let row_counts = builder.allocator.storage("row counts", config.replicas * EVALUATION_METRICS * evaluation_batch)?;
-        let table =
-            builder.allocator.storage_with("pixel table", bytemuck::cast_slice(&job.dataset.pixel_table(config.standardize)))?;
-        let sum_count = metric_count(slots, architecture.layer_count());
-        let sums = builder.allocator.storage("metrics", sum_count)?;
-        let staging = builder.allocator.staging("metrics read-back", 4 * sum_count as u64)?;
-
-        let mut training = Vec::new();
-        for Dispatch { kernel, layer: index } in training_step(&architecture).concat() {
-            let layer = &train.layers[index];
-            let uniform = &train.uniforms[index];
-            let inputs = if index == 0 { &train.inputs } else { &train.activations[index - 1] };
-            let buffers: Vec<&wgpu::Buffer> = match kernel {
-                Kernel::Gather => {
-                    training.extend(builder.gather(&train, &table, config.replicas)?);
-                    continue;
-                }
-                Kernel::Forward => vec![uniform, inputs, &weights[index], &train.activations[index], &preactivations[index]],
-                Kernel::CosineGradient => {
-                    let representations = if keep { &preactivations[index] } else { &train.activations[index] };
-                    vec![uniform, representations, &deltas[index], &row_metrics]
-                }
-                Kernel::OutputGradient => {
-                    vec![uniform, &train.activations[index], &train.labels, &deltas[index], &row_metrics]
-                }
-                Kernel::WeightUpdate => {
-                    vec![uniform, &train.steps, inputs, &deltas[index], &weights[index], &first[index], &second[index]]
-                }
-                Kernel::Shuffle | Kernel::Softmax | Kernel::Accuracy | Kernel::Reduction => continue,
-            };
-            let variant = Variant::for_run(kernel, layer, &tiles, config, true);
-            training.push(builder.prepare(&variant, &buffers, layer_groups(kernel, layer, &tiles, slots))?);
-        }
-
-        let unused = builder.allocator.storage("unused", 4)?;
-        let mut evaluation = Vec::new();
-        for Dispatch { kernel, layer: index } in evaluation_step(&architecture).concat() {
-            let layer = &test.layers[index];
-            let uniform = &test.uniforms[index];
-            let buffers: Vec<&wgpu::Buffer> = match kernel {
-                Kernel::Gather => {
-                    evaluation.extend(builder.gather(&test, &table, 1)?);
-                    continue;
-                }
-                Kernel::Forward => {
-                    let inputs = if index == 0 { &test.inputs } else { &test.activations[index - 1] };
-                    vec![uniform, inputs, &weights[index], &test.activations[index], &unused]
-                }
-                Kernel::Softmax => vec![uniform, &test.activations[index]],
-                Kernel::Accuracy => vec![uniform, &test.steps, &test.activations[index], &test.labels, &row_counts],
-                _ => continue,
-            };
-            let variant = Variant::for_run(kernel, layer, &tiles, config, false);
-            evaluation.push(builder.prepare(&variant, &buffers, layer_groups(kernel, layer, &tiles, slots))?);
-        }
+        let batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
+        let row_counts = builder.allocator.storage("row counts", config.replicas * EVALUATION_METRICS * batch)?;
+        let test = Resident::new(&builder.allocator, &job.dataset.test, &table, batch, None)?;
+        let evaluation = builder.evaluation(&architecture, &layers, &test, test_count, batch, &row_counts)?;
 
         let shuffle = Shuffle::new(config.seed, 0, job.dataset.train.count(), config.replicas, config.shuffle);
         let shuffle_uniform = builder.allocator.uniform("shuffle", bytemuck::bytes_of(&shuffle))?;
         let variant = Variant::plain(Kernel::Shuffle);
-        let shuffle = builder.prepare(&variant, &[&shuffle_uniform, &train.orders], shuffle_groups(&shuffle))?;
-        let training_sums = slots * (architecture.layer_count() + 1);
+        let shuffle = Prepared::new(&context, &variant, &[&shuffle_uniform, &train.orders], shuffle_groups(&shuffle))?;
+        let sum_count = metric_count(slots, depth);
+        let sums = builder.allocator.storage("metrics", sum_count)?;
+        let staging = builder.allocator.staging("metrics read-back", 4 * sum_count as u64)?;
+        let training_sums = slots * (depth + 1);
         let reductions = [
             builder.reduction(&row_metrics, config.batch_size, training_sums, &sums, 0)?,
-            builder.reduction(&row_counts, evaluation_batch, sum_count - training_sums, &sums, training_sums)?,
+            builder.reduction(&row_counts, batch, sum_count - training_sums, &sums, training_sums)?,
         ];
+
+        let flops = architecture.training_flops_per_image() * config.replicas as f64;
+        let per_submit = |rows: usize| ((FLOPS_PER_SUBMIT / (flops * rows as f64)) as usize).clamp(1, MAX_STEPS_PER_SUBMIT);
         let memory = builder.allocator.bytes();
+        let parameters = builder.parameters;
         context.check("preparing the run")?;
         Ok(Self {
             config: config.clone(),
-            layers: train.layers,
-            weights,
+            plan,
+            layers,
+            parameters,
             row_metrics,
             row_counts,
             sums,
@@ -187,113 +145,158 @@ impl GpuBackend {
             training,
             evaluation,
             reductions,
-            steps: train.steps,
-            evaluation_batches: evaluation_steps.len(),
+            steps,
+            evaluation_batches: test_count.div_ceil(batch),
             train_images: job.dataset.train.count(),
-            step_bytes: step_table,
-            steps_per_submit,
-            batches_per_submit: per_submit(evaluation_batch),
+            step_bytes: Vec::with_capacity(STEPS_PER_UPLOAD * stride),
+            steps_per_submit: per_submit(config.batch_size),
+            batches_per_submit: per_submit(batch),
             memory,
             context,
         })
     }
 
+    /// How a step is cut into dispatches.
+    pub fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    /// The device, and what has been made on it.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// Records `work` and submits it.
-    fn submit(&self, work: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
+    pub(super) fn submit(&self, work: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
         let mut encoder = self.context.device.create_command_encoder(&Default::default());
         work(&mut encoder);
         self.context.queue.submit([encoder.finish()])
     }
 
-    fn step_stride(&self) -> usize {
-        step_stride(&self.context)
+    /// Uploads steps for the submissions that follow. It takes effect between the submissions before and after: the table is never
+    /// changed under a running step.
+    pub(super) fn upload(&mut self, steps: &[Step]) -> Result<()> {
+        Job::check_steps(&self.config, self.train_images, steps)?;
+        write_steps(steps, step_stride(&self.context), &mut self.step_bytes);
+        self.context.queue.write_buffer(&self.steps, 0, &self.step_bytes);
+        Ok(())
     }
-}
-
-/// Bytes that a kernel can see through one binding.
-fn largest_buffer(context: &Context) -> u64 {
-    context.limits.max_storage_buffer_binding_size.min(context.limits.max_buffer_size)
-}
-
-/// Bytes from one [`Step`] to the next in a table that is bound at dynamic offsets.
-fn step_stride(context: &Context) -> usize {
-    size_of::<Step>().next_multiple_of(context.limits.min_uniform_buffer_offset_alignment as usize)
-}
-
-fn write_steps(steps: &[Step], stride: usize, bytes: &mut Vec<u8>) {
-    bytes.clear();
-    bytes.resize(steps.len() * stride, 0);
-    for (row, step) in bytes.chunks_exact_mut(stride).zip(steps) {
-        row[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));
-    }
-}
-
-fn run(pass: &mut wgpu::ComputePass, prepared: &Prepared, step_offset: u32) {
-    pass.set_pipeline(&prepared.pipeline.pipeline);
-    let offsets = [step_offset];
-    pass.set_bind_group(0, &prepared.bind_group, if prepared.reads_step { &offsets } else { &[] });
-    pass.dispatch_workgroups(prepared.groups[0], prepared.groups[1], prepared.groups[2]);
 }
 
 impl Builder<'_> {
-    fn step_stride(&self) -> usize {
-        step_stride(self.context)
-    }
-
-    fn per_layer(&self, name: &str, layers: &[Layer], length: impl Fn(&Layer) -> usize) -> Result<Vec<wgpu::Buffer>> {
-        layers.iter().map(|layer| self.allocator.storage(&format!("{name} of layer {}", layer.index), length(layer))).collect()
-    }
-
-    /// Uploads `images` in as many shards as the adapter's limits ask for, and allocates a batch.
-    fn batches(
+    /// The dispatches of a training step.
+    #[expect(clippy::too_many_arguments, reason = "all that a step touches")]
+    fn training(
         &self,
         architecture: &Architecture,
-        images: &Images,
-        batch_size: usize,
-        shared: bool,
-        steps: &[u8],
-    ) -> Result<Batches> {
-        let layers: Vec<_> =
-            (0..architecture.layer_count()).map(|index| Layer::new(architecture, index, batch_size, shared)).collect();
-        let (slots, views) = (2 * self.config.replicas, if shared { 1 } else { self.config.replicas });
-        let shape = Shard::new(images, 0, images.count(), batch_size, !shared);
-        let images_per_shard = (largest_buffer(self.context) / (4 * u64::from(shape.record_words))).max(1) as usize;
-        let mut shards = Vec::new();
-        for first in (0..images.count()).step_by(images_per_shard) {
-            let shard = Shard::new(images, first, images_per_shard.min(images.count() - first), batch_size, !shared);
-            shards.push((
-                self.allocator.uniform("shard", bytemuck::bytes_of(&shard))?,
-                self.allocator.storage_with("images", bytemuck::cast_slice(&shard.records(images)))?,
-            ));
-        }
-        let orders = if shared {
-            let order: Vec<u32> = (0..images.count() as u32).collect();
-            self.allocator.storage_with("order", bytemuck::cast_slice(&order))?
-        } else {
-            // Made on the device at the beginning of each epoch.
-            self.allocator.storage("orders of the replicas", views * images.count())?
+        plan: Plan,
+        layers: &[Layer],
+        scratch: &Scratch,
+        train: &Resident,
+        steps: &wgpu::Buffer,
+        row_metrics: &wgpu::Buffer,
+    ) -> Result<Vec<Prepared>> {
+        let (config, slots) = (self.config, self.slots);
+        let tables = match plan {
+            Plan::Fused => vec![self.allocator.uniform("layers", bytemuck::cast_slice(layers))?],
+            Plan::Layered => self.uniforms(layers)?,
         };
-        let uniforms = layers.iter().map(|layer| self.allocator.uniform("layer", bytemuck::bytes_of(layer)));
-        Ok(Batches {
-            shape,
-            uniforms: uniforms.collect::<Result<_>>()?,
-            shards,
-            orders,
-            inputs: self.allocator.storage("inputs", views * layers[0].input_len())?,
-            labels: self.allocator.storage("labels", views * batch_size)?,
-            activations: self.per_layer("activations", &layers, |layer| slots * layer.output_len())?,
-            steps: self.allocator.uniform("steps", steps)?,
-            layers,
-        })
+        let mut training = Vec::new();
+        for Dispatch { kernel, layer: index } in training_step(architecture, plan).concat() {
+            let (layer, uniform) = (&layers[index], &tables[index]);
+            let (activations, deltas) = (scratch.activations.of(index), scratch.deltas.of(index));
+            let preactivations = scratch.preactivations.of(index);
+            let weights = self.parameters.weights.of(index);
+            let (variant, buffers, groups) = match kernel {
+                Kernel::Gather => {
+                    training.extend(train.gather(self.context, steps, &scratch.inputs)?);
+                    continue;
+                }
+                Kernel::FusedForward => {
+                    let tile = self.tiles.fused(layers, config.replicas);
+                    let variant = Variant::fused_forward(tile, layers, config.representation, config.output_loss);
+                    let buffers = vec![uniform, weights, &train.labels, activations, preactivations, deltas, row_metrics];
+                    (variant, buffers, fused_groups(layer.batch_size, tile, config.replicas))
+                }
+                Kernel::WeightUpdate => {
+                    let table = if plan == Plan::Fused { layers } else { std::slice::from_ref(layer) };
+                    let tile = self.tiles.update(table, slots);
+                    let (first, second) = (self.parameters.first.of(index), self.parameters.second.of(index));
+                    let buffers = vec![uniform, steps, scratch.inputs_of(index), deltas, weights, first, second];
+                    (Variant::weight_update(tile, table.len()), buffers, update_groups(table, tile, slots))
+                }
+                Kernel::Forward => {
+                    let variant = self.forward(layer, config.representation == Representation::PreActivation);
+                    let buffers = vec![uniform, scratch.inputs_of(index), weights, activations, preactivations];
+                    (variant, buffers, layer_groups(kernel, layer, &self.tiles, slots))
+                }
+                Kernel::CosineGradient => {
+                    let kept = config.representation == Representation::PreActivation;
+                    let buffers = vec![uniform, if kept { preactivations } else { activations }, deltas, row_metrics];
+                    let variant = Variant::cosine_gradient(&self.tiles, config.representation);
+                    (variant, buffers, layer_groups(kernel, layer, &self.tiles, slots))
+                }
+                Kernel::OutputGradient => {
+                    let buffers = vec![uniform, activations, &train.labels, deltas, row_metrics];
+                    (Variant::output_gradient(config.output_loss), buffers, layer_groups(kernel, layer, &self.tiles, slots))
+                }
+                Kernel::Shuffle | Kernel::Softmax | Kernel::Accuracy | Kernel::Reduction => continue,
+            };
+            training.push(Prepared::new(self.context, &variant, &buffers, groups)?);
+        }
+        Ok(training)
     }
 
-    fn gather(&self, batches: &Batches, table: &wgpu::Buffer, views: usize) -> Result<Vec<Prepared>> {
-        let groups = gather_groups(&batches.shape, views);
-        let prepare = |(uniform, records): &(wgpu::Buffer, wgpu::Buffer)| {
-            let buffers = [uniform, &batches.steps, records, &batches.orders, table, &batches.inputs, &batches.labels];
-            self.prepare(&Variant::plain(Kernel::Gather), &buffers, groups)
-        };
-        batches.shards.iter().map(prepare).collect()
+    /// The dispatches of an evaluation's step; `trained` says where the weights stand.
+    fn evaluation(
+        &self,
+        architecture: &Architecture,
+        trained: &[Layer],
+        test: &Resident,
+        count: usize,
+        batch: usize,
+        row_counts: &wgpu::Buffer,
+    ) -> Result<Vec<Prepared>> {
+        let mut layers = Layer::all(architecture, batch, true);
+        for (layer, trained) in layers.iter_mut().zip(trained) {
+            layer.weight_offset = trained.weight_offset;
+        }
+        let uniforms = self.uniforms(&layers)?;
+        let scratch = Scratch::new(&self.allocator, &layers, self.slots, 1, None, false)?;
+        let table: Vec<Step> = (0..count).step_by(batch).map(|first| Step::evaluation(first, batch.min(count - first))).collect();
+        let mut bytes = Vec::new();
+        write_steps(&table, step_stride(self.context), &mut bytes);
+        let steps = self.allocator.uniform("evaluation steps", &bytes)?;
+        let mut evaluation = Vec::new();
+        for Dispatch { kernel, layer: index } in evaluation_step(architecture).concat() {
+            let (layer, uniform, activations) = (&layers[index], &uniforms[index], scratch.activations.of(index));
+            let (variant, buffers) = match kernel {
+                Kernel::Gather => {
+                    evaluation.extend(test.gather(self.context, &steps, &scratch.inputs)?);
+                    continue;
+                }
+                Kernel::Forward => {
+                    let weights = self.parameters.weights.of(index);
+                    let unused = scratch.preactivations.of(index);
+                    (self.forward(layer, false), vec![uniform, scratch.inputs_of(index), weights, activations, unused])
+                }
+                Kernel::Softmax => (Variant::plain(kernel), vec![uniform, activations]),
+                Kernel::Accuracy => (Variant::plain(kernel), vec![uniform, &steps, activations, &test.labels, row_counts]),
+                _ => continue,
+            };
+            let groups = layer_groups(kernel, layer, &self.tiles, self.slots);
+            evaluation.push(Prepared::new(self.context, &variant, &buffers, groups)?);
+        }
+        Ok(evaluation)
+    }
+
+    fn uniforms(&self, layers: &[Layer]) -> Result<Vec<wgpu::Buffer>> {
+        layers.iter().map(|layer| self.allocator.uniform("layer", bytemuck::bytes_of(layer))).collect()
+    }
+
+    fn forward(&self, layer: &Layer, keep: bool) -> Variant {
+        let hidden = layer.index + 1 < layer.layer_count;
+        Variant::forward(self.tiles.forward(layer, self.slots), hidden, keep && hidden)
     }
 
     /// Sums `count` rows of `length` into `sums[first ..]`.
@@ -307,35 +310,7 @@ impl Builder<'_> {
     ) -> Result<Prepared> {
         let shape = Reduction { length: length as u32, first_sum: first as u32, ..Reduction::default() };
         let uniform = self.allocator.uniform("reduction", bytemuck::bytes_of(&shape))?;
-        self.prepare(&Variant::plain(Kernel::Reduction), &[&uniform, values, sums], [count as u32, 1, 1])
-    }
-
-    fn prepare(&self, variant: &Variant, buffers: &[&wgpu::Buffer], groups: [u32; 3]) -> Result<Prepared> {
-        let name = variant.kernel.name();
-        let allowed = self.context.limits.max_compute_workgroups_per_dimension;
-        if let Some(&needed) = groups.iter().find(|&&count| count > allowed) {
-            return Err(Error::Limit {
-                what: format!("workgroups of the kernel {name} along one dimension"),
-                needed: needed.into(),
-                limit: "max_compute_workgroups_per_dimension",
-                allowed: allowed.into(),
-            });
-        }
-        let pipeline = self.context.compile(variant)?;
-        let bindings = source(variant.kernel).bindings;
-        let reads_step = bindings.contains(&Binding::Step);
-        let bind_group = self.context.scoped(&format!("binding the buffers of {name}"), || {
-            let entries = buffers.iter().zip(bindings).zip(0..).map(|((buffer, &kind), binding)| {
-                // A table of steps is bound one step at a time.
-                let size = if kind == Binding::Step { std::num::NonZeroU64::new(size_of::<Step>() as u64) } else { None };
-                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size });
-                wgpu::BindGroupEntry { binding, resource }
-            });
-            let entries: Vec<_> = entries.collect();
-            let descriptor = wgpu::BindGroupDescriptor { label: Some(name), layout: &pipeline.layout, entries: &entries };
-            self.context.device.create_bind_group(&descriptor)
-        })?;
-        Ok(Prepared { pipeline, bind_group, reads_step, groups })
+        Prepared::new(self.context, &Variant::plain(Kernel::Reduction), &[&uniform, values, sums], [count as u32, 1, 1])
     }
 }
 
@@ -348,12 +323,16 @@ impl Backend for GpuBackend {
         self.memory
     }
 
+    fn dispatches_per_step(&self) -> Option<usize> {
+        Some(self.training.len())
+    }
+
     fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
         for (index, layer) in self.layers.iter().enumerate() {
             for (slot, layers) in parameters.slots.iter().enumerate() {
                 let packed = layer.pack(&layers[index]);
-                let offset = 4 * (slot * layer.weight_len()) as u64;
-                self.context.queue.write_buffer(&self.weights[index], offset, bytemuck::cast_slice(&packed));
+                let offset = 16 * u64::from(layer.weight_offset) + 4 * (slot * layer.weight_len()) as u64;
+                self.context.queue.write_buffer(self.parameters.weights.of(index), offset, bytemuck::cast_slice(&packed));
             }
         }
         self.submit(|_| ());
@@ -363,9 +342,11 @@ impl Backend for GpuBackend {
     fn parameters(&mut self) -> Result<Parameters> {
         let mut slots = vec![Vec::new(); 2 * self.config.replicas];
         let allocator = Allocator::new(&self.context);
-        for (layer, weights) in self.layers.iter().zip(&self.weights) {
-            let staging = allocator.staging("parameters read-back", weights.size())?;
-            self.submit(|encoder| encoder.copy_buffer_to_buffer(weights, 0, &staging, 0, weights.size()));
+        for (index, layer) in self.layers.iter().enumerate() {
+            let size = 4 * (slots.len() * layer.weight_len()) as u64;
+            let staging = allocator.staging("parameters read-back", size)?;
+            let (weights, offset) = (self.parameters.weights.of(index), 16 * u64::from(layer.weight_offset));
+            self.submit(|encoder| encoder.copy_buffer_to_buffer(weights, offset, &staging, 0, size));
             let content = self.context.read(&staging, "reading the parameters")?;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
             for (slot, packed) in slots.iter_mut().zip(values.chunks_exact(layer.weight_len())) {
@@ -381,56 +362,52 @@ impl Backend for GpuBackend {
         self.context.queue.write_buffer(&self.shuffle_uniform, 0, bytemuck::bytes_of(&shuffle));
         self.submit(|encoder| {
             encoder.clear_buffer(&self.row_metrics, 0, None);
-            run(&mut encoder.begin_compute_pass(&Default::default()), &self.shuffle, 0);
+            self.shuffle.record(&mut encoder.begin_compute_pass(&Default::default()), 0);
         });
         self.context.check("shuffling")
     }
 
     fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()> {
-        Job::check_steps(&self.config, self.train_images, steps)?;
-        let stride = self.step_stride();
-        let mut bytes = std::mem::take(&mut self.step_bytes);
+        let stride = step_stride(&self.context);
         let mut in_flight = VecDeque::with_capacity(SUBMITS_IN_FLIGHT + 1);
-        for chunk in steps.chunks(self.steps_per_submit) {
-            write_steps(chunk, stride, &mut bytes);
-            // Takes effect between the previous submission and the next: the table is never changed under a running step.
-            self.context.queue.write_buffer(&self.steps, 0, &bytes);
-            let submission = self.submit(|encoder| {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                for index in 0..chunk.len() {
-                    for prepared in &self.training {
-                        run(&mut pass, prepared, (index * stride) as u32);
+        for uploaded in steps.chunks(STEPS_PER_UPLOAD) {
+            self.upload(uploaded)?;
+            let rows: Vec<usize> = (0..uploaded.len()).collect();
+            for chunk in rows.chunks(self.steps_per_submit) {
+                let submission = self.submit(|encoder| {
+                    let mut pass = encoder.begin_compute_pass(&Default::default());
+                    for row in chunk {
+                        self.training.iter().for_each(|prepared| prepared.record(&mut pass, (row * stride) as u32));
                     }
+                });
+                in_flight.push_back((submission, chunk.len()));
+                if in_flight.len() > SUBMITS_IN_FLIGHT
+                    && let Some((submission, count)) = in_flight.pop_front()
+                {
+                    self.context.wait(submission, "training")?;
+                    progress(count);
                 }
-            });
-            in_flight.push_back((submission, chunk.len()));
-            if in_flight.len() > SUBMITS_IN_FLIGHT
-                && let Some((submission, count)) = in_flight.pop_front()
-            {
-                self.context.wait(submission, "training")?;
-                progress(count);
             }
         }
-        self.step_bytes = bytes;
         progress(in_flight.into_iter().map(|(_, count)| count).sum());
         self.context.check("training")
     }
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {
-        let stride = self.step_stride();
+        let stride = step_stride(&self.context);
         self.submit(|encoder| encoder.clear_buffer(&self.row_counts, 0, None));
         let batches: Vec<usize> = (0..self.evaluation_batches).collect();
         for chunk in batches.chunks(self.batches_per_submit) {
             self.submit(|encoder| {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
                 for batch in chunk {
-                    self.evaluation.iter().for_each(|prepared| run(&mut pass, prepared, (batch * stride) as u32));
+                    self.evaluation.iter().for_each(|prepared| prepared.record(&mut pass, (batch * stride) as u32));
                 }
             });
         }
         self.submit(|encoder| {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.reductions.iter().for_each(|prepared| run(&mut pass, prepared, 0));
+            self.reductions.iter().for_each(|prepared| prepared.record(&mut pass, 0));
             drop(pass);
             encoder.copy_buffer_to_buffer(&self.sums, 0, &self.staging, 0, self.staging.size());
         });

@@ -1,6 +1,6 @@
 //! Device memory: every allocation goes through here, is checked against the adapter's limits first, and is counted.
 
-use super::context::Context;
+use super::context::{Context, Made};
 use crate::error::{Error, Result};
 use std::cell::Cell;
 
@@ -14,6 +14,11 @@ impl<'a> Allocator<'a> {
     /// An allocator that has given nothing yet.
     pub fn new(context: &'a Context) -> Self {
         Self { context, bytes: Cell::new(0) }
+    }
+
+    /// What it allocates from.
+    pub fn context(&self) -> &'a Context {
+        self.context
     }
 
     /// Bytes given so far.
@@ -43,6 +48,11 @@ impl<'a> Allocator<'a> {
         self.create(label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, &[])
     }
 
+    /// Where timestamps are resolved to.
+    pub fn queries(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
+        self.create(label, bytes, wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC, &[])
+    }
+
     fn create(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages, content: &[u8]) -> Result<wgpu::Buffer> {
         let limits = &self.context.limits;
         let limit = |name, allowed: u64| if bytes > allowed { Err((name, allowed)) } else { Ok(()) };
@@ -67,6 +77,7 @@ impl<'a> Allocator<'a> {
             drop(view);
             buffer.unmap();
         }
+        Made::count(&self.context.made.buffers);
         self.bytes.set(self.bytes.get() + size);
         Ok(buffer)
     }

@@ -4,7 +4,7 @@ use super::adapter::describe;
 use super::kernels::{Binding, Variant, source};
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -28,10 +28,41 @@ pub struct Context {
     pub limits: wgpu::Limits,
     /// What it is.
     pub description: DeviceDescription,
+    /// Lanes of a subgroup, where all subgroups have the same number and shaders may use them.
+    pub subgroup_size: Option<u32>,
+    /// Nanoseconds of one tick of the device's clock, where dispatches can be timed.
+    pub timestamp_period: Option<f32>,
+    /// What has been made so far.
+    pub made: Made,
     shader_checks: bool,
     pipelines: RefCell<HashMap<Variant, Pipeline>>,
     /// The first failure that no error scope caught: out of memory late, or a lost device.
     failure: Arc<Mutex<Option<String>>>,
+}
+
+/// How many lasting things a context has made: nothing may grow inside an epoch.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Buffers.
+    pub buffers: Cell<usize>,
+    /// Pipelines.
+    pub pipelines: Cell<usize>,
+    /// Bind groups.
+    pub bind_groups: Cell<usize>,
+    /// Buffers read back by the host.
+    pub reads: Cell<usize>,
+}
+
+impl Made {
+    /// The counts: buffers, pipelines, bind groups, read-backs.
+    pub fn counts(&self) -> [usize; 4] {
+        [&self.buffers, &self.pipelines, &self.bind_groups, &self.reads].map(Cell::get)
+    }
+
+    /// Counts one more.
+    pub(super) fn count(counter: &Cell<usize>) {
+        counter.set(counter.get() + 1);
+    }
 }
 
 /// A compiled kernel.
@@ -50,8 +81,11 @@ impl Context {
     pub fn open(adapter: &wgpu::Adapter, options: &ContextOptions) -> Result<Self> {
         let description = describe(adapter);
         let limits = options.limits.clone().unwrap_or_else(|| adapter.limits());
+        // Neither is needed: the first makes kernels faster where it is there, the second lets them be timed.
+        let features = adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("ffcl-gpu"),
+            required_features: features,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -77,7 +111,20 @@ impl Context {
             }
         });
         let shader_checks = options.shader_checks.unwrap_or(cfg!(debug_assertions));
-        Ok(Self { device, queue, limits, description, shader_checks, pipelines: RefCell::default(), failure })
+        let info = adapter.get_info();
+        let uniform_subgroups = features.contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size;
+        Ok(Self {
+            subgroup_size: uniform_subgroups.then_some(info.subgroup_min_size),
+            timestamp_period: features.contains(wgpu::Features::TIMESTAMP_QUERY).then(|| queue.get_timestamp_period()),
+            made: Made::default(),
+            device,
+            queue,
+            limits,
+            description,
+            shader_checks,
+            pipelines: RefCell::default(),
+            failure,
+        })
     }
 
     /// Runs `work` and returns what the device complained about, if anything.
@@ -107,11 +154,16 @@ impl Context {
         if let Some(pipeline) = self.pipelines.borrow().get(variant) {
             return Ok(pipeline.clone());
         }
-        let name = variant.kernel.name();
-        let text = variant.wgsl();
+        let pipeline = self.build(variant.kernel.name(), &variant.wgsl(), source(variant.kernel).bindings)?;
+        self.pipelines.borrow_mut().insert(variant.clone(), pipeline.clone());
+        Ok(pipeline)
+    }
+
+    /// Makes a pipeline of a shader text. Crate-private: in release builds nothing checks the text's accesses but
+    /// [`Context::shader_module`]'s proof.
+    pub(crate) fn build(&self, name: &'static str, text: &str, bindings: &[Binding]) -> Result<Pipeline> {
         let compiled = self.scoped(&format!("compiling the kernel {name}"), || {
-            let entries: Vec<_> =
-                source(variant.kernel).bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
+            let entries: Vec<_> = bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
             let layout =
                 self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
             let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -119,7 +171,7 @@ impl Context {
                 bind_group_layouts: &[Some(&layout)],
                 immediate_size: 0,
             });
-            let module = self.shader_module(name, &text);
+            let module = self.shader_module(name, text);
             let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(name),
                 layout: Some(&pipeline_layout),
@@ -133,10 +185,9 @@ impl Context {
                 cache: None,
             });
             Pipeline { pipeline, layout, name }
-        });
-        let pipeline = compiled?;
-        self.pipelines.borrow_mut().insert(variant.clone(), pipeline.clone());
-        Ok(pipeline)
+        })?;
+        Made::count(&self.made.pipelines);
+        Ok(compiled)
     }
 
     #[allow(unsafe_code)]
@@ -145,16 +196,19 @@ impl Context {
         if self.shader_checks {
             return self.device.create_shader_module(descriptor);
         }
-        // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself. Only `gpu::backend` and `verify` (through the
-        // crate-private `run_once`) dispatch kernels. Both size every buffer from the `Layer`, `Shard`, … that the kernel reads, and
+        // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself. Only `gpu::backend`, `verify` (through the
+        // crate-private `run_once`) and `bench` (through the crate-private `build`) dispatch kernels. All size every buffer from the `Layer`, `Shard`, … that the kernel reads, and
         // take the grid from `kernels::*_groups` for the same structure, so slots, views and replicas are in range by the grid.
-        // - forward, weight_update, cosine_gradient clamp rows and quads to the layer before a load, and compare before a store.
+        // - forward, fused_forward, weight_update, cosine_gradient clamp rows and quads to the layer before a load, and compare before
+        //   a store. Offsets of layers in joined buffers, and the lengths of these, come out of one function, `Joined::place`. Workgroup
+        //   memory of fused_forward is declared by the same constants that bound its indices; `sum_over_lanes` likewise.
         // - output_gradient, softmax and accuracy return for rows past the batch; loops run to the layer's widths. A label is below the
         //   number of classes: `Job::check`, called by the backend, compares each.
         // - gather returns for quads past the row, and its grid has one y for each row of the batch. `Job::check_steps` and the
         //   construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold numbers
         //   below sample_count (shuffle writes a permutation before the first step); an image is compared with the shard's extent; a
         //   byte indexes 256 numbers.
+        // - The ceilings of `bench` make their buffers and grid from the same side length that the shader gets as a constant.
         // - shuffle and reduction stride up to the lengths in their structures, one workgroup a sum in the latter.
         // - Loops run to such bounds, except the cycle walk of shuffle: a permutation of a finite set returns to its start.
         unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
@@ -177,6 +231,7 @@ impl Context {
     /// Maps `staging` once everything submitted has run, and returns its content.
     pub fn read(&self, staging: &wgpu::Buffer, during: &str) -> Result<Vec<u8>> {
         let fail = |problem: String| Error::Gpu { during: during.to_owned(), problem };
+        Made::count(&self.made.reads);
         let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver waits below for as long as this callback can come.

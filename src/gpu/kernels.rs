@@ -1,7 +1,7 @@
 //! THE table of kernels: source, structures, shared code and bindings of each. Layouts, pipelines and tests all read it.
 
-use super::tiles::{Tile, Tiles};
-use crate::config::{OutputLoss, Representation, TrainingConfig};
+use super::tiles::{FusedTile, Tile, Tiles};
+use crate::config::{OutputLoss, Representation};
 use crate::layout::{EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step};
 use crate::plan::Kernel;
 use std::fmt::Write;
@@ -33,6 +33,13 @@ pub struct Source {
 const RANDOM: &str = include_str!("../../shaders/shared/random.wgsl");
 const ADAM: &str = include_str!("../../shaders/shared/adam.wgsl");
 const LANES: &str = include_str!("../../shaders/shared/lanes.wgsl");
+const LANE_PLAIN: &str = include_str!("../../shaders/shared/lane_plain.wgsl");
+const LANE_SHUFFLE: &str = include_str!("../../shaders/shared/lane_shuffle.wgsl");
+const PRODUCT: &str = include_str!("../../shaders/shared/product.wgsl");
+const STAGE: &str = include_str!("../../shaders/shared/stage.wgsl");
+const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
+const COSINE_LOSS: &str = include_str!("../../shaders/shared/cosine_loss.wgsl");
+const OUTPUT_LOSS: &str = include_str!("../../shaders/shared/output_loss.wgsl");
 
 /// The table.
 pub const fn source(kernel: Kernel) -> Source {
@@ -50,22 +57,27 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::Forward => Source {
             text: include_str!("../../shaders/forward.wgsl"),
-            prelude: &[Layer::WGSL],
+            prelude: &[Layer::WGSL, PRODUCT, STAGE, ACTIVATION],
             bindings: &[Uniform, Read, Read, Write, Write],
         },
         Kernel::CosineGradient => Source {
             text: include_str!("../../shaders/cosine_gradient.wgsl"),
-            prelude: &[Layer::WGSL, LANES],
+            prelude: &[Layer::WGSL, LANES, COSINE_LOSS],
             bindings: &[Uniform, Read, Write, Write],
         },
         Kernel::OutputGradient => Source {
             text: include_str!("../../shaders/output_gradient.wgsl"),
-            prelude: &[Layer::WGSL],
+            prelude: &[Layer::WGSL, OUTPUT_LOSS],
             bindings: &[Uniform, Read, Read, Write, Write],
+        },
+        Kernel::FusedForward => Source {
+            text: include_str!("../../shaders/fused_forward.wgsl"),
+            prelude: &[Layer::WGSL, LANES, PRODUCT, STAGE, ACTIVATION, COSINE_LOSS, OUTPUT_LOSS],
+            bindings: &[Uniform, Read, Read, Write, Write, Write, Write],
         },
         Kernel::WeightUpdate => Source {
             text: include_str!("../../shaders/weight_update.wgsl"),
-            prelude: &[Layer::WGSL, Step::WGSL, ADAM],
+            prelude: &[Layer::WGSL, Step::WGSL, ADAM, STAGE],
             bindings: &[Uniform, Stepped, Read, Read, Write, Write, Write],
         },
         Kernel::Softmax => {
@@ -108,21 +120,12 @@ impl Variant {
 
     /// `relu`: apply it; `keep`: store the pre-activation too.
     pub fn forward(tile: Tile, relu: bool, keep: bool) -> Self {
-        Self::plain(Kernel::Forward)
-            .size("LANES_X", tile.lanes_x)
-            .size("LANES_Y", tile.lanes_y)
-            .size("TILE_ROWS", tile.rows)
-            .size("TILE_QUADS", tile.quads)
-            .flag("RELU", relu)
-            .flag("KEEP_PREACTIVATION", keep)
+        Self::tiled(Kernel::Forward, tile, "TILE_ROWS").flag("RELU", relu).flag("KEEP_PREACTIVATION", keep)
     }
 
     /// The hidden layers' gradient for what the loss compares.
     pub fn cosine_gradient(tiles: &Tiles, representation: Representation) -> Self {
-        Self::plain(Kernel::CosineGradient)
-            .size("LANES", tiles.lanes)
-            .size("ROWS", tiles.rows)
-            .flag("RELU_MASK", representation == Representation::Activation)
+        Self::plain(Kernel::CosineGradient).lanes(tiles.lanes, tiles.rows, representation)
     }
 
     /// The output layer's gradient.
@@ -130,28 +133,41 @@ impl Variant {
         Self::plain(Kernel::OutputGradient).flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy)
     }
 
-    /// The weight gradient and Adam.
-    pub fn weight_update(tile: Tile) -> Self {
-        Self::plain(Kernel::WeightUpdate)
+    /// All layers forward, with their losses.
+    pub fn fused_forward(tile: FusedTile, layers: &[Layer], representation: Representation, loss: OutputLoss) -> Self {
+        Self::plain(Kernel::FusedForward)
+            .size("LAYERS", layers.len() as u32)
             .size("LANES_X", tile.lanes_x)
-            .size("LANES_Y", tile.lanes_y)
-            .size("TILE_INPUTS", tile.rows)
-            .size("TILE_QUADS", tile.quads)
+            .size("SPLITS", tile.splits)
+            .size("TEAMS", tile.teams)
+            .size("TILE_ROWS", tile.rows)
+            .size("TILE_QUADS", tile.quads(layers))
+            .size("HIDDEN_QUADS", tile.hidden_quads(layers))
+            .flag("LOCAL", tile.local)
+            .flag("SHUFFLE", tile.shuffle)
+            .flag("STAGE", tile.stage)
+            .lanes(tile.lanes, tile.threads() / tile.lanes, representation)
+            .flag("KEEP_PREACTIVATION", representation == Representation::PreActivation)
+            .flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy)
     }
 
-    /// The variant of `kernel` that `layer` of a run uses.
-    pub fn for_run(kernel: Kernel, layer: &Layer, tiles: &Tiles, config: &TrainingConfig, training: bool) -> Self {
-        let hidden = layer.index + 1 < layer.layer_count;
-        match kernel {
-            Kernel::Forward => {
-                let keep = training && hidden && config.representation == Representation::PreActivation;
-                Self::forward(tiles.forward(layer), hidden, keep)
-            }
-            Kernel::CosineGradient => Self::cosine_gradient(tiles, config.representation),
-            Kernel::OutputGradient => Self::output_gradient(config.output_loss),
-            Kernel::WeightUpdate => Self::weight_update(tiles.update(layer)),
-            other => Self::plain(other),
-        }
+    /// The weight gradient and Adam, of `layers` layers in one dispatch.
+    pub fn weight_update(tile: Tile, layers: usize) -> Self {
+        Self::tiled(Kernel::WeightUpdate, tile, "TILE_INPUTS").size("LAYERS", layers as u32)
+    }
+
+    fn tiled(kernel: Kernel, tile: Tile, rows: &'static str) -> Self {
+        Self::plain(kernel)
+            .size("LANES_X", tile.lanes_x)
+            .size("LANES_Y", tile.lanes_y)
+            .size(rows, tile.rows)
+            .size("TILE_QUADS", tile.quads)
+            .flag("SHUFFLE", tile.shuffle)
+            .flag("STAGE", tile.stage)
+    }
+
+    fn lanes(self, lanes: u32, rows: u32, representation: Representation) -> Self {
+        self.size("LANES", lanes).size("ROWS", rows).flag("RELU_MASK", representation == Representation::Activation)
     }
 
     fn size(mut self, name: &'static str, value: u32) -> Self {
@@ -174,6 +190,9 @@ impl Variant {
                 Constant::Flag(flag) => writeln!(text, "const {name}: bool = {flag};"),
             };
         }
+        if let Some((_, shuffle)) = self.constants.iter().find(|(name, _)| *name == "SHUFFLE") {
+            text.push_str(if *shuffle == Constant::Flag(true) { LANE_SHUFFLE } else { LANE_PLAIN });
+        }
         let source = source(self.kernel);
         for part in source.prelude.iter().chain([&source.text]) {
             text.push_str(part);
@@ -182,16 +201,26 @@ impl Variant {
     }
 }
 
-/// Workgroups of the kernels that work on the rows of a batch.
+/// Workgroups of the kernels that work on the rows of one layer's batch.
 pub fn layer_groups(kernel: Kernel, layer: &Layer, tiles: &Tiles, slots: usize) -> [u32; 3] {
     let rows = layer.batch_size;
     match kernel {
-        Kernel::Forward => tiles.forward(layer).groups(rows, layer.weight_quads, slots),
-        Kernel::WeightUpdate => tiles.update(layer).groups(layer.input_quads, layer.weight_quads, slots),
+        Kernel::Forward => tiles.forward(layer, slots).groups(rows, layer.weight_quads, slots),
         Kernel::CosineGradient => [rows.div_ceil(tiles.rows), slots as u32, 1],
         Kernel::Accuracy => [rows.div_ceil(64), slots as u32 / 2, 1],
         _ => [rows.div_ceil(64), slots as u32, 1],
     }
+}
+
+/// Workgroups of the fused forward kernel.
+pub fn fused_groups(batch_size: u32, tile: FusedTile, replicas: usize) -> [u32; 3] {
+    [batch_size.div_ceil(tile.rows), replicas as u32, 1]
+}
+
+/// Workgroups of the update kernel: the tiles of all its layers in one row.
+pub fn update_groups(layers: &[Layer], tile: Tile, slots: usize) -> [u32; 3] {
+    let tiles = layers.iter().map(|layer| tile.groups(layer.input_quads, layer.weight_quads, slots));
+    [tiles.map(|[across, down, _]| across * down).sum(), 1, slots as u32]
 }
 
 /// Workgroups of the gather kernel.

@@ -1,12 +1,18 @@
 //! The GPU path: wgpu underneath, the kernels of `shaders/` on top.
 //!
 //! [`adapter`] finds a device, [`context`] opens it and turns its failures into errors, [`kernels`] is the table of kernels,
-//! [`tiles`] their shapes, [`buffers`] what stays allocated, [`backend`] runs a training with all of these.
+//! [`tiles`] their shapes; [`buffers`], [`tensor`] and [`resident`] are what stays allocated, [`prepared`] a dispatch with its
+//! buffers, [`choice`] decides between plans, [`backend`] runs a training with all of these.
 
 pub mod adapter;
 pub mod backend;
 pub mod buffers;
+pub mod choice;
 pub mod context;
 pub mod kernels;
+pub mod prepared;
+pub mod profile;
+pub mod resident;
 pub(crate) mod run_once;
+pub mod tensor;
 pub mod tiles;

@@ -1,6 +1,6 @@
-//! The shapes of tiles and workgroups. A shape never changes a result's bits, except for the order of sums over `lanes`.
+//! The shapes of tiles and workgroups. A shape never changes a result's bits, except for the order of sums over `lanes` and `splits`.
 
-use crate::engine::DeviceDescription;
+use super::context::Context;
 use crate::layout::Layer;
 
 /// One register-tiled kernel: `lanes` invocations in x and y, each with `rows × quads` outputs (for `weight_update`, a row is a
@@ -15,12 +15,71 @@ pub struct Tile {
     pub rows: u32,
     /// Column quads of one invocation.
     pub quads: u32,
+    /// The workgroup is one subgroup, whose lanes hand their loads round.
+    pub shuffle: bool,
+    /// Sums are used up from workgroup memory, by loops that are not unrolled.
+    pub stage: bool,
 }
 
 impl Tile {
+    /// A tile without shuffles.
+    pub const fn new(lanes_x: u32, lanes_y: u32, rows: u32, quads: u32) -> Self {
+        Self { lanes_x, lanes_y, rows, quads, shuffle: false, stage: false }
+    }
+
+    const fn staged(rows: u32, quads: u32, shuffle: bool) -> Self {
+        Self { lanes_x: SUBGROUP, lanes_y: 1, rows, quads, shuffle, stage: true }
+    }
+
     /// Workgroups that cover `rows × quads` outputs of `slots` slots.
     pub fn groups(&self, rows: u32, quads: u32, slots: usize) -> [u32; 3] {
         [quads.div_ceil(self.lanes_x * self.quads), rows.div_ceil(self.lanes_y * self.rows), slots as u32]
+    }
+}
+
+/// The shape of the fused forward kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FusedTile {
+    /// Invocations along the columns; each has as many quads as the widest layer needs.
+    pub lanes_x: u32,
+    /// Shares into which the sum over the inputs is split; a power of two.
+    pub splits: u32,
+    /// Models of a pair at a time: 1 or 2.
+    pub teams: u32,
+    /// Rows of the batch in a workgroup.
+    pub rows: u32,
+    /// Invocations that share a row in the losses; a power of two.
+    pub lanes: u32,
+    /// Activations pass from layer to layer in workgroup memory.
+    pub local: bool,
+    /// The workgroup is one subgroup, whose lanes hand their loads round.
+    pub shuffle: bool,
+    /// Sums are used up from workgroup memory, by loops that are not unrolled.
+    pub stage: bool,
+}
+
+impl FusedTile {
+    /// Invocations of a workgroup.
+    pub fn threads(&self) -> u32 {
+        self.lanes_x * self.splits * self.teams
+    }
+
+    /// Column quads of an invocation.
+    pub fn quads(&self, layers: &[Layer]) -> u32 {
+        layers.iter().map(|layer| layer.weight_quads.div_ceil(self.lanes_x)).max().unwrap_or(1)
+    }
+
+    /// Quads of a row of the widest layer's output.
+    pub fn hidden_quads(&self, layers: &[Layer]) -> u32 {
+        layers.iter().map(|layer| layer.output_quads).max().unwrap_or(1)
+    }
+
+    /// Bytes of workgroup memory that the kernel declares.
+    pub fn workgroup_bytes(&self, layers: &[Layer]) -> u32 {
+        let hidden = if self.local { 2 * self.rows * self.hidden_quads(layers) } else { 1 };
+        let shares = (self.splits / 2 * self.teams * self.lanes_x * self.rows * self.quads(layers)).max(1);
+        let staged = if self.stage { self.threads() * self.rows * self.quads(layers) } else { 1 };
+        16 * (hidden + shares + staged) + 8 * self.threads()
     }
 }
 
@@ -31,6 +90,10 @@ pub struct Tiles {
     forward_large: Tile,
     update_small: Tile,
     update_large: Tile,
+    fused_small: FusedTile,
+    fused_large: FusedTile,
+    /// Quads of sums that an invocation of the fused kernel can hold.
+    most_quads: u32,
     /// Invocations that share a row in row-wise kernels; a power of two.
     pub lanes: u32,
     /// Rows of a workgroup in row-wise kernels.
@@ -38,29 +101,72 @@ pub struct Tiles {
 }
 
 /// From this many output quads a layer fills a GPU with large tiles; below it, only small tiles give enough workgroups.
-const LARGE_OUTPUTS: u32 = 1 << 16;
+const LARGE_OUTPUTS: u64 = 1 << 16;
+/// From this many rows of all replicas the fused kernel's large tiles fill a GPU.
+const LARGE_ROWS: u64 = 1 << 11;
+/// Lanes of a subgroup on adapters that get tiles with shuffles: the SIMD width of AVX in f32.
+const SUBGROUP: u32 = 8;
 
 impl Tiles {
     /// For GPUs: many small workgroups for narrow layers, so that latency hides; more arithmetic a load for wide ones.
     pub const GPU: Tiles = Tiles {
-        forward_small: Tile { lanes_x: 16, lanes_y: 4, rows: 2, quads: 1 },
-        forward_large: Tile { lanes_x: 16, lanes_y: 16, rows: 8, quads: 1 },
-        update_small: Tile { lanes_x: 16, lanes_y: 4, rows: 1, quads: 1 },
-        update_large: Tile { lanes_x: 16, lanes_y: 16, rows: 2, quads: 1 },
+        forward_small: Tile::new(16, 4, 2, 1),
+        forward_large: Tile::new(16, 16, 8, 2),
+        update_small: Tile::new(16, 4, 1, 1),
+        update_large: Tile::new(16, 16, 2, 2),
+        fused_small: FusedTile {
+            lanes_x: 16,
+            splits: 4,
+            teams: 2,
+            rows: 2,
+            lanes: 32,
+            local: true,
+            shuffle: false,
+            stage: false,
+        },
+        fused_large: FusedTile {
+            lanes_x: 16,
+            splits: 4,
+            teams: 2,
+            rows: 8,
+            lanes: 32,
+            local: true,
+            shuffle: false,
+            stage: false,
+        },
+        most_quads: 8,
         lanes: 16,
         rows: 4,
     };
 
-    /// For software adapters (lavapipe): one subgroup of 8 is a SIMD register, a load costs far more than an fma, so tiles are as
-    /// wide as registers allow; a barrier costs a coroutine switch, so rows are not shared.
+    /// For software adapters: a load costs far more than an fma, so tiles are as large as registers and cache allow; a barrier
+    /// costs a coroutine switch, so rows are not shared.
     pub const SOFTWARE: Tiles = Tiles {
-        forward_small: Tile { lanes_x: 8, lanes_y: 1, rows: 16, quads: 2 },
-        forward_large: Tile { lanes_x: 8, lanes_y: 1, rows: 16, quads: 2 },
-        update_small: Tile { lanes_x: 8, lanes_y: 1, rows: 4, quads: 2 },
-        update_large: Tile { lanes_x: 8, lanes_y: 1, rows: 4, quads: 2 },
+        forward_small: Tile::staged(16, 2, false),
+        forward_large: Tile::staged(16, 2, false),
+        update_small: Tile::staged(4, 2, false),
+        update_large: Tile::staged(4, 2, false),
+        fused_small: FusedTile { lanes_x: 8, splits: 1, teams: 1, rows: 16, lanes: 1, local: false, shuffle: false, stage: true },
+        fused_large: FusedTile { lanes_x: 8, splits: 1, teams: 1, rows: 16, lanes: 1, local: false, shuffle: false, stage: true },
+        most_quads: 64,
         lanes: 1,
         rows: 8,
     };
+
+    /// The same where subgroups have 8 lanes (lavapipe on AVX): each lane of a subgroup loads something else, and registers pass
+    /// it on.
+    pub const SOFTWARE_SHUFFLE: Tiles = Tiles {
+        forward_small: Tile::staged(16, 2, true),
+        forward_large: Tile::staged(32, 2, true),
+        update_small: Tile::staged(8, 2, true),
+        update_large: Tile::staged(8, 2, true),
+        fused_small: FusedTile { shuffle: true, ..Self::SOFTWARE.fused_small },
+        fused_large: FusedTile { shuffle: true, ..Self::SOFTWARE.fused_large },
+        ..Self::SOFTWARE
+    };
+
+    /// Every set of shapes there is.
+    const ALL: [Tiles; 3] = [Self::GPU, Self::SOFTWARE, Self::SOFTWARE_SHUFFLE];
 
     /// All shapes of the forward kernel.
     pub fn forward_tiles(&self) -> [Tile; 2] {
@@ -72,23 +178,61 @@ impl Tiles {
         [self.update_small, self.update_large]
     }
 
-    /// The shapes that suit a device.
-    pub fn for_device(device: &DeviceDescription) -> Self {
-        if device.is_software() { Self::SOFTWARE } else { Self::GPU }
+    /// All shapes of the fused forward kernel.
+    pub fn fused_tiles(&self) -> [FusedTile; 2] {
+        [self.fused_small, self.fused_large]
     }
 
-    /// Every set of shapes there is, for checks.
-    pub const ALL: [Tiles; 2] = [Self::GPU, Self::SOFTWARE];
+    fn runs_on(&self, context: &Context) -> bool {
+        !self.forward_small.shuffle || context.subgroup_size == Some(SUBGROUP)
+    }
+
+    /// The shapes that suit a device.
+    pub fn for_device(context: &Context) -> Self {
+        match context.description.is_software() {
+            true if Self::SOFTWARE_SHUFFLE.runs_on(context) => Self::SOFTWARE_SHUFFLE,
+            true => Self::SOFTWARE,
+            false => Self::GPU,
+        }
+    }
+
+    /// Every set of shapes that a device can run, for checks.
+    pub fn possible(context: &Context) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|tiles| tiles.runs_on(context)).collect()
+    }
 
     /// The forward kernel's tile for a layer.
-    pub fn forward(&self, layer: &Layer) -> Tile {
-        let large = layer.batch_size.saturating_mul(layer.weight_quads) >= LARGE_OUTPUTS;
-        if large { self.forward_large } else { self.forward_small }
+    pub fn forward(&self, layer: &Layer, slots: usize) -> Tile {
+        let outputs = u64::from(layer.batch_size) * u64::from(layer.weight_quads) * slots as u64;
+        if outputs >= LARGE_OUTPUTS { self.forward_large } else { self.forward_small }
     }
 
-    /// The update kernel's tile for a layer.
-    pub fn update(&self, layer: &Layer) -> Tile {
-        let large = layer.input_quads.saturating_mul(4 * layer.weight_quads) >= LARGE_OUTPUTS;
-        if large { self.update_large } else { self.update_small }
+    /// The update kernel's tile for the layers of one dispatch.
+    pub fn update(&self, layers: &[Layer], slots: usize) -> Tile {
+        let outputs: u64 = layers.iter().map(|layer| 4 * u64::from(layer.input_quads) * u64::from(layer.weight_quads)).sum();
+        if outputs * slots as u64 >= LARGE_OUTPUTS { self.update_large } else { self.update_small }
+    }
+
+    /// The fused forward kernel's tile for a network.
+    pub fn fused(&self, layers: &[Layer], replicas: usize) -> FusedTile {
+        let rows = u64::from(layers.first().map_or(1, |layer| layer.batch_size)) * replicas as u64;
+        let large = rows >= LARGE_ROWS;
+        // More quads an invocation leave fewer registers, and less workgroup memory, for rows.
+        let fits = self.fused_large.rows * self.fused_large.quads(layers) <= self.most_quads;
+        if large && fits { self.fused_large } else { self.fused_small }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else the bits of a replica would depend on how many train beside it.
+    #[test]
+    fn fused_tiles_of_one_device_sum_in_one_order() {
+        for tiles in Tiles::ALL {
+            let [small, large] = tiles.fused_tiles();
+            assert_eq!((small.splits, small.lanes), (large.splits, large.lanes));
+        }
     }
 }

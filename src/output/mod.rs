@@ -1,5 +1,6 @@
-//! What a run leaves behind: the run directory and the weights file.
+//! What a run leaves behind: the run directory, the weights file, pictures of benchmarks.
 
 pub mod run_directory;
+pub mod scaling_plot;
 pub mod weights;
 mod whole_file;

@@ -7,6 +7,7 @@ mod accuracy;
 pub mod bounded;
 mod cosine_gradient;
 mod forward;
+mod fused_forward;
 mod gather;
 mod output_gradient;
 mod reduction;
@@ -99,7 +100,7 @@ impl Row {
     }
 }
 
-/// Checks one kernel on all its cases, with every shape of tile there is, whichever the adapter would get.
+/// Checks one kernel on all its cases, with every shape of tile that the adapter can run, whichever it would get.
 pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
     let mut row = Row::new(kernel.name());
     let check = match kernel {
@@ -108,13 +109,14 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         Kernel::Forward => forward::check,
         Kernel::CosineGradient => cosine_gradient::check,
         Kernel::OutputGradient => output_gradient::check,
+        Kernel::FusedForward => fused_forward::check,
         Kernel::WeightUpdate => weight_update::check,
         Kernel::Softmax => softmax::check,
         Kernel::Accuracy => accuracy::check,
         Kernel::Reduction => reduction::check,
     };
-    for tiles in &Tiles::ALL {
-        check(context, tiles, &mut row)?;
+    for tiles in Tiles::possible(context) {
+        check(context, &tiles, &mut row)?;
     }
     Ok(row)
 }

@@ -6,7 +6,7 @@ use crate::config::Adam;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
-use crate::gpu::kernels::Variant;
+use crate::gpu::kernels::{Variant, update_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Step};
@@ -60,7 +60,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, time: u6
             &mut expected_weights[range.clone()],
             &mut expected_first[range.clone()],
             &mut expected_second[range],
-            &mut exact(&poison(length)),
+            &mut exact(&poison(cpu::weight_update::scratch_len(layer))),
         );
     }
 
@@ -77,8 +77,8 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, time: u6
             Argument::Write(bytes_mut(&mut actual_first)),
             Argument::Write(bytes_mut(&mut actual_second)),
         ];
-        let groups = tile.groups(layer.input_quads, layer.weight_quads, slots);
-        run_once(context, &Variant::weight_update(tile), &mut arguments, groups)?;
+        let groups = update_groups(std::slice::from_ref(layer), tile, slots);
+        run_once(context, &Variant::weight_update(tile, 1), &mut arguments, groups)?;
         row.cases += 1;
         row.compare_all(&format!("{name}: weights"), &actual_weights, &expected_weights);
         row.compare_all(&format!("{name}: first moments"), &actual_first, &expected_first);

@@ -1,0 +1,186 @@
+// One tile of the batch through all layers of both models of a pair, with every layer's local loss and delta on the way: what
+// forward, cosine_gradient and output_gradient do in 2 L dispatches. For narrow networks, whose steps are bound by the latency
+// of dispatches. A pair stays together in one workgroup because each model's loss needs the other's output.
+//
+// Invocations: LANES_X column lanes x SPLITS shares of the inputs x TEAMS models at a time. An invocation holds all TILE_ROWS rows of
+// the workgroup and TILE_QUADS column quads, which cover the widest layer. With several SPLITS each sums a share of the inputs,
+// and a tree in workgroup memory adds the shares, in a fixed order; with one, the bits are those of the forward kernel.
+//
+// LOCAL: a layer's output goes to the next through workgroup memory. Otherwise through `activations`, where it must be written
+// anyway for the weight gradients, for adapters whose workgroup memory is no faster.
+//
+// Grid: x = row tiles, y = replicas.   Twins: src/cpu/forward.rs, cosine_gradient.rs, output_gradient.rs (src/verify/fused_forward.rs)
+// Memory: a workgroup reads all weights of two slots and TILE_ROWS rows of inputs; writes activations and deltas once.
+
+@group(0) @binding(0) var<uniform> layers: array<Layer, LAYERS>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read_write> activations: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> preactivations: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> deltas: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> row_metrics: array<f32>;
+
+const THREADS = LANES_X * SPLITS * TEAMS;
+const TILE = TILE_ROWS * TILE_QUADS;
+
+// Outputs of the layer in work: [model][row][quad].
+var<workgroup> hidden: array<vec4<f32>, select(1u, 2u * TILE_ROWS * HIDDEN_QUADS, LOCAL)>;
+// Sums of the upper half of the splits on their way to the lower.
+var<workgroup> shares: array<vec4<f32>, max(1u, SPLITS / 2u * TEAMS * LANES_X * TILE)>;
+
+// A row within the workgroup is model * TILE_ROWS + row. Rows past the batch's end repeat its last one and store nothing global.
+var<private> first_row: u32;
+var<private> replica: u32;
+
+fn batch_row(local_row: u32) -> u32 {
+    return first_row + local_row % TILE_ROWS;
+}
+
+// Its place among [slot, batch].
+fn slot_row(layer: Layer, local_row: u32) -> u32 {
+    return (2u * replica + local_row / TILE_ROWS) * layer.batch_size + min(batch_row(local_row), layer.batch_size - 1u);
+}
+
+fn input_quad(layer: Layer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
+    if (LOCAL && layer.index > 0u) {
+        return hidden[((tile.slot & 1u) * TILE_ROWS + row) * HIDDEN_QUADS + k];
+    }
+    let first = (tile.slot >> layer.view_shift) * layer.batch_size;
+    return activations[layer.input_offset + (first + min(tile.row + row, layer.batch_size - 1u)) * layer.input_quads + k];
+}
+
+fn weight_quad(layer: Layer, tile: Tile, weight_row: u32, column: u32) -> vec4<f32> {
+    let row = layer.weight_offset + (tile.slot * 4u * layer.input_quads + weight_row) * layer.weight_quads;
+    return weights[row + min(tile.quad + column * LANES_X, layer.weight_quads - 1u)];
+}
+
+fn output_quad(layer: Layer, local_row: u32, quad: u32) -> vec4<f32> {
+    if (LOCAL) {
+        return hidden[local_row * HIDDEN_QUADS + quad];
+    }
+    return activations[layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad];
+}
+
+fn representation(layer: Layer, local_row: u32, quad: u32) -> vec4<f32> {
+    if (KEEP_PREACTIVATION) {
+        let at = layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad;
+        return outputs_only(layer, quad, preactivations[at]);
+    }
+    return outputs_only(layer, quad, output_quad(layer, local_row, quad));
+}
+
+fn store_delta(layer: Layer, local_row: u32, quad: u32, delta: vec4<f32>) {
+    deltas[layer.delta_offset + slot_row(layer, local_row) * layer.weight_quads + quad] = delta;
+}
+
+fn logit(layer: Layer, local_row: u32, k: u32) -> f32 {
+    return output_quad(layer, local_row, k / 4u)[k % 4u];
+}
+
+fn store_delta_at(layer: Layer, local_row: u32, k: u32, delta: f32) {
+    deltas[layer.delta_offset + slot_row(layer, local_row) * layer.weight_quads + k / 4u][k % 4u] = delta;
+}
+
+fn add_to_metric(layer: Layer, local_row: u32, metric: u32, value: f32) {
+    let slot = 2u * replica + local_row / TILE_ROWS;
+    row_metrics[(slot * (layer.layer_count + 1u) + metric) * layer.batch_size + batch_row(local_row)] += value;
+}
+
+fn store_output(layer: Layer, tile: Tile, row: u32, quad: u32, values: vec4<f32>) {
+    let local_row = (tile.slot & 1u) * TILE_ROWS + row;
+    if (LOCAL) {
+        hidden[local_row * HIDDEN_QUADS + quad] = values;
+    }
+    if (batch_row(row) < layer.batch_size) {
+        activations[layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad] = values;
+    }
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    first_row = group.x * TILE_ROWS;
+    replica = group.y;
+    let lane = thread % LANES_X;
+    let split = thread / LANES_X % SPLITS;
+    let team = thread / (LANES_X * SPLITS);
+
+    // Not LAYERS: a bound known to the compiler would have it unroll the whole network.
+    let depth = layers[0].layer_count;
+    for (var index = 0u; index < depth; index++) {
+        let layer = layers[index];
+        for (var round = 0u; round < rolled(layer, 2u / TEAMS); round++) {
+            let model = round * TEAMS + team;
+            let tile = Tile(2u * replica + model, first_row, lane, lane);
+            let share = (layer.input_quads + SPLITS - 1u) / SPLITS;
+            let first = min(split * share, layer.input_quads);
+            var sums: array<vec4<f32>, TILE>;
+            product(layer, tile, first, min(first + share, layer.input_quads), &sums);
+
+            // Also: everybody has read `hidden` before anybody replaces it.
+            if (LOCAL) {
+                workgroupBarrier();
+            }
+            for (var half = SPLITS / 2u; half > 0u; half /= 2u) {
+                let given = ((split - half) * TEAMS + team) * LANES_X + lane;
+                let taken = (split * TEAMS + team) * LANES_X + lane;
+                if (split >= half && split < 2u * half) {
+                    for (var i = 0u; i < TILE; i++) {
+                        shares[given * TILE + i] = sums[i];
+                    }
+                }
+                workgroupBarrier();
+                if (split < half) {
+                    for (var i = 0u; i < TILE; i++) {
+                        sums[i] += shares[taken * TILE + i];
+                    }
+                }
+                // The next round writes where this one reads.
+                workgroupBarrier();
+            }
+            if (split == 0u) {
+                stage(thread, &sums);
+                for (var row = 0u; row < rolled(layer, TILE_ROWS); row++) {
+                    for (var column = 0u; column < rolled(layer, TILE_QUADS); column++) {
+                        let quad = tile.quad + column * LANES_X;
+                        if (quad < layer.weight_quads) {
+                            let sum = staged_sum(thread, &sums, row * TILE_QUADS + column);
+                            store_output(layer, tile, row, quad, activation(layer, quad, sum, index + 1u < depth));
+                            if (quad + 1u == layer.weight_quads && layer.output_quads > layer.weight_quads) {
+                                store_output(layer, tile, row, quad + 1u, vec4<f32>(1.0, 0.0, 0.0, 0.0));
+                            }
+                            if (KEEP_PREACTIVATION && batch_row(row) < layer.batch_size) {
+                                let local_row = model * TILE_ROWS + row;
+                                preactivations[layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad] = sum;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        // Both models' rows are there, in both memories.
+        workgroupBarrier();
+        storageBarrier();
+
+        if (index + 1u < depth) {
+            // ROWS rows at a time, LANES invocations each; all invocations take part in each round.
+            for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
+                let row = round + thread / LANES;
+                let clamped = min(row, 2u * TILE_ROWS - 1u);
+                let keep = row < 2u * TILE_ROWS && batch_row(clamped) < layer.batch_size;
+                let partner = (clamped + TILE_ROWS) % (2u * TILE_ROWS);
+                let loss = cosine_loss(layer, clamped, partner, thread, keep);
+                if (keep && thread % LANES == 0u) {
+                    add_to_metric(layer, row, index, loss);
+                }
+            }
+        } else {
+            for (var row = thread; row < 2u * TILE_ROWS; row += THREADS) {
+                if (batch_row(row) < layer.batch_size) {
+                    let result = output_loss(layer, row, labels[replica * layer.batch_size + batch_row(row)]);
+                    add_to_metric(layer, row, index, result.loss);
+                    add_to_metric(layer, row, depth, result.right);
+                }
+            }
+        }
+    }
+}

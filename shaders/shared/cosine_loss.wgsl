@@ -1,0 +1,57 @@
+// The hidden layers' local loss for one row: cosine embedding between a slot's representation u and its partner's v of the same
+// image.
+//
+//     loss = 1 - c,   c = u.v / (n_u n_v),   n² = |.|² + 1e-12;    delta = d (mean over the batch) / d z,  the partner held constant
+//
+// Written with the unit vectors a = u / n_u and b = v / n_v. Where u and v nearly agree, which is where this loss lives, 1 - c
+// would be a difference of equal numbers; the square of a - b has the square of that error:
+//
+//     1 - c = (|a - b|² + 1e-12 / n_u² + 1e-12 / n_v²) / 2          -dc/du = ((a - b) - (1 - c) a) / n_u
+//
+// RELU_MASK: u is relu(z), so the gradient passes only where u > 0. Otherwise u is z itself.
+//
+// LANES invocations share the row. The kernel says where rows stand: representation(layer, row, quad), zero behind the layer's
+// width, and store_delta(layer, row, quad, delta), which is called if `keep`. All invocations of the workgroup call this together.
+
+const SQUARE_FLOOR = 1e-12;
+
+fn cosine_loss(layer: Layer, own: u32, partner: u32, thread: u32, keep: bool) -> f32 {
+    let lane = thread % LANES;
+    var squares = vec2<f32>(0.0);
+    for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
+        let u = representation(layer, own, quad);
+        let v = representation(layer, partner, quad);
+        squares += vec2<f32>(dot(u, u), dot(v, v));
+    }
+    squares = sum_over_lanes(squares, thread) + SQUARE_FLOOR;
+    let scale = vec2<f32>(1.0) / sqrt(squares);
+
+    var distance = vec2<f32>(0.0);
+    for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
+        let difference = representation(layer, own, quad) * scale.x - representation(layer, partner, quad) * scale.y;
+        distance.x += dot(difference, difference);
+    }
+    distance = sum_over_lanes(distance, thread);
+    let loss = 0.5 * (distance.x + SQUARE_FLOOR / squares.x + SQUARE_FLOOR / squares.y);
+
+    if (keep) {
+        let factor = scale.x / f32(layer.batch_size);
+        for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
+            let u = representation(layer, own, quad);
+            let a = u * scale.x;
+            let b = representation(layer, partner, quad) * scale.y;
+            var delta = ((a - b) - loss * a) * factor;
+            if (RELU_MASK) {
+                delta = select(vec4<f32>(0.0), delta, u > vec4<f32>(0.0));
+            }
+            store_delta(layer, own, quad, delta);
+        }
+    }
+    return loss;
+}
+
+// A quad without the constant 1 and the padding behind the outputs.
+fn outputs_only(layer: Layer, quad: u32, values: vec4<f32>) -> vec4<f32> {
+    let position = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+    return select(vec4<f32>(0.0), values, position < vec4<u32>(layer.output_width));
+}

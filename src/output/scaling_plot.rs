@@ -1,0 +1,167 @@
+//! A picture of a benchmark: throughput against what varies within each group, a panel a group.
+
+use super::whole_file::write_whole;
+use crate::bench::Measurement;
+use crate::error::{Error, Result};
+use plotters::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Pixels of a panel.
+const PANEL: (u32, u32) = (440, 360);
+/// Told apart by people who cannot tell red from green, too.
+const COLOURS: [RGBColor; 4] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+
+/// One panel: for each backend, the points (what varies, images a second).
+struct Panel {
+    group: &'static str,
+    lines: BTreeMap<String, Vec<(f64, f64)>>,
+}
+
+/// Fails where `path` cannot become the picture, before the work is done.
+pub fn check_path(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) || path.is_dir() || !folder.is_dir() {
+        return Err(Error::Configuration(format!(
+            "--plot {} cannot be written; give a file that ends in .svg, in a folder that exists",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Draws all groups with two points or more.
+pub fn write(path: &Path, measurements: &[Measurement], device: &str) -> Result<()> {
+    let panels = panels(measurements);
+    if panels.is_empty() {
+        return Err(Error::Configuration(
+            "--plot needs a group of regimes in which something varies, such as --regimes paper,replicas".into(),
+        ));
+    }
+    let picture = draw(&panels, device).map_err(|problem| Error::Format {
+        path: path.to_owned(),
+        problem: format!("could not be drawn: {problem}"),
+        remedy: "leave --plot out".into(),
+    })?;
+    write_whole(path, picture.as_bytes())
+}
+
+fn panels(measurements: &[Measurement]) -> Vec<Panel> {
+    let mut panels: Vec<Panel> = Vec::new();
+    for measurement in measurements {
+        let position = panels.iter().position(|panel| panel.group == measurement.group);
+        let position = position.unwrap_or_else(|| {
+            panels.push(Panel { group: measurement.group, lines: BTreeMap::new() });
+            panels.len() - 1
+        });
+        let point = (measurement.variable as f64, measurement.images_per_second);
+        panels[position].lines.entry(measurement.contestant.clone()).or_default().push(point);
+    }
+    // The paper's regime is the replicas' first point.
+    let single = panels.iter().position(|panel| panel.group == "paper").map(|position| panels.remove(position));
+    if let (Some(single), Some(replicas)) = (single, panels.iter_mut().find(|panel| panel.group == "replicas")) {
+        for (name, points) in single.lines {
+            replicas.lines.entry(name).or_default().splice(0..0, points);
+        }
+    }
+    panels.retain(|panel| panel.lines.values().any(|points| points.len() > 1));
+    panels
+}
+
+fn draw(panels: &[Panel], device: &str) -> std::result::Result<String, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut picture = String::new();
+    {
+        let columns = panels.len().min(3);
+        let rows = panels.len().div_ceil(columns);
+        let size = (PANEL.0 * columns as u32, 34 + PANEL.1 * rows as u32);
+        let root = SVGBackend::with_string(&mut picture, size).into_drawing_area();
+        root.fill(&WHITE).map_err(|error| text(&error))?;
+        let root = root.titled(device, ("sans-serif", 15)).map_err(|error| text(&error))?;
+        for (panel, area) in panels.iter().zip(root.split_evenly((rows, columns))) {
+            draw_panel(panel, &area).map_err(|error| text(&error))?;
+        }
+        root.present().map_err(|error| text(&error))?;
+    }
+    Ok(picture)
+}
+
+fn draw_panel<'a>(
+    panel: &Panel,
+    area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
+) -> std::result::Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
+    let points = || panel.lines.values().flatten();
+    let range = |value: fn(&(f64, f64)) -> f64| {
+        let (low, high) = points().map(value).fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+        (low / 1.5)..(high * 1.5)
+    };
+    let mut chart = ChartBuilder::on(area)
+        .caption(format!("images/s by {}", panel.group), ("sans-serif", 15))
+        .margin(10)
+        .x_label_area_size(34)
+        .y_label_area_size(52)
+        .build_cartesian_2d(range(|point| point.0).log_scale(), range(|point| point.1).log_scale())?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(panel.group)
+        .x_label_formatter(&|value| short(*value))
+        .y_label_formatter(&|value| short(*value))
+        .draw()?;
+    for ((name, points), &colour) in panel.lines.iter().zip(COLOURS.iter().cycle()) {
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
+    }
+    chart.configure_series_labels().position(SeriesLabelPosition::LowerRight).background_style(WHITE.mix(0.8)).draw()
+}
+
+/// 1234567 as 1.2M.
+fn short(value: f64) -> String {
+    let (scaled, unit) = match value {
+        value if value >= 1e9 => (value * 1e-9, "G"),
+        value if value >= 1e6 => (value * 1e-6, "M"),
+        value if value >= 1e3 => (value * 1e-3, "k"),
+        value => (value, ""),
+    };
+    format!("{}{unit}", (scaled * 10.0).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measurement(group: &'static str, variable: usize, images_per_second: f64) -> Measurement {
+        Measurement {
+            regime: format!("{group}-{variable}"),
+            group,
+            variable,
+            contestant: "cpu".into(),
+            milliseconds_per_step: 1.0,
+            deviation: 0.0,
+            repeats: 1,
+            steps_per_repeat: 1,
+            images_per_second,
+            gigaflops: 1.0,
+            dispatches_per_step: None,
+            bytes_per_step: 1.0,
+            memory_mib: 1.0,
+        }
+    }
+
+    #[test]
+    fn replicas_begin_at_the_papers_regime_and_lone_points_have_no_panel() {
+        let measured = [
+            measurement("paper", 1, 1e5),
+            measurement("replicas", 8, 2e5),
+            measurement("wide", 1, 3.0),
+            measurement("replicas", 32, 3e5),
+        ];
+        let panels = panels(&measured);
+        assert_eq!(panels.len(), 1);
+        assert_eq!(panels[0].lines["cpu"], [(1.0, 1e5), (8.0, 2e5), (32.0, 3e5)]);
+        let picture = draw(&panels, "a device").unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("replicas") && picture.contains("a device"));
+    }
+}
