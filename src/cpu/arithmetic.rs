@@ -41,19 +41,6 @@ macro_rules! real {
             fn max(self, other: Self) -> Self {
                 $kind::max(self, other)
             }
-            /// Eight partial sums: one would wait for each addition to end.
-            #[inline(always)]
-            fn sum(mut values: impl Iterator<Item = Self>) -> Self {
-                let mut partial = [0.0; 8];
-                loop {
-                    for lane in &mut partial {
-                        match values.next() {
-                            Some(value) => *lane += value,
-                            None => return partial.iter().sum(),
-                        }
-                    }
-                }
-            }
         }
     };
 }
@@ -73,6 +60,12 @@ pub trait Arithmetic: Copy + Send + Sync + 'static {
 
     /// Takes a stored number up again.
     fn load(stored: Self::Stored) -> Self::Number;
+
+    /// The sum of many.
+    #[inline(always)]
+    fn sum(values: impl Iterator<Item = Self::Number>) -> Self::Number {
+        Self::Number::sum(values)
+    }
 
     /// Runs a loop over numbers in whatever way suits the arithmetic.
     fn run<R>(work: impl FnOnce() -> R) -> R {
@@ -146,6 +139,20 @@ impl Arithmetic for Blocked {
 
     fn load(stored: f32) -> f32 {
         stored
+    }
+
+    /// Eight partial sums: one would wait for each addition to end.
+    #[inline(always)]
+    fn sum(mut values: impl Iterator<Item = f32>) -> f32 {
+        let mut partial = [0.0; 8];
+        loop {
+            for lane in &mut partial {
+                match values.next() {
+                    Some(value) => *lane += value,
+                    None => return partial.iter().sum(),
+                }
+            }
+        }
     }
 
     /// Compiled for the widest vectors that the processor has, found out when it runs.

@@ -39,11 +39,11 @@ fn row_gradient<A: Arithmetic>(
 ) -> A::Number {
     let lift = A::Number::lift;
     let (floor, one) = (lift(SQUARE_FLOOR), lift(1.0));
-    let squares = |row: &[f32]| A::Number::sum(row.iter().map(|&value| lift(value) * lift(value))) + floor;
+    let squares = |row: &[f32]| A::sum(row.iter().map(|&value| lift(value) * lift(value))) + floor;
     let (own_squares, partner_squares) = (squares(own), squares(partner));
     let (own_scale, partner_scale) = (one / own_squares.sqrt(), one / partner_squares.sqrt());
     let difference = |u: f32, v: f32| lift(u) * own_scale - lift(v) * partner_scale;
-    let distance = A::Number::sum(own.iter().zip(partner).map(|(&u, &v)| difference(u, v) * difference(u, v)));
+    let distance = A::sum(own.iter().zip(partner).map(|(&u, &v)| difference(u, v) * difference(u, v)));
     let loss = lift(0.5) * (distance + floor / own_squares + floor / partner_squares);
     let factor = own_scale / lift(batch_size as f32);
     delta[own.len()..].fill(0.0.into());

@@ -46,7 +46,7 @@ fn row_gradient<A: Arithmetic>(
     let largest = z(top);
     let others = || (0..logits.len()).filter(|&k| k != top);
     let second = lift(others().map(|k| logits[k]).fold(-3.4e38, f32::max));
-    let tail = A::Number::sum(others().map(|k| (z(k) - second).exp()));
+    let tail = A::sum(others().map(|k| (z(k) - second).exp()));
     let rest = tail * (second - largest).exp();
     let sum = one + rest;
     let log_sum = sum.ln();
@@ -77,10 +77,10 @@ fn row_gradient<A: Arithmetic>(
                     ((sum - term(k)) / sum).ln()
                 }
             };
-            let loss = -A::Number::sum((0..logits.len()).map(|k| logarithm(k).max(lift(LOG_FLOOR)))) / classes;
+            let loss = -A::sum((0..logits.len()).map(|k| logarithm(k).max(lift(LOG_FLOOR)))) / classes;
             // q of a class that is not the largest.
             let q = |k: usize| if k == label { -one } else { term(k) / (sum - term(k)) };
-            let q_others = A::Number::sum(others().map(q));
+            let q_others = A::sum(others().map(q));
             for (k, delta) in delta[..logits.len()].iter_mut().enumerate() {
                 let gradient = if k == top {
                     ((if k == label { -rest } else { one }) - q_others) / sum

@@ -82,22 +82,24 @@ fn compare_parameters(row: &mut Row, start: &Parameters, parameters: &[Parameter
     row.cases = 1;
     let distance =
         |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt();
-    for (slot, layers) in start.slots.iter().enumerate() {
-        for (layer, before) in layers.iter().enumerate() {
-            let [device, single, double] = [0, 1, 2].map(|backend: usize| &parameters[backend].slots[slot][layer]);
-            let tensors = [
-                ("weight", &before.weight, &device.weight, &single.weight, &double.weight),
-                ("bias", &before.bias, &device.bias, &single.bias, &double.bias),
-            ];
-            for (kind, before, device, single, double) in tensors {
-                let norm = distance(before, &vec![0.0; before.len()]);
-                let tolerance = FACTOR * distance(single, double) + steps as f64 * STORAGE * norm;
-                let error = distance(device, double);
-                let movement = distance(before, double);
-                row.compare(error, tolerance, || {
-                    format!("{}.{kind}: {error:.2e} of a movement of {movement:.2e}", Parameters::tensor_name(slot, layer))
-                });
-            }
+    for (layer, kind) in (0..start.slots[0].len()).flat_map(|layer| ["weight", "bias"].map(|kind| (layer, kind))) {
+        let tensor = |parameters: &'_ Parameters, slot: usize| -> Vec<f32> {
+            let layer = &parameters.slots[slot][layer];
+            if kind == "weight" { layer.weight.clone() } else { layer.bias.clone() }
+        };
+        let of = |backend: usize, slot: usize| tensor(&parameters[backend], slot);
+        // The same layer of all slots is one experiment done several times. Often a single weight near a zero gradient makes up the
+        // whole distance, and the twin may be lucky with it in one slot: its worst slot says what rounding can do.
+        let rounding = (0..start.slots.len()).map(|slot| distance(&of(1, slot), &of(2, slot))).fold(0.0, f64::max);
+        for slot in 0..start.slots.len() {
+            let (before, double) = (tensor(start, slot), of(2, slot));
+            let norm = distance(&before, &vec![0.0; before.len()]);
+            let tolerance = FACTOR * rounding + steps as f64 * STORAGE * norm;
+            let error = distance(&of(0, slot), &double);
+            let movement = distance(&before, &double);
+            row.compare(error, tolerance, || {
+                format!("{}.{kind}: {error:.2e} of a movement of {movement:.2e}", Parameters::tensor_name(slot, layer))
+            });
         }
     }
 }

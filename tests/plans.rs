@@ -1,0 +1,82 @@
+//! The fused and the layered plan: the same results, and nothing made while an epoch runs.
+
+mod common;
+
+use ffcl_gpu::config::{OutputLoss, Representation, TrainingConfig};
+use ffcl_gpu::dataset::digits;
+use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
+use ffcl_gpu::gpu::context::ContextOptions;
+use ffcl_gpu::gpu::tiles::Tiles;
+use ffcl_gpu::layout::Step;
+use ffcl_gpu::model::Parameters;
+use ffcl_gpu::plan::Plan;
+
+fn config() -> TrainingConfig {
+    TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 20, replicas: 3, seed: 11, ..TrainingConfig::default() }
+}
+
+fn backend(config: &TrainingConfig, tiles: Option<Tiles>, plan: Option<Plan>) -> Option<GpuBackend> {
+    let dataset = digits::generate_with_counts(0, 400, 100);
+    let context = common::context(&ContextOptions::default())?;
+    let options = GpuOptions { tiles: tiles.unwrap_or_else(|| Tiles::for_device(&context)), plan };
+    let mut backend = GpuBackend::new(Job { config, dataset: &dataset }, context, options).unwrap();
+    let start = Parameters::initialize(&config.architecture().unwrap(), config.seed, config.replicas);
+    backend.set_parameters(&start).unwrap();
+    Some(backend)
+}
+
+fn steps(config: &TrainingConfig, count: usize) -> Vec<Step> {
+    let step = |index: usize| Step::new(index % 20 * config.batch_size, config.batch_size, &config.adam, index as u64 + 1);
+    (0..count).map(step).collect()
+}
+
+/// Where no sum is split, both plans add the same numbers in the same order: parameters and metrics agree to the last bit.
+#[test]
+fn fused_and_layered_give_the_same_bits() {
+    for (representation, output_loss) in
+        [(Representation::Activation, OutputLoss::BinaryCrossEntropy), (Representation::PreActivation, OutputLoss::CrossEntropy)]
+    {
+        let config = TrainingConfig { representation, output_loss, ..config() };
+        let results = [Plan::Fused, Plan::Layered].map(|plan| {
+            let mut backend = backend(&config, Some(Tiles::SOFTWARE), Some(plan))?;
+            assert_eq!(backend.plan(), plan);
+            backend.begin_epoch(1).unwrap();
+            backend.train(&steps(&config, 40), &mut |_| ()).unwrap();
+            Some((backend.end_epoch().unwrap(), backend.parameters().unwrap()))
+        });
+        let [Some(fused), Some(layered)] = results else { return };
+        assert_eq!(fused, layered);
+    }
+}
+
+/// Three dispatches whatever the depth and the number of replicas; wide layers are left to the layered plan.
+#[test]
+fn the_fused_plan_takes_three_dispatches_at_any_depth() {
+    for layers in [vec![784, 10], vec![784, 64, 64, 10], vec![784, 128, 5, 128, 7, 16, 33, 64, 10]] {
+        let config = TrainingConfig { layers, ..config() };
+        let Some(backend) = backend(&config, None, None) else { return };
+        assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Fused, Some(3)));
+    }
+    let wide = TrainingConfig { layers: vec![784, 129, 10], ..config() };
+    let Some(backend) = backend(&wide, None, None) else { return };
+    assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Layered, Some(7)));
+}
+
+/// The steps of an epoch make no buffer, no pipeline and no bind group, and the host reads nothing; its end reads once.
+#[test]
+fn an_epoch_makes_nothing_and_reads_once() {
+    for plan in [Plan::Fused, Plan::Layered] {
+        let config = config();
+        let Some(mut backend) = backend(&config, None, Some(plan)) else { return };
+        let before = backend.context().made.counts();
+        assert!(before.iter().take(3).all(|&count| count > 0), "{before:?}");
+        backend.begin_epoch(1).unwrap();
+        // More than one upload of the steps' table holds.
+        backend.train(&steps(&config, 1500), &mut |_| ()).unwrap();
+        assert_eq!(backend.context().made.counts(), before);
+        backend.end_epoch().unwrap();
+        let [buffers, pipelines, bind_groups, reads] = before;
+        assert_eq!(backend.context().made.counts(), [buffers, pipelines, bind_groups, reads + 1]);
+    }
+}
