@@ -6,6 +6,8 @@ use crate::layout::Layer;
 
 /// Each logarithm of the binary cross-entropy is at least this (as in PyTorch).
 const LOG_FLOOR: f32 = -100.0;
+/// Classes whose exponentials are kept.
+const KEPT_CLASSES: usize = 16;
 
 /// Writes `deltas`, adds each row's loss and right answer to `row_metrics`; shapes as in [`crate::layout`], without the slot
 /// axis. `labels` is `[batch]`.
@@ -46,11 +48,17 @@ fn row_gradient<A: Arithmetic>(
     let largest = z(top);
     let others = || (0..logits.len()).filter(|&k| k != top);
     let second = lift(others().map(|k| logits[k]).fold(-3.4e38, f32::max));
-    let tail = A::sum(others().map(|k| (z(k) - second).exp()));
+    // Exponentials are most of the work, and each is used several times: those of the first classes are kept.
+    let mut kept = [[one; 2]; KEPT_CLASSES];
+    for (kept, &logit) in kept.iter_mut().zip(logits) {
+        *kept = [lift(logit) - second, lift(logit) - largest].map(A::Number::exp);
+    }
+    let above_second = |k: usize| if k < KEPT_CLASSES { kept[k][0] } else { (z(k) - second).exp() };
+    let term = |k: usize| if k < KEPT_CLASSES { kept[k][1] } else { (z(k) - largest).exp() };
+    let tail = A::sum(others().map(above_second));
     let rest = tail * (second - largest).exp();
     let sum = one + rest;
     let log_sum = sum.ln();
-    let term = |k: usize| (z(k) - largest).exp();
     let batch = lift(batch_size as f32);
     delta[logits.len()..].fill(0.0.into());
 
@@ -87,7 +95,7 @@ fn row_gradient<A: Arithmetic>(
                 } else {
                     let p = term(k) / sum;
                     let own = if k == label { (term(k) - sum) / sum } else { p };
-                    let p_q_top = if top == label { -p } else { (z(k) - second).exp() / tail / sum };
+                    let p_q_top = if top == label { -p } else { above_second(k) / tail / sum };
                     own - p * (q_others - q(k)) - p_q_top
                 };
                 *delta = A::store(gradient * (one / (batch * classes)));
