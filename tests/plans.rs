@@ -50,17 +50,23 @@ fn fused_and_layered_give_the_same_bits() {
     }
 }
 
-/// Three dispatches whatever the depth and the number of replicas; wide layers are left to the layered plan.
+/// Three dispatches whatever the depth and the number of replicas; wide layers are left to the layered plan, and to force the
+/// other one is an error.
 #[test]
 fn the_fused_plan_takes_three_dispatches_at_any_depth() {
     for layers in [vec![784, 10], vec![784, 64, 64, 10], vec![784, 128, 5, 128, 7, 16, 33, 64, 10]] {
         let config = TrainingConfig { layers, ..config() };
-        let Some(backend) = backend(&config, None, None) else { return };
+        let Some(backend) = backend(&config, None, Some(Plan::Fused)) else { return };
         assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Fused, Some(3)));
     }
     let wide = TrainingConfig { layers: vec![784, 129, 10], ..config() };
     let Some(backend) = backend(&wide, None, None) else { return };
     assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Layered, Some(7)));
+    let dataset = digits::generate_with_counts(0, 400, 100);
+    let Some(context) = common::context(&ContextOptions::default()) else { return };
+    let options = GpuOptions { plan: Some(Plan::Fused), ..GpuOptions::for_device(&context) };
+    let error = GpuBackend::new(Job { config: &wide, dataset: &dataset }, context, options).err().unwrap().to_string();
+    assert!(error.contains("129") && error.contains("--plan layered"), "{error}");
 }
 
 /// The steps of an epoch make no buffer, no pipeline and no bind group, and the host reads nothing; its end reads once.

@@ -61,7 +61,9 @@ fn steps_agree_with_the_twins() {
     for (config, longest) in variants {
         let Some(context) = common::context(&ContextOptions::default()) else { return };
         for tiles in Tiles::possible(&context) {
-            for plan in [Some(Plan::Layered), None] {
+            for plan in
+                [Some(Plan::Layered), config.layers.iter().all(|&width| width < 129 || width == 784).then_some(Plan::Fused)]
+            {
                 let options = GpuOptions { tiles, plan };
                 let rows = steps::check(&config, longest, &|job| {
                     let context = common::context(&ContextOptions::default()).expect("it was there a moment ago");

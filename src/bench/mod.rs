@@ -7,7 +7,7 @@ pub mod regimes;
 use crate::config::TrainingConfig;
 use crate::dataset::{Dataset, digits};
 use crate::engine::{Backend, Job};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::model::Parameters;
 use regimes::Regime;
@@ -58,6 +58,15 @@ pub struct Measurement {
     pub memory_mib: f64,
 }
 
+/// A backend that cannot run a regime, and why.
+#[derive(Debug)]
+pub struct Misfit {
+    /// The backend.
+    pub contestant: String,
+    /// What stands in the way.
+    pub error: Error,
+}
+
 /// Repeats counted of every regime; odd, so that the median is one of them.
 const REPEATS: usize = 7;
 /// A repeat lasts at least about so long, in seconds: far above the clock's and the scheduler's grain.
@@ -80,7 +89,9 @@ pub type Make<'a> = dyn Fn(Job) -> Result<Box<dyn Backend>> + 'a;
 /// Measures one regime on every backend that `makers` build, in turn: repeat after repeat, so that what disturbs the machine
 /// disturbs all of them. Each begins with a warm-up that is not counted. A repeat ends with the wait for its last step, read-back
 /// of the metrics and evaluation of a test set of 16 images included.
-pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<Measurement>> {
+///
+/// A backend that the regime does not fit is no failure of the benchmark: its error stands in its place.
+pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<std::result::Result<Measurement, Misfit>>> {
     let config = regime.config();
     let images = regime.images.unwrap_or((8 * regime.batch_size).max(1024));
     let dataset = digits::generate_with_counts(digits::SEED, images, 16);
@@ -88,22 +99,30 @@ pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<Measur
     let parameters = Parameters::initialize(&architecture, config.seed, config.replicas);
     let mut contestants = Vec::new();
     for (name, make) in makers {
-        let mut backend = make(Job { config: &config, dataset: &dataset })?;
+        let mut backend = match make(Job { config: &config, dataset: &dataset }) {
+            Ok(backend) => backend,
+            Err(error @ (Error::Limit { .. } | Error::Configuration(_))) => {
+                contestants.push(Err(Misfit { contestant: name.clone(), error }));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         backend.set_parameters(&parameters)?;
         let mut contestant =
             Contestant { name: name.clone(), backend, taken: 0, steps_per_repeat: 1, seconds: Vec::with_capacity(REPEATS) };
         contestant.warm_up(regime, &config, &dataset)?;
-        contestants.push(contestant);
+        contestants.push(Ok(contestant));
     }
     for _ in 0..REPEATS {
-        for contestant in &mut contestants {
+        for contestant in contestants.iter_mut().flatten() {
             let seconds = contestant.repeat(&config, &dataset)?;
             contestant.seconds.push(seconds);
         }
     }
     let flops = architecture.training_flops_per_image();
     let bytes = regime.bytes_per_step(&architecture);
-    Ok(contestants.into_iter().map(|contestant| contestant.measurement(regime, flops, bytes)).collect())
+    let measured = |contestant: Contestant| contestant.measurement(regime, flops, bytes);
+    Ok(contestants.into_iter().map(|contestant| contestant.map(measured)).collect())
 }
 
 impl Contestant<'_> {

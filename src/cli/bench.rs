@@ -3,7 +3,7 @@
 use super::arguments::{BenchOptions, Compared};
 use super::{print_line, session};
 use ffcl_gpu::bench::regimes::{GROUPS, Regime, all};
-use ffcl_gpu::bench::{Ceilings, Make, Measurement, cpu_ceilings, gpu_ceilings, measure};
+use ffcl_gpu::bench::{Ceilings, Make, Measurement, Misfit, cpu_ceilings, gpu_ceilings, measure};
 use ffcl_gpu::config::TrainingConfig;
 use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
@@ -67,14 +67,17 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     }
     let mut measurements = Vec::new();
     for regime in &regimes {
-        match measure(regime, &makers) {
-            Ok(measured) => {
-                measured.iter().try_for_each(|measurement| table.row(measurement, &ceilings, &measured[0]))?;
-                measurements.extend(measured);
+        let results = measure(regime, &makers)?;
+        let first = results.iter().flatten().next().cloned();
+        for result in results {
+            match (result, &first) {
+                (Ok(measurement), Some(first)) => {
+                    table.row(&measurement, &ceilings, first)?;
+                    measurements.push(measurement);
+                }
+                (Err(misfit), _) => table.misfit(regime, &misfit)?,
+                (Ok(_), None) => {}
             }
-            // What does not fit one adapter must not hide the other regimes.
-            Err(error @ (Error::Limit { .. } | Error::Configuration(_))) => table.misfit(regime, &error)?,
-            Err(error) => return Err(error),
         }
     }
     if let Some(path) = &options.plot {
@@ -220,11 +223,13 @@ impl Table<'_> {
         ))
     }
 
-    fn misfit(&self, regime: &Regime, error: &Error) -> Result<()> {
+    fn misfit(&self, regime: &Regime, misfit: &Misfit) -> Result<()> {
+        let Misfit { contestant, error } = misfit;
         if self.json {
-            let line = json!({ "regime": regime.name, "device": self.device, "error": error.to_string() });
+            let line =
+                json!({ "regime": regime.name, "contestant": contestant, "device": self.device, "error": error.to_string() });
             return print_line(&line.to_string());
         }
-        print_line(&format!("| {} | does not fit: {error} | | | | | | | | | | | |", regime.name))
+        print_line(&format!("| {} | {contestant} | does not fit: {error} | | | | | | | | | | |", regime.name))
     }
 }

@@ -47,6 +47,7 @@ struct Batches {
     shard: Shard,
     records: Vec<u32>,
     layers: Vec<Layer>,
+    /// One for all slots, one a replica, or one a slot.
     views: Vec<View>,
     slots: Vec<Activations>,
 }
@@ -94,17 +95,39 @@ impl Batches {
             preactivations: per_layer(&layers, |layer| if keep { layer.output_len() } else { 0 }),
             products: per_layer(&layers, Layer::delta_len),
         };
+        let slots = 2 * config.replicas;
+        // Where each slot has a core of its own, both models of a pair gather the batch, each for itself: that takes less time than
+        // passing it from cache to cache.
+        let views = match shared {
+            true => 1,
+            false if slots <= rayon::current_num_threads() => slots,
+            false => config.replicas,
+        };
         Self {
             records: shard.records(images),
-            views: (0..if shared { 1 } else { config.replicas }).map(view).collect(),
-            slots: (0..2 * config.replicas).map(activations).collect(),
+            views: (0..views).map(view).collect(),
+            slots: (0..slots).map(activations).collect(),
             shard,
             layers,
         }
     }
 
-    fn gather(&mut self, step: &Step, table: &[f32; 256]) {
-        let (shard, records) = (&self.shard, &self.records);
+    /// The view that a slot reads.
+    fn view(&self, slot: usize) -> &View {
+        &self.views[slot * self.views.len() / self.slots.len()]
+    }
+
+    /// The phases that gather a batch and take it forward in every slot.
+    fn forward<A: Arithmetic<Stored = f32>>(&mut self, step: &Step, table: &[f32; 256], phase: &Phase, learners: &[Learner]) {
+        let (shard, records, layers) = (&self.shard, &self.records, &self.layers);
+        if self.views.len() == self.slots.len() {
+            let slots = self.slots.par_iter_mut().zip(&mut self.views).zip(learners);
+            slots.for_each(|((activations, view), learner)| {
+                gather::gather(shard, step, records, &view.order, table, &mut view.inputs, &mut view.labels);
+                activations.forward::<A>(layers, phase, &view.inputs, learner);
+            });
+            return;
+        }
         // Rows in as many parts as keep all cores busy, whatever the number of views.
         let rows = (shard.batch_size as usize).div_ceil(rayon::current_num_threads().div_ceil(self.views.len()));
         self.views.par_iter_mut().for_each(|view| {
@@ -114,28 +137,9 @@ impl Batches {
                 gather::gather(shard, &step.part(part * rows), records, order, table, inputs, labels);
             });
         });
-    }
-
-    /// The phase that takes every slot's batch forward.
-    fn forward<A: Arithmetic<Stored = f32>>(&mut self, phase: &Phase, learners: &[Learner]) {
-        let (layers, views) = (&self.layers, &self.views);
+        let (views, count) = (&self.views, self.slots.len());
         self.slots.par_iter_mut().zip(learners).enumerate().for_each(|(slot, (activations, learner))| {
-            for &Dispatch { kernel, layer: index } in phase {
-                let layer = &layers[index];
-                let (before, from) = activations.outputs.split_at_mut(index);
-                let outputs = &mut from[0];
-                if kernel == Kernel::Softmax {
-                    softmax::softmax::<A>(layer, outputs);
-                    continue;
-                }
-                let inputs = before.last().unwrap_or_else(|| &views[layer.view(slot)].inputs);
-                let products = &mut activations.products[index];
-                forward::forward::<A>(layer, index + 1 < layers.len(), inputs, &learner.weights[index], outputs, products);
-                let kept = activations.preactivations[index].chunks_exact_mut(layer.output_stride());
-                for (row, products) in kept.zip(products.chunks_exact(layer.weight_stride())) {
-                    row[..layer.weight_stride()].copy_from_slice(products);
-                }
-            }
+            activations.forward::<A>(layers, phase, &views[slot * views.len() / count].inputs, learner);
         });
     }
 
@@ -174,7 +178,7 @@ impl Learner {
         slot: usize,
         batches: &Batches,
     ) {
-        let view = &batches.views[batches.layers[0].view(slot)];
+        let view = batches.view(slot);
         let (own, partner) = (&batches.slots[slot], &batches.slots[partner(slot)]);
         let masked = config.representation == Representation::Activation;
         for &Dispatch { kernel, layer: index } in phase {
@@ -205,6 +209,26 @@ impl Learner {
 }
 
 impl Activations {
+    /// Takes one slot's batch through the phase's kernels.
+    fn forward<A: Arithmetic<Stored = f32>>(&mut self, layers: &[Layer], phase: &Phase, batch: &[f32], learner: &Learner) {
+        for &Dispatch { kernel, layer: index } in phase {
+            let layer = &layers[index];
+            let (before, from) = self.outputs.split_at_mut(index);
+            let outputs = &mut from[0];
+            if kernel == Kernel::Softmax {
+                softmax::softmax::<A>(layer, outputs);
+                continue;
+            }
+            let inputs = before.last().map_or(batch, |outputs| outputs);
+            let products = &mut self.products[index];
+            forward::forward::<A>(layer, index + 1 < layers.len(), inputs, &learner.weights[index], outputs, products);
+            let kept = self.preactivations[index].chunks_exact_mut(layer.output_stride());
+            for (row, products) in kept.zip(products.chunks_exact(layer.weight_stride())) {
+                row[..layer.weight_stride()].copy_from_slice(products);
+            }
+        }
+    }
+
     /// What the hidden layers' loss compares.
     fn representation(&self, index: usize, activation: bool) -> &[f32] {
         if activation { &self.outputs[index] } else { &self.preactivations[index] }
@@ -242,8 +266,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
 
     fn train_step(&mut self, step: &Step) {
         let [_, forward, learn] = &self.training_plan;
-        self.train.gather(step, &self.table);
-        self.train.forward::<A>(forward, &self.learners);
+        self.train.forward::<A>(step, &self.table, forward, &self.learners);
         let (config, batches) = (&self.config, &self.train);
         self.learners
             .par_iter_mut()
@@ -253,8 +276,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
 
     fn evaluation_step(&mut self, step: &Step) {
         let [_, forward, _] = &self.evaluation_plan;
-        self.test.gather(step, &self.table);
-        self.test.forward::<A>(forward, &self.learners);
+        self.test.forward::<A>(step, &self.table, forward, &self.learners);
         let (test, last) = (&self.test, self.test.layers.len() - 1);
         let layer = &test.layers[last];
         let counts = self.row_counts.par_chunks_mut(EVALUATION_METRICS * layer.batch_size as usize);
@@ -293,8 +315,9 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
         let (config, count) = (&self.config, self.train.shard.sample_count as usize);
-        self.train.views.par_iter_mut().enumerate().for_each(|(replica, view)| {
-            let seed = config.seed.wrapping_add(replica as u64);
+        let views_per_replica = self.train.views.len() / config.replicas;
+        self.train.views.par_iter_mut().enumerate().for_each(|(index, view)| {
+            let seed = config.seed.wrapping_add((index / views_per_replica) as u64);
             shuffle::shuffle(&Shuffle::new(seed, epoch, count, 1, config.shuffle), &mut view.order);
         });
         self.learners.iter_mut().for_each(|learner| learner.row_metrics.fill(0.0));

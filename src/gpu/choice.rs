@@ -12,10 +12,12 @@ use crate::plan::{Kernel, Plan};
 /// rows.
 pub const MAX_FUSED_WIDTH: u32 = 128;
 
-/// The plan to take: `request`, if it is possible, or the fused one where it suits.
+/// The plan to take: `request`, if it is possible, or the one that suits. On a software adapter that is the layered one: a dispatch
+/// costs little beside the work, and each layer gets the tile that suits it.
 pub fn choose_plan(request: Option<Plan>, context: &Context, layers: &[Layer], joined: Joined, tile: FusedTile) -> Result<Plan> {
     match (request, obstacle(context, layers, joined, tile)) {
         (Some(Plan::Layered), _) | (None, Some(_)) => Ok(Plan::Layered),
+        (None, None) if context.description.is_software() => Ok(Plan::Layered),
         (_, None) => Ok(Plan::Fused),
         (Some(Plan::Fused), Some(reason)) => {
             Err(Error::Configuration(format!("--plan fused is not possible: {reason}; use --plan layered, or auto")))
