@@ -59,11 +59,15 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         (true, Some(plan)) => (format!("gpu {plan}"), &main),
     });
     for other in &options.compare {
-        makers.push(match other {
-            Compared::Cpu => ("cpu".into(), &cpu as &Make),
+        let maker: (String, &Make) = match other {
+            Compared::Cpu => ("cpu".into(), &cpu),
             Compared::Fused => ("gpu fused".into(), &fused),
             Compared::Layered => ("gpu layered".into(), &layered),
-        });
+        };
+        // Nobody races itself.
+        if makers.iter().all(|(name, _)| *name != maker.0) {
+            makers.push(maker);
+        }
     }
     let mut measurements = Vec::new();
     for regime in &regimes {

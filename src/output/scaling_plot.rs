@@ -90,31 +90,41 @@ fn draw_panel<'a>(
     panel: &Panel,
     area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
 ) -> std::result::Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
-    let points = || panel.lines.values().flatten();
-    let range = |value: fn(&(f64, f64)) -> f64| {
-        let (low, high) = points().map(value).fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
-        (low / 1.5)..(high * 1.5)
-    };
+    // The values that vary stand side by side, each with its own label; throughput spans whole powers of ten.
+    let mut values: Vec<f64> = panel.lines.values().flatten().map(|point| point.0).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let place = |value: f64| values.iter().position(|&other| other == value).unwrap_or(0) as f64;
+    let speeds = || panel.lines.values().flatten().map(|point| point.1.max(f64::MIN_POSITIVE).log10());
+    let (low, high) = (speeds().fold(f64::MAX, f64::min).floor(), speeds().fold(f64::MIN, f64::max).ceil());
     let mut chart = ChartBuilder::on(area)
         .caption(format!("images/s by {}", panel.group), ("sans-serif", 15))
         .margin(10)
         .x_label_area_size(34)
         .y_label_area_size(52)
-        .build_cartesian_2d(range(|point| point.0).log_scale(), range(|point| point.1).log_scale())?;
+        .build_cartesian_2d(-0.3..values.len() as f64 - 0.7, (10f64.powf(low)..10f64.powf(high.max(low + 1.0))).log_scale())?;
+    let label = |index: &f64| {
+        let whole = (index - index.round()).abs() < 1e-6 && *index > -0.1;
+        let value = values.get(index.round() as usize).filter(|_| whole);
+        value.map_or_else(String::new, |&value| short(value))
+    };
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
+        .x_labels(values.len() + 1)
         .x_desc(panel.group)
-        .x_label_formatter(&|value| short(*value))
+        .x_label_formatter(&label)
         .y_label_formatter(&|value| short(*value))
         .draw()?;
     for ((name, points), &colour) in panel.lines.iter().zip(COLOURS.iter().cycle()) {
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?
+            .draw_series(
+                LineSeries::new(points.iter().map(|&(value, speed)| (place(value), speed)), colour.stroke_width(2)).point_size(3),
+            )?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
     }
-    chart.configure_series_labels().position(SeriesLabelPosition::LowerRight).background_style(WHITE.mix(0.8)).draw()
+    chart.configure_series_labels().position(SeriesLabelPosition::UpperRight).background_style(WHITE.mix(0.8)).draw()
 }
 
 /// 1234567 as 1.2M.
