@@ -19,7 +19,8 @@ fn config() -> TrainingConfig {
 fn backend(config: &TrainingConfig, tiles: Option<Tiles>, plan: Option<Plan>) -> Option<GpuBackend> {
     let dataset = digits::generate_with_counts(0, 400, 100);
     let context = common::context(&ContextOptions::default())?;
-    let options = GpuOptions { tiles: tiles.unwrap_or_else(|| Tiles::for_device(&context)), plan };
+    let options =
+        GpuOptions { tiles: tiles.unwrap_or_else(|| Tiles::for_device(&context.description, context.subgroup_size)), plan };
     let mut backend = GpuBackend::new(Job { config, dataset: &dataset }, context, options).unwrap();
     let start = Parameters::initialize(&config.architecture().unwrap(), config.seed, config.replicas);
     backend.set_parameters(&start).unwrap();

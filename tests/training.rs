@@ -60,7 +60,7 @@ fn steps_agree_with_the_twins() {
     ];
     for (config, longest) in variants {
         let Some(context) = common::context(&ContextOptions::default()) else { return };
-        for tiles in Tiles::possible(&context) {
+        for tiles in Tiles::possible(context.subgroup_size) {
             for plan in
                 [Some(Plan::Layered), config.layers.iter().all(|&width| width < 129 || width == 784).then_some(Plan::Fused)]
             {

@@ -55,7 +55,7 @@ pub fn measure(context: &Context) -> Result<Ceilings> {
 }
 
 fn tiles(context: &Context) -> Vec<Tile> {
-    let mut tiles: Vec<Tile> = Tiles::possible(context).iter().flat_map(Tiles::forward_tiles).collect();
+    let mut tiles: Vec<Tile> = Tiles::possible(context.subgroup_size).iter().flat_map(Tiles::forward_tiles).collect();
     tiles.extend(MORE_TILES.map(|(lanes_x, lanes_y, rows, quads)| Tile::new(lanes_x, lanes_y, rows, quads)));
     let mut distinct = Vec::new();
     for tile in tiles {
@@ -94,13 +94,7 @@ fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: T
 
 /// Seconds of one dispatch, `times` of them recorded a call.
 fn time(context: &Context, pipeline: &Pipeline, buffers: &[&wgpu::Buffer], groups: [u32; 3], times: usize) -> Result<f64> {
-    let entries: Vec<_> = buffers
-        .iter()
-        .zip(0..)
-        .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-        .collect();
-    let descriptor = wgpu::BindGroupDescriptor { label: Some(pipeline.name), layout: &pipeline.layout, entries: &entries };
-    let bind_group = context.scoped("measuring ceilings", || context.device.create_bind_group(&descriptor))?;
+    let bind_group = context.bind(pipeline, buffers)?;
     let seconds = seconds_of(STRETCH, &mut |calls| {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         {

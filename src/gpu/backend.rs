@@ -38,7 +38,7 @@ pub struct GpuOptions {
 impl GpuOptions {
     /// What suits a device.
     pub fn for_device(context: &Context) -> Self {
-        Self { tiles: Tiles::for_device(context), plan: None }
+        Self { tiles: Tiles::for_device(&context.description, context.subgroup_size), plan: None }
     }
 }
 

@@ -4,8 +4,10 @@ use super::adapter::describe;
 use super::kernels::{Binding, Variant, source};
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
+use crate::layout::Step;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
 /// How to open a device.
@@ -71,9 +73,17 @@ pub struct Pipeline {
     /// What runs.
     pub pipeline: wgpu::ComputePipeline,
     /// How its buffers are bound.
-    pub layout: wgpu::BindGroupLayout,
+    layout: wgpu::BindGroupLayout,
     /// The kernel's name, for messages.
     pub name: &'static str,
+    bindings: &'static [Binding],
+}
+
+impl Pipeline {
+    /// Whether a dispatch chooses its [`Step`] by an offset.
+    pub fn reads_step(&self) -> bool {
+        self.bindings.contains(&Binding::Step)
+    }
 }
 
 impl Context {
@@ -161,7 +171,7 @@ impl Context {
 
     /// Makes a pipeline of a shader text. Crate-private: in release builds nothing checks the text's accesses but
     /// [`Context::shader_module`]'s proof.
-    pub(crate) fn build(&self, name: &'static str, text: &str, bindings: &[Binding]) -> Result<Pipeline> {
+    pub(crate) fn build(&self, name: &'static str, text: &str, bindings: &'static [Binding]) -> Result<Pipeline> {
         let compiled = self.scoped(&format!("compiling the kernel {name}"), || {
             let entries: Vec<_> = bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
             let layout =
@@ -184,10 +194,27 @@ impl Context {
                 },
                 cache: None,
             });
-            Pipeline { pipeline, layout, name }
+            Pipeline { pipeline, layout, name, bindings }
         })?;
         Made::count(&self.made.pipelines);
         Ok(compiled)
+    }
+
+    /// Binds `buffers` in the order of the kernel's bindings. A table of steps is bound one step at a time.
+    pub fn bind(&self, pipeline: &Pipeline, buffers: &[&wgpu::Buffer]) -> Result<wgpu::BindGroup> {
+        let group = self.scoped(&format!("binding the buffers of {}", pipeline.name), || {
+            let entries = buffers.iter().zip(pipeline.bindings).zip(0..).map(|((buffer, &kind), binding)| {
+                let size = if kind == Binding::Step { NonZeroU64::new(size_of::<Step>() as u64) } else { None };
+                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size });
+                wgpu::BindGroupEntry { binding, resource }
+            });
+            let entries: Vec<_> = entries.collect();
+            let descriptor =
+                wgpu::BindGroupDescriptor { label: Some(pipeline.name), layout: &pipeline.layout, entries: &entries };
+            self.device.create_bind_group(&descriptor)
+        })?;
+        Made::count(&self.made.bind_groups);
+        Ok(group)
     }
 
     #[allow(unsafe_code)]

@@ -1,11 +1,10 @@
 //! A dispatch with all that it needs, made once and recorded many times.
 
-use super::context::{Context, Made, Pipeline};
-use super::kernels::{Binding, Variant, source};
+use super::context::{Context, Pipeline};
+use super::kernels::Variant;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::plan::Kernel;
-use std::num::NonZeroU64;
 
 /// A kernel bound to its buffers.
 pub struct Prepared {
@@ -13,7 +12,6 @@ pub struct Prepared {
     pub kernel: Kernel,
     pipeline: Pipeline,
     bind_group: wgpu::BindGroup,
-    reads_step: bool,
     groups: [u32; 3],
 }
 
@@ -31,28 +29,15 @@ impl Prepared {
             });
         }
         let pipeline = context.compile(variant)?;
-        let bindings = source(variant.kernel).bindings;
-        let bind_group = context.scoped(&format!("binding the buffers of {name}"), || {
-            let entries = buffers.iter().zip(bindings).zip(0..).map(|((buffer, &kind), binding)| {
-                // A table of steps is bound one step at a time.
-                let size = if kind == Binding::Step { NonZeroU64::new(size_of::<Step>() as u64) } else { None };
-                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size });
-                wgpu::BindGroupEntry { binding, resource }
-            });
-            let entries: Vec<_> = entries.collect();
-            let descriptor = wgpu::BindGroupDescriptor { label: Some(name), layout: &pipeline.layout, entries: &entries };
-            context.device.create_bind_group(&descriptor)
-        })?;
-        Made::count(&context.made.bind_groups);
-        let reads_step = bindings.contains(&Binding::Step);
-        Ok(Self { kernel: variant.kernel, pipeline, bind_group, reads_step, groups })
+        let bind_group = context.bind(&pipeline, buffers)?;
+        Ok(Self { kernel: variant.kernel, pipeline, bind_group, groups })
     }
 
     /// Records the dispatch, with the [`Step`] that stands `step_offset` bytes into its table.
     pub fn record(&self, pass: &mut wgpu::ComputePass, step_offset: u32) {
         pass.set_pipeline(&self.pipeline.pipeline);
         let offsets = [step_offset];
-        pass.set_bind_group(0, &self.bind_group, if self.reads_step { &offsets } else { &[] });
+        pass.set_bind_group(0, &self.bind_group, if self.pipeline.reads_step() { &offsets } else { &[] });
         pass.dispatch_workgroups(self.groups[0], self.groups[1], self.groups[2]);
     }
 }

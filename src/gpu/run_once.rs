@@ -2,7 +2,7 @@
 
 use super::buffers::Allocator;
 use super::context::Context;
-use super::kernels::{Binding, Variant, source};
+use super::kernels::Variant;
 use crate::error::Result;
 
 /// One buffer of a dispatch, in the order of the kernel's bindings.
@@ -27,22 +27,14 @@ pub fn run_once(context: &Context, variant: &Variant, arguments: &mut [Argument]
             Argument::Write(bytes) => allocator.storage_with(pipeline.name, bytes)?,
         });
     }
-    let offsets = [0u32];
-    let dynamic = source(variant.kernel).bindings.iter().filter(|&&binding| binding == Binding::Step).count();
+    let bind_group = context.bind(&pipeline, &buffers.iter().collect::<Vec<_>>())?;
     let mut staging = Vec::new();
     context.scoped(&format!("running the kernel {}", pipeline.name), || -> Result<()> {
-        let entries: Vec<_> = buffers
-            .iter()
-            .zip(0..)
-            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-            .collect();
-        let descriptor = wgpu::BindGroupDescriptor { label: Some(pipeline.name), layout: &pipeline.layout, entries: &entries };
-        let bind_group = context.device.create_bind_group(&descriptor);
         let mut encoder = context.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, &bind_group, &offsets[..dynamic]);
+            pass.set_bind_group(0, &bind_group, if pipeline.reads_step() { &[0] } else { &[] });
             pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
         }
         for (argument, buffer) in arguments.iter().zip(&buffers) {

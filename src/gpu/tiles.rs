@@ -1,6 +1,6 @@
 //! The shapes of tiles and workgroups. A shape never changes a result's bits, except for the order of sums over `lanes` and `splits`.
 
-use super::context::Context;
+use crate::engine::DeviceDescription;
 use crate::layout::Layer;
 
 /// One register-tiled kernel: `lanes` invocations in x and y, each with `rows × quads` outputs (for `weight_update`, a row is a
@@ -183,22 +183,22 @@ impl Tiles {
         [self.fused_small, self.fused_large]
     }
 
-    fn runs_on(&self, context: &Context) -> bool {
-        !self.forward_small.shuffle || context.subgroup_size == Some(SUBGROUP)
+    fn runs_on(&self, subgroup_size: Option<u32>) -> bool {
+        !self.forward_small.shuffle || subgroup_size == Some(SUBGROUP)
     }
 
-    /// The shapes that suit a device.
-    pub fn for_device(context: &Context) -> Self {
-        match context.description.is_software() {
-            true if Self::SOFTWARE_SHUFFLE.runs_on(context) => Self::SOFTWARE_SHUFFLE,
+    /// The shapes that suit a device, whose subgroups all have `subgroup_size` lanes, if that is known.
+    pub fn for_device(device: &DeviceDescription, subgroup_size: Option<u32>) -> Self {
+        match device.is_software() {
+            true if Self::SOFTWARE_SHUFFLE.runs_on(subgroup_size) => Self::SOFTWARE_SHUFFLE,
             true => Self::SOFTWARE,
             false => Self::GPU,
         }
     }
 
     /// Every set of shapes that a device can run, for checks.
-    pub fn possible(context: &Context) -> Vec<Self> {
-        Self::ALL.into_iter().filter(|tiles| tiles.runs_on(context)).collect()
+    pub fn possible(subgroup_size: Option<u32>) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|tiles| tiles.runs_on(subgroup_size)).collect()
     }
 
     /// The forward kernel's tile for a layer.

@@ -115,7 +115,7 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         Kernel::Accuracy => accuracy::check,
         Kernel::Reduction => reduction::check,
     };
-    for tiles in Tiles::possible(context) {
+    for tiles in Tiles::possible(context.subgroup_size) {
         check(context, &tiles, &mut row)?;
     }
     Ok(row)
