@@ -5,6 +5,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ffcl_gpu::config::{OutputLoss, TrainingConfig};
+use ffcl_gpu::cpu::cosine_gradient::Compared;
 use ffcl_gpu::cpu::{Blocked, cosine_gradient, forward, gather, output_gradient, weight_update};
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job};
@@ -47,8 +48,9 @@ fn twins(criterion: &mut Criterion) {
 
     let (partner, mut deltas, mut metrics) =
         (random(layer.output_len()), vec![0.0; layer.delta_len()], vec![0.0; layer.metrics_len()]);
+    let [own, partner] = [&outputs, &partner].map(|rows| Compared { rows, means: None });
     group.bench_function("cosine_gradient", |bencher| {
-        bencher.iter(|| cosine_gradient::cosine_gradient::<Blocked>(layer, true, &outputs, &partner, &mut deltas, &mut metrics));
+        bencher.iter(|| cosine_gradient::cosine_gradient::<Blocked>(layer, true, own, partner, &mut deltas, &mut metrics));
     });
 
     let (logits, mut last_deltas) = (random(last.output_len()), vec![0.0; last.delta_len()]);

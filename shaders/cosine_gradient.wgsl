@@ -1,15 +1,27 @@
 // Loss and gradient of one hidden layer for every slot and row (shared/cosine_loss.wgsl states them).
 //
+// RELU_MASK: representations are relu(z); otherwise z. CENTRE: the vectors compared are those less their slot's means over the
+// batch, which count as constants.
+//
 // Grid: x = rows (ROWS a workgroup, LANES invocations a row), y = slots.
 // Memory: both rows read three times (cached), one row written.   Twin: src/cpu/cosine_gradient.rs
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> representations: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> deltas: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> row_metrics: array<f32>;
+@group(0) @binding(2) var<storage, read> means: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> deltas: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> row_metrics: array<f32>;
 
 fn representation(layer: Layer, row: u32, quad: u32) -> vec4<f32> {
-    return outputs_only(layer, quad, representations[row * layer.output_quads + quad]);
+    var values = representations[row * layer.output_quads + quad];
+    if (CENTRE) {
+        values -= means[row / layer.batch_size * layer.weight_quads + quad];
+    }
+    return outputs_only(layer, quad, values);
+}
+
+fn passes(layer: Layer, row: u32, quad: u32) -> vec4<bool> {
+    return vec4<bool>(!RELU_MASK) | (representations[row * layer.output_quads + quad] > vec4<f32>(0.0));
 }
 
 fn store_delta(layer: Layer, row: u32, quad: u32, delta: vec4<f32>) {

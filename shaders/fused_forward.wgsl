@@ -69,6 +69,10 @@ fn representation(layer: Layer, local_row: u32, quad: u32) -> vec4<f32> {
     return outputs_only(layer, quad, output_quad(layer, local_row, quad));
 }
 
+fn passes(layer: Layer, local_row: u32, quad: u32) -> vec4<bool> {
+    return vec4<bool>(!RELU_MASK) | (output_quad(layer, local_row, quad) > vec4<f32>(0.0));
+}
+
 fn store_delta(layer: Layer, local_row: u32, quad: u32, delta: vec4<f32>) {
     deltas[layer.delta_offset + slot_row(layer, local_row) * layer.weight_quads + quad] = delta;
 }

@@ -68,6 +68,9 @@ pub struct TrainingConfig {
     pub output_loss: OutputLoss,
     /// What the hidden layers' loss compares.
     pub representation: Representation,
+    /// Subtract the batch's mean from what the hidden layers' loss compares. The mean counts as a constant.
+    #[serde(default)]
+    pub centre: bool,
     /// Scale pixels to mean 0 and deviation 1 of the training set.
     pub standardize: bool,
 }
@@ -85,7 +88,29 @@ impl Default for TrainingConfig {
             max_steps: None,
             output_loss: OutputLoss::default(),
             representation: Representation::default(),
+            centre: false,
             standardize: false,
+        }
+    }
+}
+
+/// A named set of options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recipe {
+    /// The method as the paper's equations state it. It collapses.
+    #[default]
+    Paper,
+    /// The same with batch-centred vectors in the hidden layers' loss, which keeps it from collapsing.
+    Centred,
+}
+
+impl Recipe {
+    /// The recipe as a run, with everything that it does not speak of at its default.
+    pub fn config(self) -> TrainingConfig {
+        let paper = TrainingConfig::default();
+        match self {
+            Self::Paper => paper,
+            Self::Centred => TrainingConfig { centre: true, ..paper },
         }
     }
 }

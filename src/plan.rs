@@ -12,6 +12,8 @@ pub enum Kernel {
     Gather,
     /// One layer's matrix product, bias and activation.
     Forward,
+    /// Means of a hidden layer's outputs over the batch.
+    BatchMean,
     /// Loss and gradient of a hidden layer.
     CosineGradient,
     /// Loss and gradient of the output layer.
@@ -30,10 +32,11 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, in the order in which a run meets them.
-    pub const ALL: [Kernel; 10] = [
+    pub const ALL: [Kernel; 11] = [
         Kernel::Shuffle,
         Kernel::Gather,
         Kernel::Forward,
+        Kernel::BatchMean,
         Kernel::CosineGradient,
         Kernel::OutputGradient,
         Kernel::FusedForward,
@@ -49,6 +52,7 @@ impl Kernel {
             Kernel::Shuffle => "shuffle",
             Kernel::Gather => "gather",
             Kernel::Forward => "forward",
+            Kernel::BatchMean => "batch_mean",
             Kernel::CosineGradient => "cosine_gradient",
             Kernel::OutputGradient => "output_gradient",
             Kernel::FusedForward => "fused_forward",
@@ -93,8 +97,9 @@ pub struct Dispatch {
 pub type Phase = Vec<Dispatch>;
 
 /// One training step, in three phases. Order of updates: all activations come from the weights before the step; then every
-/// layer of both models moves by its own local loss.
-pub fn training_step(architecture: &Architecture, plan: Plan) -> [Phase; 3] {
+/// layer of both models moves by its own local loss. `centre`: the hidden layers' losses compare centred vectors (layered plan only,
+/// since a mean needs the whole batch).
+pub fn training_step(architecture: &Architecture, plan: Plan, centre: bool) -> [Phase; 3] {
     let layers = architecture.layer_count();
     let on = |kernel| move |layer| Dispatch { kernel, layer };
     let gather = vec![on(Kernel::Gather)(0)];
@@ -104,7 +109,11 @@ pub fn training_step(architecture: &Architecture, plan: Plan) -> [Phase; 3] {
             let mut updates: Phase = (0..layers - 1).map(on(Kernel::CosineGradient)).collect();
             updates.push(on(Kernel::OutputGradient)(layers - 1));
             updates.extend((0..layers).map(on(Kernel::WeightUpdate)));
-            [gather, (0..layers).map(on(Kernel::Forward)).collect(), updates]
+            let mut activate: Phase = (0..layers).map(on(Kernel::Forward)).collect();
+            if centre {
+                activate.extend((0..layers - 1).map(on(Kernel::BatchMean)));
+            }
+            [gather, activate, updates]
         }
     }
 }
@@ -127,7 +136,7 @@ mod tests {
         for widths in [vec![5, 2], vec![784, 64, 64, 10]] {
             let architecture = Architecture::new(widths).unwrap();
             for (plan, dispatches) in [(Plan::Layered, 3 * architecture.layer_count() + 1), (Plan::Fused, 3)] {
-                let step = training_step(&architecture, plan).concat();
+                let step = training_step(&architecture, plan, false).concat();
                 let last_read = step.iter().rposition(|dispatch| dispatch.kernel != Kernel::WeightUpdate);
                 let first_update = step.iter().position(|dispatch| dispatch.kernel == Kernel::WeightUpdate);
                 assert!(last_read < first_update);

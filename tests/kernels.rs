@@ -34,6 +34,7 @@ kernels! {
     shuffle: Shuffle,
     gather: Gather,
     forward: Forward,
+    batch_mean: BatchMean,
     cosine_gradient: CosineGradient,
     output_gradient: OutputGradient,
     fused_forward: FusedForward,

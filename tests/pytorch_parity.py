@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("--layers", type=lambda text: [int(width) for width in text.split(",")], default="784,64,64,10")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--output-loss", choices=["binary-cross-entropy", "cross-entropy"], default="binary-cross-entropy")
+    parser.add_argument("--centre", action="store_true")
     parser.add_argument("--representation", choices=["activation", "pre-activation"], default="activation")
     parser.add_argument("--seed", type=int, default=1, help="of the start weights")
     parser.add_argument("--tolerance", type=float, default=1e-4)
@@ -79,7 +80,8 @@ def run_program(options, start):
             options.binary.resolve(), "train", "--dataset", "mnist", "--data-dir", options.data_dir, "--device", options.device,
             "--init-from", first, "--out", out, "--no-shuffle", "--epochs", "1", "--max-steps", str(options.steps),
             "--layers", ",".join(map(str, options.layers)), "--batch-size", str(options.batch_size), "--learning-rate", "1e-4",
-            "--output-loss", options.output_loss, "--representation", options.representation, "--quiet"])
+            "--output-loss", options.output_loss, "--representation", options.representation, "--quiet",
+            *(["--centre"] if options.centre else [])])
         if done.returncode != 0:
             sys.exit(f"{options.binary} failed with exit code {done.returncode}")
         losses = json.loads((out / "metrics.jsonl").read_text())["layer_losses"]
@@ -102,6 +104,8 @@ def layer_losses(options, parameters, images, labels):
         if layer < last:
             inputs = [F.relu(each) for each in z]
             u = inputs if options.representation == "activation" else z
+            if options.centre:
+                u = [each - each.mean(0).detach() for each in u]
             losses += [cosine_loss(u[0], u[1].detach()), cosine_loss(u[1], u[0].detach())]
             inputs = [each.detach() for each in inputs]
         elif options.output_loss == "cross-entropy":
@@ -140,7 +144,7 @@ def main():
     single, single_losses = run_torch(options, start, images, labels, torch.float32)
 
     print(f"ffcl-gpu ({device}) and PyTorch {torch.__version__}: {options.steps} steps, batch {options.batch_size}, "
-          f"layers {options.layers}, {options.output_loss}, {options.representation}")
+          f"layers {options.layers}, {options.output_loss}, {options.representation}{', centred' if options.centre else ''}")
     print(f"{'':26}{'way':>9}{'torch 64':>10}{'torch 32':>10}{'torch 32-64':>13}")
     rows, beyond = [], 0
     for name, reference in double.items():

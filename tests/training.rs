@@ -56,14 +56,14 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { batch_size: 64, ..small() }, 100),
         (TrainingConfig { layers: vec![784, 10], output_loss: OutputLoss::CrossEntropy, ..small() }, 10),
         (TrainingConfig { representation: Representation::PreActivation, replicas: 2, ..small() }, 10),
+        (TrainingConfig { centre: true, ..small() }, 10),
+        (TrainingConfig { centre: true, representation: Representation::PreActivation, ..small() }, 10),
         (TrainingConfig { layers: vec![784, 65, 3, 129, 10], standardize: true, batch_size: 1, ..small() }, 10),
     ];
     for (config, longest) in variants {
         let Some(context) = common::context(&ContextOptions::default()) else { return };
         for tiles in Tiles::possible(context.subgroup_size) {
-            for plan in
-                [Some(Plan::Layered), config.layers.iter().all(|&width| width < 129 || width == 784).then_some(Plan::Fused)]
-            {
+            for plan in [Some(Plan::Layered), (!config.centre && !config.layers.contains(&129)).then_some(Plan::Fused)] {
                 let options = GpuOptions { tiles, plan };
                 let rows = steps::check(&config, longest, &|job| {
                     let context = common::context(&ContextOptions::default()).expect("it was there a moment ago");

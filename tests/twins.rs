@@ -1,6 +1,7 @@
 //! The CPU twins against closed forms, and whole local gradients against finite differences of an independent f64 loss.
 
 use ffcl_gpu::config::{Adam, OutputLoss};
+use ffcl_gpu::cpu::cosine_gradient::Compared;
 use ffcl_gpu::cpu::{Double, Single, accuracy, cosine_gradient, forward, gather, output_gradient, reduction, weight_update};
 use ffcl_gpu::dataset::Images;
 use ffcl_gpu::layout::{Layer, Reduction, Shard, Step};
@@ -116,7 +117,8 @@ fn local_gradients_match_finite_differences() {
         let (mut deltas, mut metrics) = (vec![f32::NAN; layer.delta_len()], vec![0.0; layer.metrics_len()]);
         if hidden {
             let partner = padded(&partner, outputs, layer.output_stride());
-            cosine_gradient::cosine_gradient::<Double>(&layer, true, &own, &partner, &mut deltas, &mut metrics);
+            let [own, partner] = [&own, &partner].map(|rows| Compared { rows, means: None });
+            cosine_gradient::cosine_gradient::<Double>(&layer, true, own, partner, &mut deltas, &mut metrics);
         } else {
             let kind = OutputLoss::BinaryCrossEntropy;
             output_gradient::output_gradient::<Double>(&layer, kind, &own, &labels, &mut deltas, &mut metrics);

@@ -8,10 +8,11 @@
 //
 //     1 - c = (|a - b|² + 1e-12 / n_u² + 1e-12 / n_v²) / 2          -dc/du = ((a - b) - (1 - c) a) / n_u
 //
-// RELU_MASK: u is relu(z), so the gradient passes only where u > 0. Otherwise u is z itself.
+// Where z did not pass the ReLU before u, the gradient does not pass either.
 //
 // LANES invocations share the row. The kernel says where rows stand: representation(layer, row, quad), zero behind the layer's
-// width, and store_delta(layer, row, quad, delta), which is called if `keep`. All invocations of the workgroup call this together.
+// width; passes(layer, row, quad), where the gradient does; and store_delta(layer, row, quad, delta), called if `keep`. All
+// invocations of the workgroup call this together.
 
 const SQUARE_FLOOR = 1e-12;
 
@@ -37,14 +38,10 @@ fn cosine_loss(layer: Layer, own: u32, partner: u32, thread: u32, keep: bool) ->
     if (keep) {
         let factor = scale.x / f32(layer.batch_size);
         for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
-            let u = representation(layer, own, quad);
-            let a = u * scale.x;
+            let a = representation(layer, own, quad) * scale.x;
             let b = representation(layer, partner, quad) * scale.y;
-            var delta = ((a - b) - loss * a) * factor;
-            if (RELU_MASK) {
-                delta = select(vec4<f32>(0.0), delta, u > vec4<f32>(0.0));
-            }
-            store_delta(layer, own, quad, delta);
+            let delta = ((a - b) - loss * a) * factor;
+            store_delta(layer, own, quad, select(vec4<f32>(0.0), delta, passes(layer, own, quad)));
         }
     }
     return loss;

@@ -3,7 +3,7 @@
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
-use ffcl_gpu::config::{Adam, OutputLoss, Representation, TrainingConfig};
+use ffcl_gpu::config::{Adam, OutputLoss, Recipe, Representation, TrainingConfig};
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::plan::Plan;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,15 @@ impl PlanName {
     }
 }
 
+/// The recipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecipeName {
+    /// The method as the paper's equations state it; it collapses.
+    Paper,
+    /// The same with --centre, which keeps it from collapsing.
+    Centred,
+}
+
 /// Options of `train`.
 #[derive(Args, Clone, Debug)]
 pub struct TrainOptions {
@@ -120,10 +129,16 @@ pub struct TrainOptions {
     /// What the hidden layers' cosine loss compares.
     #[arg(long, value_enum, default_value = "activation", help_heading = "Model")]
     pub representation: RepresentationName,
+    /// Subtract the batch's mean from what that loss compares.
+    #[arg(long, help_heading = "Model")]
+    pub centre: bool,
     /// Start from the weights in a safetensors file.
     #[arg(long, value_name = "FILE", help_heading = "Model")]
     pub init_from: Option<PathBuf>,
 
+    /// A named set of options, to which those given are added.
+    #[arg(long, value_enum, default_value = "paper", help_heading = "Training")]
+    pub recipe: RecipeName,
     /// Passes over the training set.
     #[arg(long, default_value_t = TrainingConfig::default().epochs, help_heading = "Training")]
     pub epochs: u32,
@@ -167,6 +182,11 @@ impl TrainOptions {
 
     /// The run that was asked for.
     pub fn config(&self) -> TrainingConfig {
+        let recipe = match self.recipe {
+            RecipeName::Paper => Recipe::Paper,
+            RecipeName::Centred => Recipe::Centred,
+        }
+        .config();
         TrainingConfig {
             layers: self.layers.clone(),
             epochs: self.epochs,
@@ -184,6 +204,7 @@ impl TrainOptions {
                 RepresentationName::Activation => Representation::Activation,
                 RepresentationName::PreActivation => Representation::PreActivation,
             },
+            centre: self.centre || recipe.centre,
             standardize: self.standardize,
         }
     }

@@ -1,7 +1,9 @@
 //! The CPU backend: the twins, run in the order of the plan. Within a phase every slot goes its own way, on its own core.
 
+use super::cosine_gradient::Compared;
 use super::{
-    Arithmetic, accuracy, cosine_gradient, forward, gather, output_gradient, reduction, shuffle, softmax, weight_update,
+    Arithmetic, accuracy, batch_mean, cosine_gradient, forward, gather, output_gradient, reduction, shuffle, softmax,
+    weight_update,
 };
 use crate::config::{Representation, TrainingConfig};
 use crate::dataset::Images;
@@ -27,6 +29,8 @@ struct View {
 /// What a slot writes on the way forward and its partner reads afterwards, `[layer]`.
 struct Activations {
     outputs: Vec<Vec<f32>>,
+    /// Means over the batch of what the loss compares; empty unless it is centred.
+    means: Vec<Vec<f32>>,
     /// The pre-activations, in the rows of the outputs; empty unless the loss compares them.
     preactivations: Vec<Vec<f32>>,
     products: Vec<Vec<f32>>,
@@ -92,6 +96,7 @@ impl Batches {
         let keep = config.representation == Representation::PreActivation && !shared;
         let activations = |_| Activations {
             outputs: per_layer(&layers, Layer::output_len),
+            means: per_layer(&layers, |layer| if config.centre { layer.weight_stride() } else { 0 }),
             preactivations: per_layer(&layers, |layer| if keep { layer.output_len() } else { 0 }),
             products: per_layer(&layers, Layer::delta_len),
         };
@@ -185,7 +190,7 @@ impl Learner {
             let (layer, deltas) = (&batches.layers[index], &mut self.deltas[index]);
             match kernel {
                 Kernel::CosineGradient => {
-                    let (own, partner) = (own.representation(index, masked), partner.representation(index, masked));
+                    let (own, partner) = (own.compared(index, masked), partner.compared(index, masked));
                     cosine_gradient::cosine_gradient::<A>(layer, masked, own, partner, deltas, &mut self.row_metrics);
                 }
                 Kernel::OutputGradient => {
@@ -213,6 +218,12 @@ impl Activations {
     fn forward<A: Arithmetic<Stored = f32>>(&mut self, layers: &[Layer], phase: &Phase, batch: &[f32], learner: &Learner) {
         for &Dispatch { kernel, layer: index } in phase {
             let layer = &layers[index];
+            if kernel == Kernel::BatchMean {
+                let kept = !self.preactivations[index].is_empty();
+                let rows = if kept { &self.preactivations[index] } else { &self.outputs[index] };
+                batch_mean::batch_mean::<A>(layer, rows, &mut self.means[index]);
+                continue;
+            }
             let (before, from) = self.outputs.split_at_mut(index);
             let outputs = &mut from[0];
             if kernel == Kernel::Softmax {
@@ -230,8 +241,9 @@ impl Activations {
     }
 
     /// What the hidden layers' loss compares.
-    fn representation(&self, index: usize, activation: bool) -> &[f32] {
-        if activation { &self.outputs[index] } else { &self.preactivations[index] }
+    fn compared(&self, index: usize, activation: bool) -> Compared<'_> {
+        let rows = if activation { &self.outputs[index] } else { &self.preactivations[index] };
+        Compared { rows, means: Some(&self.means[index][..]).filter(|means| !means.is_empty()) }
     }
 }
 
@@ -254,7 +266,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
             arithmetic: PhantomData,
             device: processor(),
             table: dataset.pixel_table(config.standardize),
-            training_plan: training_step(&architecture, Plan::Layered),
+            training_plan: training_step(&architecture, Plan::Layered, config.centre),
             evaluation_plan: evaluation_step(&architecture),
             learners: (0..2 * config.replicas).map(|_| Learner::new(&train.layers)).collect(),
             row_counts: vec![0.0; config.replicas * EVALUATION_METRICS * evaluation_batch],

@@ -6,23 +6,39 @@ use crate::layout::Layer;
 /// Keeps the norm of an all-zero row from being zero; part of the loss's definition.
 const SQUARE_FLOOR: f32 = 1e-12;
 
-/// Writes `deltas` and adds each row's loss to `row_metrics`; `own` and `partner` are the representations of the slot and of
-/// the other model. Shapes as in [`crate::layout`], without the slot axis.
+/// Representations of a slot `[batch, quads(outputs + 1)]`, and what is subtracted from each row where the loss is centred
+/// `[quads(outputs)]`.
+#[derive(Clone, Copy)]
+pub struct Compared<'a> {
+    /// The rows.
+    pub rows: &'a [f32],
+    /// Their means over the batch.
+    pub means: Option<&'a [f32]>,
+}
+
+impl Compared<'_> {
+    /// One row, without what stands behind the layer's outputs.
+    fn row(&self, layer: &Layer, row: usize) -> Compared<'_> {
+        let width = layer.output_width as usize;
+        Compared { rows: &self.rows[row * layer.output_stride()..][..width], means: self.means.map(|means| &means[..width]) }
+    }
+}
+
+/// Writes `deltas` and adds each row's loss to `row_metrics`; `own` and `partner` are what the slot and the other model give.
+/// `relu_mask`: the representations are `relu(z)`. Shapes as in [`crate::layout`], without the slot axis.
 pub fn cosine_gradient<A: Arithmetic>(
     layer: &Layer,
     relu_mask: bool,
-    own: &[f32],
-    partner: &[f32],
+    own: Compared,
+    partner: Compared,
     deltas: &mut [A::Stored],
     row_metrics: &mut [A::Stored],
 ) {
-    let width = layer.output_width as usize;
     let metrics = &mut row_metrics[layer.index as usize * layer.batch_size as usize..];
-    let rows = own.chunks_exact(layer.output_stride()).zip(partner.chunks_exact(layer.output_stride()));
-    for ((row, delta), metric) in rows.zip(deltas.chunks_exact_mut(layer.weight_stride())).zip(metrics) {
+    for ((row, delta), metric) in deltas.chunks_exact_mut(layer.weight_stride()).enumerate().zip(metrics) {
         let loss = A::run(
             #[inline(always)]
-            || row_gradient::<A>(layer.batch_size, relu_mask, &row.0[..width], &row.1[..width], delta),
+            || row_gradient::<A>(layer.batch_size, relu_mask, own.row(layer, row), partner.row(layer, row), delta),
         );
         *metric = A::store(A::load(*metric) + loss);
     }
@@ -33,23 +49,48 @@ pub fn cosine_gradient<A: Arithmetic>(
 fn row_gradient<A: Arithmetic>(
     batch_size: u32,
     relu_mask: bool,
-    own: &[f32],
-    partner: &[f32],
+    own: Compared,
+    partner: Compared,
+    delta: &mut [A::Stored],
+) -> A::Number {
+    // Two closed forms of the same, so that the loops over plain rows hold no branch.
+    match (own.means, partner.means) {
+        (Some(own_means), Some(partner_means)) => {
+            let u = |k: usize| A::Number::lift(own.rows[k]) - A::Number::lift(own_means[k]);
+            let v = |k: usize| A::Number::lift(partner.rows[k]) - A::Number::lift(partner_means[k]);
+            gradient::<A>(batch_size, relu_mask, own.rows, u, v, delta)
+        }
+        _ => {
+            let (u, v) = (|k: usize| A::Number::lift(own.rows[k]), |k: usize| A::Number::lift(partner.rows[k]));
+            gradient::<A>(batch_size, relu_mask, own.rows, u, v, delta)
+        }
+    }
+}
+
+/// The same of vectors `u` and `v`; `rows` says where the ReLU let `u` pass.
+#[inline(always)]
+fn gradient<A: Arithmetic>(
+    batch_size: u32,
+    relu_mask: bool,
+    rows: &[f32],
+    u: impl Fn(usize) -> A::Number,
+    v: impl Fn(usize) -> A::Number,
     delta: &mut [A::Stored],
 ) -> A::Number {
     let lift = A::Number::lift;
+    let width = rows.len();
     let (floor, one) = (lift(SQUARE_FLOOR), lift(1.0));
-    let squares = |row: &[f32]| A::sum(row.iter().map(|&value| lift(value) * lift(value))) + floor;
-    let (own_squares, partner_squares) = (squares(own), squares(partner));
+    let own_squares = A::sum((0..width).map(|k| u(k) * u(k))) + floor;
+    let partner_squares = A::sum((0..width).map(|k| v(k) * v(k))) + floor;
     let (own_scale, partner_scale) = (one / own_squares.sqrt(), one / partner_squares.sqrt());
-    let difference = |u: f32, v: f32| lift(u) * own_scale - lift(v) * partner_scale;
-    let distance = A::sum(own.iter().zip(partner).map(|(&u, &v)| difference(u, v) * difference(u, v)));
+    let difference = |k: usize| u(k) * own_scale - v(k) * partner_scale;
+    let distance = A::sum((0..width).map(|k| difference(k) * difference(k)));
     let loss = lift(0.5) * (distance + floor / own_squares + floor / partner_squares);
     let factor = own_scale / lift(batch_size as f32);
-    delta[own.len()..].fill(0.0.into());
-    for ((delta, &u), &v) in delta.iter_mut().zip(own).zip(partner) {
-        let gradient = (difference(u, v) - loss * (lift(u) * own_scale)) * factor;
-        *delta = if relu_mask && u <= 0.0 { 0.0.into() } else { A::store(gradient) };
+    delta[width..].fill(0.0.into());
+    for (k, (delta, &row)) in delta.iter_mut().zip(rows).enumerate() {
+        let gradient = (difference(k) - loss * (u(k) * own_scale)) * factor;
+        *delta = if relu_mask && row <= 0.0 { 0.0.into() } else { A::store(gradient) };
     }
     loss
 }
@@ -59,6 +100,10 @@ mod tests {
     use super::*;
     use crate::cpu::{Double, Single};
     use crate::random::{Generator, Stream};
+
+    fn plain(rows: &[f32]) -> Compared<'_> {
+        Compared { rows, means: None }
+    }
 
     /// `1 − u·v / sqrt((|u|² + ε)(|v|² + ε))`, straight from the definition.
     fn loss(u: &[f64], v: &[f64]) -> f64 {
@@ -73,21 +118,28 @@ mod tests {
         for width in [1usize, 3, 7, 64] {
             let u: Vec<f32> = (0..width).map(|_| generator.normal()).collect();
             let v: Vec<f32> = (0..width).map(|_| generator.normal()).collect();
-            let wide = |row: &[f32]| row.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
-            let (mut u64s, v64s) = (wide(&u), wide(&v));
-            let mut delta = vec![f32::NAN; width];
-            let value = row_gradient::<Double>(1, false, &u, &v, &mut delta);
-            assert!((value - loss(&u64s, &v64s)).abs() < 1e-12);
-            for k in 0..width {
-                let (step, centre) = (1e-5, u64s[k]);
-                u64s[k] = centre + step;
-                let above = loss(&u64s, &v64s);
-                u64s[k] = centre - step;
-                let below = loss(&u64s, &v64s);
-                u64s[k] = centre;
-                let expected = (above - below) / (2.0 * step);
-                // Truncation step²·|c'''|/6 ~ 1e-10, rounding 2⁻⁵³/step ~ 1e-11, and the result's rounding to f32.
-                assert!((f64::from(delta[k]) - expected).abs() < 1e-8 + 1e-7 * expected.abs(), "width {width} at {k}");
+            // Without means, and with some: they are constants of the derivative.
+            for scale in [0.0, 0.3] {
+                let means: Vec<f32> = (0..width).map(|_| generator.normal() * scale).collect();
+                let kept = (scale > 0.0).then_some(&means[..]);
+                let [own, partner] = [&u, &v].map(|rows| Compared { rows, means: kept });
+                let centred =
+                    |row: &[f32]| row.iter().zip(&means).map(|(&a, &b)| f64::from(a) - f64::from(b)).collect::<Vec<_>>();
+                let (mut u64s, v64s) = (centred(&u), centred(&v));
+                let mut delta = vec![f32::NAN; width];
+                let value = row_gradient::<Double>(1, false, own, partner, &mut delta);
+                assert!((value - loss(&u64s, &v64s)).abs() < 1e-12);
+                for k in 0..width {
+                    let (step, centre) = (1e-5, u64s[k]);
+                    u64s[k] = centre + step;
+                    let above = loss(&u64s, &v64s);
+                    u64s[k] = centre - step;
+                    let below = loss(&u64s, &v64s);
+                    u64s[k] = centre;
+                    let expected = (above - below) / (2.0 * step);
+                    // Truncation step²·|c'''|/6 ~ 1e-10, rounding 2⁻⁵³/step ~ 1e-11, and the result's rounding to f32.
+                    assert!((f64::from(delta[k]) - expected).abs() < 1e-8 + 1e-7 * expected.abs(), "width {width} at {k}");
+                }
             }
         }
     }
@@ -95,13 +147,13 @@ mod tests {
     #[test]
     fn equal_rows_have_no_loss_and_zero_rows_a_finite_gradient() {
         let mut delta = vec![f32::NAN; 4];
-        let value = row_gradient::<Single>(1, true, &[1.0, 2.0, 3.0], &[2.0, 4.0, 6.0], &mut delta);
+        let value = row_gradient::<Single>(1, true, plain(&[1.0, 2.0, 3.0]), plain(&[2.0, 4.0, 6.0]), &mut delta);
         assert!(value < 1e-12, "{value}");
         assert_eq!(delta[3], 0.0);
-        let value = row_gradient::<Single>(1, false, &[0.0; 3], &[1.0, 0.0, 0.0], &mut delta);
+        let value = row_gradient::<Single>(1, false, plain(&[0.0; 3]), plain(&[1.0, 0.0, 0.0]), &mut delta);
         assert_eq!(value, 1.0);
         assert!(delta.iter().all(|value| value.is_finite()));
-        row_gradient::<Single>(1, true, &[0.0; 3], &[1.0, 0.0, 0.0], &mut delta);
+        row_gradient::<Single>(1, true, plain(&[0.0; 3]), plain(&[1.0, 0.0, 0.0]), &mut delta);
         assert_eq!(delta, [0.0; 4]);
     }
 
@@ -110,7 +162,7 @@ mod tests {
     fn small_losses_keep_their_digits() {
         let (u, v) = ([1.0f32, 1.0], [1.0f32, 1.0001]);
         let mut delta = vec![0.0; 2];
-        let single = f64::from(row_gradient::<Single>(1, false, &u, &v, &mut delta));
+        let single = f64::from(row_gradient::<Single>(1, false, plain(&u), plain(&v), &mut delta));
         let exact = loss(&[1.0, 1.0], &[1.0, f64::from(v[1])]);
         // The difference of unit vectors, 5e-5, carries an absolute error of 2⁻²⁴ or so: a part in 10³.
         assert!((single - exact).abs() < 4e-3 * exact, "{single} {exact}");

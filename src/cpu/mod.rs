@@ -6,6 +6,7 @@
 pub mod accuracy;
 pub mod arithmetic;
 pub mod backend;
+pub mod batch_mean;
 pub mod cosine_gradient;
 pub mod forward;
 pub mod gather;

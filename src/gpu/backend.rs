@@ -88,7 +88,7 @@ impl GpuBackend {
 
         let mut layers = Layer::all(&architecture, config.batch_size, false);
         let joined = Joined::place(&mut layers, slots);
-        let plan = choose_plan(options.plan, &context, &layers, joined, tiles.fused(&layers, config.replicas))?;
+        let plan = choose_plan(options.plan, &context, config, &layers, joined, tiles.fused(&layers, config.replicas))?;
         let joined = if plan == Plan::Fused {
             Some(joined)
         } else {
@@ -96,8 +96,7 @@ impl GpuBackend {
             None
         };
         let parameters = DeviceParameters::new(&allocator, &layers, slots, joined)?;
-        let keep = config.representation == Representation::PreActivation;
-        let scratch = Scratch::new(&allocator, &layers, slots, config.replicas, joined, keep)?;
+        let scratch = Scratch::new(&allocator, &layers, slots, config.replicas, joined, config)?;
         let row_metrics = allocator.storage("row metrics", slots * layers[0].metrics_len())?;
         let table = job.dataset.pixel_table(config.standardize);
         let train = Resident::new(&allocator, &job.dataset.train, &table, config.batch_size, Some(config.replicas))?;
@@ -202,7 +201,7 @@ impl Builder<'_> {
             Plan::Layered => self.uniforms(layers)?,
         };
         let mut training = Vec::new();
-        for Dispatch { kernel, layer: index } in training_step(architecture, plan).concat() {
+        for Dispatch { kernel, layer: index } in training_step(architecture, plan, config.centre).concat() {
             let (layer, uniform) = (&layers[index], &tables[index]);
             let (activations, deltas) = (scratch.activations.of(index), scratch.deltas.of(index));
             let preactivations = scratch.preactivations.of(index);
@@ -230,10 +229,16 @@ impl Builder<'_> {
                     let buffers = vec![uniform, scratch.inputs_of(index), weights, activations, preactivations];
                     (variant, buffers, layer_groups(kernel, layer, &self.tiles, slots))
                 }
+                Kernel::BatchMean => {
+                    let kept = config.representation == Representation::PreActivation;
+                    let buffers = vec![uniform, if kept { preactivations } else { activations }, scratch.means.of(index)];
+                    (Variant::plain(kernel), buffers, layer_groups(kernel, layer, &self.tiles, slots))
+                }
                 Kernel::CosineGradient => {
                     let kept = config.representation == Representation::PreActivation;
-                    let buffers = vec![uniform, if kept { preactivations } else { activations }, deltas, row_metrics];
-                    let variant = Variant::cosine_gradient(&self.tiles, config.representation);
+                    let compared = if kept { preactivations } else { activations };
+                    let buffers = vec![uniform, compared, scratch.means.of(index), deltas, row_metrics];
+                    let variant = Variant::cosine_gradient(&self.tiles, config.representation, config.centre);
                     (variant, buffers, layer_groups(kernel, layer, &self.tiles, slots))
                 }
                 Kernel::OutputGradient => {
@@ -262,7 +267,8 @@ impl Builder<'_> {
             layer.weight_offset = trained.weight_offset;
         }
         let uniforms = self.uniforms(&layers)?;
-        let scratch = Scratch::new(&self.allocator, &layers, self.slots, 1, None, false)?;
+        let plain = TrainingConfig { representation: Representation::Activation, centre: false, ..self.config.clone() };
+        let scratch = Scratch::new(&self.allocator, &layers, self.slots, 1, None, &plain)?;
         let table: Vec<Step> = (0..count).step_by(batch).map(|first| Step::evaluation(first, batch.min(count - first))).collect();
         let mut bytes = Vec::new();
         write_steps(&table, step_stride(self.context), &mut bytes);

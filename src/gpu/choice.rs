@@ -4,6 +4,7 @@ use super::context::Context;
 use super::kernels::{Binding, source};
 use super::resident::largest_buffer;
 use super::tiles::FusedTile;
+use crate::config::TrainingConfig;
 use crate::error::{Error, Result};
 use crate::layout::{Joined, Layer};
 use crate::plan::{Kernel, Plan};
@@ -14,8 +15,17 @@ pub const MAX_FUSED_WIDTH: u32 = 128;
 
 /// The plan to take: `request`, if it is possible, or the one that suits. On a software adapter that is the layered one: a dispatch
 /// costs little beside the work, and each layer gets the tile that suits it.
-pub fn choose_plan(request: Option<Plan>, context: &Context, layers: &[Layer], joined: Joined, tile: FusedTile) -> Result<Plan> {
-    match (request, obstacle(context, layers, joined, tile)) {
+pub fn choose_plan(
+    request: Option<Plan>,
+    context: &Context,
+    config: &TrainingConfig,
+    layers: &[Layer],
+    joined: Joined,
+    tile: FusedTile,
+) -> Result<Plan> {
+    let whole_batch = || Some("centred losses need the mean of the whole batch".to_owned());
+    let obstacle = if config.centre { whole_batch() } else { obstacle(context, layers, joined, tile) };
+    match (request, obstacle) {
         (Some(Plan::Layered), _) | (None, Some(_)) => Ok(Plan::Layered),
         (None, None) if context.description.is_software() => Ok(Plan::Layered),
         (_, None) => Ok(Plan::Fused),

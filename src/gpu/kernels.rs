@@ -60,10 +60,15 @@ pub const fn source(kernel: Kernel) -> Source {
             prelude: &[Layer::WGSL, PRODUCT, STAGE, ACTIVATION],
             bindings: &[Uniform, Read, Read, Write, Write],
         },
+        Kernel::BatchMean => Source {
+            text: include_str!("../../shaders/batch_mean.wgsl"),
+            prelude: &[Layer::WGSL],
+            bindings: &[Uniform, Read, Write],
+        },
         Kernel::CosineGradient => Source {
             text: include_str!("../../shaders/cosine_gradient.wgsl"),
             prelude: &[Layer::WGSL, LANES, COSINE_LOSS],
-            bindings: &[Uniform, Read, Write, Write],
+            bindings: &[Uniform, Read, Read, Write, Write],
         },
         Kernel::OutputGradient => Source {
             text: include_str!("../../shaders/output_gradient.wgsl"),
@@ -124,8 +129,8 @@ impl Variant {
     }
 
     /// The hidden layers' gradient for what the loss compares.
-    pub fn cosine_gradient(tiles: &Tiles, representation: Representation) -> Self {
-        Self::plain(Kernel::CosineGradient).lanes(tiles.lanes, tiles.rows, representation)
+    pub fn cosine_gradient(tiles: &Tiles, representation: Representation, centre: bool) -> Self {
+        Self::plain(Kernel::CosineGradient).lanes(tiles.lanes, tiles.rows, representation).flag("CENTRE", centre)
     }
 
     /// The output layer's gradient.
@@ -206,6 +211,7 @@ pub fn layer_groups(kernel: Kernel, layer: &Layer, tiles: &Tiles, slots: usize) 
     let rows = layer.batch_size;
     match kernel {
         Kernel::Forward => tiles.forward(layer, slots).groups(rows, layer.weight_quads, slots),
+        Kernel::BatchMean => [layer.weight_quads.div_ceil(64), slots as u32, 1],
         Kernel::CosineGradient => [rows.div_ceil(tiles.rows), slots as u32, 1],
         Kernel::Accuracy => [rows.div_ceil(64), slots as u32 / 2, 1],
         _ => [rows.div_ceil(64), slots as u32, 1],

@@ -1,6 +1,7 @@
 //! A tensor of every layer: one buffer for all of them, or one each.
 
 use super::buffers::Allocator;
+use crate::config::{Representation, TrainingConfig};
 use crate::error::Result;
 use crate::layout::{Joined, Layer};
 
@@ -46,6 +47,8 @@ pub struct Scratch {
     pub activations: Tensor,
     /// The same before the activation function, where the loss compares that; else a stub.
     pub preactivations: Tensor,
+    /// Means over the batch of each hidden layer's output, where the loss is centred; else a stub.
+    pub means: Tensor,
     /// Each layer's delta.
     pub deltas: Tensor,
 }
@@ -62,34 +65,36 @@ impl Parameters {
 }
 
 impl Scratch {
-    /// Zeroed, for `slots` slots that read `views` views.
+    /// Zeroed, for `slots` slots that read `views` views; `config` says what else than outputs is kept.
     pub fn new(
         allocator: &Allocator,
         layers: &[Layer],
         slots: usize,
         views: usize,
         joined: Option<Joined>,
-        keep: bool,
+        config: &TrainingConfig,
     ) -> Result<Self> {
-        let preactivations = |layer: &Layer| if keep { slots * layer.output_len() } else { 4 };
-        match joined {
-            Some(joined) => {
-                let activations = Tensor::joined(allocator, "activations", joined.activations)?;
-                let kept = if keep { joined.activations } else { 4 };
-                Ok(Self {
-                    inputs: activations.of(0).clone(),
-                    preactivations: Tensor::joined(allocator, "pre-activations", kept)?,
-                    deltas: Tensor::joined(allocator, "deltas", joined.deltas)?,
-                    activations,
-                })
-            }
-            None => Ok(Self {
+        let keep = config.representation == Representation::PreActivation;
+        let means = |layer: &Layer| if config.centre { slots * layer.weight_stride() } else { 4 };
+        let means = Tensor::separate(allocator, "means", layers, means)?;
+        let Some(joined) = joined else {
+            let kept = |layer: &Layer| if keep { slots * layer.output_len() } else { 4 };
+            return Ok(Self {
                 inputs: allocator.storage("inputs", views * layers[0].input_len())?,
                 activations: Tensor::separate(allocator, "activations", layers, |layer| slots * layer.output_len())?,
-                preactivations: Tensor::separate(allocator, "pre-activations", layers, preactivations)?,
+                preactivations: Tensor::separate(allocator, "pre-activations", layers, kept)?,
                 deltas: Tensor::separate(allocator, "deltas", layers, |layer| slots * layer.delta_len())?,
-            }),
-        }
+                means,
+            });
+        };
+        let activations = Tensor::joined(allocator, "activations", joined.activations)?;
+        Ok(Self {
+            inputs: activations.of(0).clone(),
+            preactivations: Tensor::joined(allocator, "pre-activations", if keep { joined.activations } else { 4 })?,
+            deltas: Tensor::joined(allocator, "deltas", joined.deltas)?,
+            activations,
+            means,
+        })
     }
 
     /// What a layer reads.

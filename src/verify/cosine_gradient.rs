@@ -4,6 +4,7 @@ use super::bounded::Bounding;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison};
 use crate::config::Representation;
 use crate::cpu;
+use crate::cpu::cosine_gradient::Compared;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
@@ -18,14 +19,23 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
         for batch_size in BATCHES {
             for representation in [Representation::Activation, Representation::PreActivation] {
                 let layer = Layer::new(&Architecture::new(vec![2, width, 3])?, 0, batch_size, false);
-                case(context, tiles, row, &layer, representation)?;
+                for centre in [false, true] {
+                    case(context, tiles, row, &layer, representation, centre)?;
+                }
             }
         }
     }
     Ok(())
 }
 
-fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, representation: Representation) -> Result<()> {
+fn case(
+    context: &Context,
+    tiles: &Tiles,
+    row: &mut Row,
+    layer: &Layer,
+    representation: Representation,
+    centre: bool,
+) -> Result<()> {
     let mut generator = generator(row.cases);
     let (slots, batch_size, width) = (2 * REPLICAS, layer.batch_size as usize, layer.output_width as usize);
     let masked = representation == Representation::Activation;
@@ -43,25 +53,37 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, represen
         }
     }
     let metrics: Vec<f32> = (0..slots * layer.metrics_len()).map(|_| generator.uniform(0.0, 9.0)).collect();
+    // Any numbers will do: what they are the mean of is the business of `batch_mean`.
+    let means: Vec<f32> = (0..slots * layer.weight_stride()).map(|_| generator.uniform(0.1, 0.9)).collect();
     let mut expected = exact(&poison(slots * layer.delta_len()));
     let mut expected_metrics = exact(&metrics);
     let outputs = expected.chunks_exact_mut(layer.delta_len()).zip(expected_metrics.chunks_exact_mut(layer.metrics_len()));
     for (slot, (deltas, metrics)) in outputs.enumerate() {
         let of = |slot: usize| &values[slot * layer.output_len()..][..layer.output_len()];
-        cpu::cosine_gradient::cosine_gradient::<Bounding>(layer, masked, of(slot), of(partner(slot)), deltas, metrics);
+        let mean = |slot: usize| centre.then(|| &means[slot * layer.weight_stride()..][..layer.weight_stride()]);
+        let compared = |slot: usize| Compared { rows: of(slot), means: mean(slot) };
+        cpu::cosine_gradient::cosine_gradient::<Bounding>(
+            layer,
+            masked,
+            compared(slot),
+            compared(partner(slot)),
+            deltas,
+            metrics,
+        );
     }
 
     let (mut actual, mut actual_metrics) = (poison(slots * layer.delta_len()), metrics);
     let mut arguments = [
         Argument::Uniform(bytemuck::bytes_of(layer)),
         Argument::Read(bytes(&values)),
+        Argument::Read(bytes(&means)),
         Argument::Write(bytes_mut(&mut actual)),
         Argument::Write(bytes_mut(&mut actual_metrics)),
     ];
-    let variant = Variant::cosine_gradient(tiles, representation);
+    let variant = Variant::cosine_gradient(tiles, representation, centre);
     run_once(context, &variant, &mut arguments, layer_groups(Kernel::CosineGradient, layer, tiles, slots))?;
     row.cases += 1;
-    let name = format!("width {width} batch {batch_size} {representation:?}");
+    let name = format!("width {width} batch {batch_size} {representation:?} centre {centre}");
     row.compare_all(&format!("{name}: deltas"), &actual, &expected);
     row.compare_all(&format!("{name}: losses"), &actual_metrics, &expected_metrics);
     Ok(())

@@ -7,6 +7,7 @@ use super::bounded::{Bounded, Bounding};
 use super::{REPLICAS, Row, activations, bytes, bytes_mut, exact, generator, poison, rows};
 use crate::config::{OutputLoss, Representation};
 use crate::cpu;
+use crate::cpu::cosine_gradient::Compared;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, fused_groups};
@@ -160,7 +161,8 @@ impl Case {
         let mut expected = exact(&poison(layer.delta_len()));
         if hidden {
             let compared = if self.keeps() { &self.preactivations } else { &self.activations };
-            let [own, other] = [slot, partner(slot)].map(|slot| self.outputs(compared, layer, slot));
+            let [own, other] =
+                [slot, partner(slot)].map(|slot| Compared { rows: self.outputs(compared, layer, slot), means: None });
             cpu::cosine_gradient::cosine_gradient::<Bounding>(layer, !self.keeps(), own, other, &mut expected, metrics);
         } else {
             let batch_size = layer.batch_size as usize;

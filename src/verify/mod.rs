@@ -4,6 +4,7 @@
 //! tolerance, derived and not chosen. `ffcl-gpu verify` and the tests run the same checks.
 
 mod accuracy;
+mod batch_mean;
 pub mod bounded;
 mod cosine_gradient;
 mod forward;
@@ -107,6 +108,7 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         Kernel::Shuffle => shuffle::check,
         Kernel::Gather => gather::check,
         Kernel::Forward => forward::check,
+        Kernel::BatchMean => batch_mean::check,
         Kernel::CosineGradient => cosine_gradient::check,
         Kernel::OutputGradient => output_gradient::check,
         Kernel::FusedForward => fused_forward::check,

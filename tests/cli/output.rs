@@ -77,6 +77,7 @@ fn out_holds_configuration_metrics_and_weights() {
         ("max_steps", Value::Null),
         ("output_loss", json!("binary-cross-entropy")),
         ("representation", json!("activation")),
+        ("centre", json!(false)),
         ("standardize", json!(false)),
     ] {
         assert_eq!(training[key], value, "{key}");
