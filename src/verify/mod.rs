@@ -117,7 +117,9 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         Kernel::Accuracy => accuracy::check,
         Kernel::Reduction => reduction::check,
     };
-    for tiles in Tiles::possible(context.subgroup_size) {
+    let tiled = matches!(kernel, Kernel::Forward | Kernel::CosineGradient | Kernel::FusedForward | Kernel::WeightUpdate);
+    let sets = Tiles::possible(context.subgroup_size);
+    for tiles in sets.into_iter().take(if tiled { usize::MAX } else { 1 }) {
         check(context, &tiles, &mut row)?;
     }
     Ok(row)
