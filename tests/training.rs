@@ -37,9 +37,10 @@ fn run_gpu(
     config: &TrainingConfig,
     dataset: &Dataset,
     options: &ContextOptions,
+    plan: Plan,
 ) -> Option<(Parameters, Vec<Vec<ReplicaReport>>)> {
     let context = common::context(options)?;
-    let gpu = GpuOptions::for_device(&context);
+    let gpu = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
     let job = Job { config, dataset };
     Some(run(&mut GpuBackend::new(job, context, gpu).unwrap(), job))
 }
@@ -90,10 +91,12 @@ fn the_fast_cpu_backend_agrees_with_the_twins() {
 fn the_same_run_twice_gives_the_same_bits() {
     let dataset = digits::generate_with_counts(0, 1000, 200);
     let config = TrainingConfig { replicas: 2, ..small() };
-    let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default()) else { return };
-    let (again, reports_again) = run_gpu(&config, &dataset, &ContextOptions::default()).unwrap();
-    assert_eq!(parameters, again);
-    assert_eq!(numbers(&reports), numbers(&reports_again));
+    for plan in [Plan::Fused, Plan::Layered] {
+        let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default(), plan) else { return };
+        let (again, reports_again) = run_gpu(&config, &dataset, &ContextOptions::default(), plan).unwrap();
+        assert_eq!(parameters, again);
+        assert_eq!(numbers(&reports), numbers(&reports_again));
+    }
 }
 
 #[test]
@@ -113,10 +116,10 @@ fn the_same_cpu_run_twice_gives_the_same_bits_on_any_number_of_threads() {
 fn replicas_are_single_runs() {
     let dataset = digits::generate_with_counts(0, 600, 200);
     let config = TrainingConfig { replicas: 4, ..small() };
-    let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default()) else { return };
-    for replica in 0..4 {
+    for (plan, replica) in [Plan::Fused, Plan::Layered].into_iter().flat_map(|plan| [0, 3].map(|replica| (plan, replica))) {
+        let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default(), plan) else { return };
         let single = TrainingConfig { replicas: 1, seed: config.seed + replica as u64, ..config.clone() };
-        let (alone, alone_reports) = run_gpu(&single, &dataset, &ContextOptions::default()).unwrap();
+        let (alone, alone_reports) = run_gpu(&single, &dataset, &ContextOptions::default(), plan).unwrap();
         assert_eq!(parameters.slots[2 * replica..2 * replica + 2], alone.slots[..], "replica {replica}");
         for (epoch, alone) in numbers(&reports).iter().zip(numbers(&alone_reports)) {
             assert_eq!(epoch[replica], ReplicaReport { replica, ..alone[0].clone() });
@@ -129,13 +132,13 @@ fn replicas_are_single_runs() {
 fn small_adapters_train_to_the_same_bits() {
     let dataset = digits::generate_with_counts(0, 1000, 300);
     let config = small();
-    let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default()) else { return };
     let defaults = wgpu::Limits::defaults();
     // 256 KiB hold 332 images of 197 words: four shards to learn from, one to test on.
     let sharded = wgpu::Limits { max_storage_buffer_binding_size: 256 << 10, ..wgpu::Limits::defaults() };
-    for limits in [defaults, sharded] {
+    for (plan, limits) in [(Plan::Fused, defaults.clone()), (Plan::Layered, defaults), (Plan::Layered, sharded)] {
+        let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default(), plan) else { return };
         let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
-        let (same, same_reports) = run_gpu(&config, &dataset, &options).unwrap();
+        let (same, same_reports) = run_gpu(&config, &dataset, &options, plan).unwrap();
         assert_eq!(parameters, same);
         assert_eq!(numbers(&reports), numbers(&same_reports));
     }

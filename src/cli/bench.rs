@@ -97,7 +97,7 @@ fn chosen(names: &[String]) -> Result<Vec<Regime>> {
         Some(unknown) => {
             let groups = GROUPS.join(", ");
             Err(Error::Configuration(format!(
-                "--regimes names {unknown}; there are {groups}, their members such as replicas-8, and all"
+                "--regimes names '{unknown}'; there are {groups}, their members such as replicas-8, and all"
             )))
         }
         None => Ok(regimes.into_iter().filter(|regime| names.iter().any(|name| fits(regime, name))).collect()),

@@ -231,6 +231,7 @@ impl Context {
         //   memory of fused_forward is declared by the same constants that bound its indices; `sum_over_lanes` likewise.
         // - output_gradient, softmax and accuracy return for rows past the batch; loops run to the layer's widths. A label is below the
         //   number of classes: `Job::check`, called by the backend, compares each.
+        // - batch_mean returns for quads past the row.
         // - gather returns for quads past the row, and its grid has one y for each row of the batch. `Job::check_steps` and the
         //   construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold numbers
         //   below sample_count (shuffle writes a permutation before the first step); an image is compared with the shard's extent; a
