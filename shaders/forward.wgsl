@@ -1,5 +1,5 @@
 // One layer for every slot: outputs = activation(inputs * weights), where the inputs end in the constant 1 and the weights'
-// last row is the bias. activation is relu if RELU, else the identity. KEEP_PREACTIVATION also stores the product itself.
+// last row is the bias. activation is relu in hidden layers, the identity in the last. KEEP_PREACTIVATION also stores the product.
 //
 //     [batch, input_quads * 4] x [input_quads * 4, weight_quads * 4] -> [batch, output_quads * 4]
 //
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 if (KEEP_PREACTIVATION) {
                     preactivations[place] = sum;
                 }
-                outputs[place] = activation(layer, quad, sum, RELU);
+                outputs[place] = activation(layer, quad, sum);
                 // A width that is a multiple of four has its constant 1 in a quad of its own.
                 if (quad + 1u == layer.weight_quads && layer.output_quads > layer.weight_quads) {
                     outputs[place + 1u] = vec4<f32>(1.0, 0.0, 0.0, 0.0);

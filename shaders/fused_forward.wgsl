@@ -148,7 +148,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                         let quad = tile.quad + column * LANES_X;
                         if (quad < layer.weight_quads) {
                             let sum = staged_sum(thread, &sums, row * TILE_QUADS + column);
-                            store_output(layer, tile, row, quad, activation(layer, quad, sum, index + 1u < depth));
+                            store_output(layer, tile, row, quad, activation(layer, quad, sum));
                             if (quad + 1u == layer.weight_quads && layer.output_quads > layer.weight_quads) {
                                 store_output(layer, tile, row, quad + 1u, vec4<f32>(1.0, 0.0, 0.0, 0.0));
                             }

@@ -80,7 +80,7 @@ fn tile_name(tile: Tile) -> String {
 /// Seconds of one product by the forward kernel without activation.
 fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: Tile) -> Result<f64> {
     let layer = Layer::new(&Architecture::new(vec![side, side])?, 0, side, true);
-    let pipeline = context.compile(&Variant::forward(tile, false, false))?;
+    let pipeline = context.compile(&Variant::forward(tile, false))?;
     let buffers = [
         allocator.uniform("layer", bytemuck::bytes_of(&layer))?,
         allocator.storage("left", layer.input_len())?,

@@ -302,7 +302,7 @@ impl Builder<'_> {
 
     fn forward(&self, layer: &Layer, keep: bool) -> Variant {
         let hidden = layer.index + 1 < layer.layer_count;
-        Variant::forward(self.tiles.forward(layer, self.slots), hidden, keep && hidden)
+        Variant::forward(self.tiles.forward(layer, self.slots), keep && hidden)
     }
 
     /// Sums `count` rows of `length` into `sums[first ..]`.

@@ -123,9 +123,9 @@ impl Variant {
         Self { kernel, constants: Vec::new() }
     }
 
-    /// `relu`: apply it; `keep`: store the pre-activation too.
-    pub fn forward(tile: Tile, relu: bool, keep: bool) -> Self {
-        Self::tiled(Kernel::Forward, tile, "TILE_ROWS").flag("RELU", relu).flag("KEEP_PREACTIVATION", keep)
+    /// `keep`: store the pre-activation too.
+    pub fn forward(tile: Tile, keep: bool) -> Self {
+        Self::tiled(Kernel::Forward, tile, "TILE_ROWS").flag("KEEP_PREACTIVATION", keep)
     }
 
     /// The hidden layers' gradient for what the loss compares.

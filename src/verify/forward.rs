@@ -17,17 +17,22 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
             // Over all i, each j meets every size as output too.
             let outputs = SIZES[(i + 2 * j + 1) % SIZES.len()];
             // The first layer reads a view that two slots share, deeper ones their own slot.
-            for (first, relu, keep) in [(true, true, false), (false, false, false), (false, true, true)] {
-                let widths = if first { vec![inputs, outputs, 2] } else { vec![2, inputs, outputs] };
-                let layer = Layer::new(&Architecture::new(widths)?, usize::from(!first), batch_size, false);
-                case(context, tiles, row, &layer, relu, keep)?;
+            let networks = [
+                (vec![inputs, outputs, 2], 0, false),
+                (vec![2, inputs, outputs], 1, false),
+                (vec![2, inputs, outputs, 2], 1, true),
+            ];
+            for (widths, index, keep) in networks {
+                let layer = Layer::new(&Architecture::new(widths)?, index, batch_size, false);
+                case(context, tiles, row, &layer, keep)?;
             }
         }
     }
     Ok(())
 }
 
-fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, relu: bool, keep: bool) -> Result<()> {
+fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, keep: bool) -> Result<()> {
+    let relu = layer.index + 1 < layer.layer_count;
     let mut generator = generator(row.cases);
     let slots = 2 * REPLICAS;
     let (batch_size, width) = (layer.batch_size as usize, layer.input_width as usize);
@@ -60,7 +65,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, relu: bo
             Argument::Write(bytes_mut(&mut kept)),
         ];
         let groups = tile.groups(layer.batch_size, layer.weight_quads, slots);
-        run_once(context, &Variant::forward(tile, relu, keep), &mut arguments, groups)?;
+        run_once(context, &Variant::forward(tile, keep), &mut arguments, groups)?;
         row.cases += 1;
         row.compare_all(&name, &actual, &expected);
         // A tile's shape may not change a bit.
