@@ -12,7 +12,7 @@ use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::adapter::{Choice, DeviceRequest, choose};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
-use ffcl_gpu::layout::{Layer, Shard, Step};
+use ffcl_gpu::layout::{Layer, Shard, Step, Views};
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::random::{Generator, Stream};
@@ -25,25 +25,25 @@ fn random(length: usize) -> Vec<f32> {
 
 fn twins(criterion: &mut Criterion) {
     let config = TrainingConfig::default();
-    let layers = Layer::all(&config.architecture().expect("the default is a network"), config.batch_size, false);
+    let layers = Layer::all(&config.architecture().expect("the default is a network"), config.batch_size, Views::Replica);
     let (layer, last) = (&layers[0], &layers[2]);
     let step = Step::new(0, config.batch_size, &config.adam, 1);
     let mut group = criterion.benchmark_group("cpu");
     group.throughput(Throughput::Elements(config.batch_size as u64));
 
     let images = digits::generate_with_counts(digits::SEED, 256, 1).train;
-    let shard = Shard::new(&images, 0, images.count(), config.batch_size, true);
+    let shard = Shard::new(&images, 0, images.count(), config.batch_size, Views::Replica);
     let (records, order) = (shard.records(&images), (0..images.count() as u32).collect::<Vec<_>>());
     let table = std::array::from_fn(|value| value as f32 / 255.0);
     let (mut inputs, mut labels) = (vec![0.0; layer.input_len()], vec![0; config.batch_size]);
     group.bench_function("gather", |bencher| {
-        bencher.iter(|| gather::gather(&shard, &step, &records, &order, &table, &mut inputs, &mut labels));
+        bencher.iter(|| gather::gather(&shard, &step, 0, &records, &order, &table, &mut inputs, &mut labels));
     });
 
     let mut weights = random(layer.weight_len());
     let (mut outputs, mut products) = (vec![0.0; layer.output_len()], vec![0.0; layer.delta_len()]);
     group.bench_function("forward", |bencher| {
-        bencher.iter(|| forward::forward::<Blocked>(layer, true, &inputs, &weights, &mut outputs, &mut products));
+        bencher.iter(|| forward::forward::<Blocked>(layer, &inputs, &weights, &mut outputs, &mut products));
     });
 
     let (partner, mut deltas, mut metrics) =
@@ -57,7 +57,7 @@ fn twins(criterion: &mut Criterion) {
     group.bench_function("output_gradient", |bencher| {
         let loss = OutputLoss::BinaryCrossEntropy;
         bencher.iter(|| {
-            output_gradient::output_gradient::<Blocked>(last, loss, &logits, &labels, &mut last_deltas, &mut metrics);
+            output_gradient::output_gradient::<Blocked>(last, loss, true, &logits, &labels, &mut last_deltas, &mut metrics);
         });
     });
 

@@ -1,5 +1,5 @@
 // One layer for every slot: outputs = activation(inputs * weights), where the inputs end in the constant 1 and the weights'
-// last row is the bias. activation is relu in hidden layers, the identity in the last. KEEP_PREACTIVATION also stores the product.
+// last row is the bias. activation is relu in hidden layers, the identity elsewhere. KEEP_PREACTIVATION also stores the product.
 //
 //     [batch, input_quads * 4] x [input_quads * 4, weight_quads * 4] -> [batch, output_quads * 4]
 //
@@ -23,9 +23,12 @@ fn input_quad(layer: Layer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
     return inputs[(first + min(tile.row + row, layer.batch_size - 1u)) * layer.input_quads + k];
 }
 
-fn weight_quad(layer: Layer, tile: Tile, weight_row: u32, column: u32) -> vec4<f32> {
-    let row = layer.weight_offset + (tile.slot * 4u * layer.input_quads + weight_row) * layer.weight_quads;
-    return weights[row + min(tile.quad + column * LANES_X, layer.weight_quads - 1u)];
+fn weight_block(layer: Layer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+    let row = ((tile.slot ^ layer.weight_flip) * layer.input_quads + k) * 4u * layer.weight_quads;
+    let first = layer.weight_offset + row + min(tile.quad + column * LANES_X, layer.weight_quads - 1u);
+    let second = first + layer.weight_quads;
+    let third = second + layer.weight_quads;
+    return mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + layer.weight_quads]);
 }
 
 @compute @workgroup_size(LANES_X, LANES_Y)

@@ -49,9 +49,12 @@ fn input_quad(layer: Layer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
     return activations[layer.input_offset + (first + min(tile.row + row, layer.batch_size - 1u)) * layer.input_quads + k];
 }
 
-fn weight_quad(layer: Layer, tile: Tile, weight_row: u32, column: u32) -> vec4<f32> {
-    let row = layer.weight_offset + (tile.slot * 4u * layer.input_quads + weight_row) * layer.weight_quads;
-    return weights[row + min(tile.quad + column * LANES_X, layer.weight_quads - 1u)];
+fn weight_block(layer: Layer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+    let row = layer.weight_offset + (tile.slot * layer.input_quads + k) * 4u * layer.weight_quads;
+    let first = row + min(tile.quad + column * LANES_X, layer.weight_quads - 1u);
+    let second = first + layer.weight_quads;
+    let third = second + layer.weight_quads;
+    return mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + layer.weight_quads]);
 }
 
 fn output_quad(layer: Layer, local_row: u32, quad: u32) -> vec4<f32> {
@@ -180,7 +183,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         } else {
             for (var row = thread; row < 2u * TILE_ROWS; row += THREADS) {
                 if (batch_row(row) < layer.batch_size) {
-                    let result = output_loss(layer, row, labels[replica * layer.batch_size + batch_row(row)]);
+                    let view = (2u * replica + row / TILE_ROWS) >> layer.label_shift;
+                    let result = output_loss(layer, row, labels[view * layer.batch_size + batch_row(row)]);
                     add_to_metric(layer, row, index, result.loss);
                     add_to_metric(layer, row, depth, result.right);
                 }

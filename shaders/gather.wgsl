@@ -2,11 +2,14 @@
 //
 //     inputs[view, row] = (table[pixels of image order[view, first_row + row]], 1, 0 ...)        labels[view, row] = its label
 //
+// MOVE: each view's copy of an image is shifted by a random whole number of pixels, new in each epoch (shared/augment.wgsl), zeros
+// outside. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from.
+//
 // A data set that exceeds one binding is cut into shards; the kernel runs once a shard, and a row is written by the one run
 // whose shard holds its image. Rows past the batch's end repeat the last image; whoever reads them must ignore them.
 //
 // Grid: x = quads of a row (64 an invocation group), y = rows, z = views.
-// Memory: 4 + 1 bytes read and 16 written a quad.   Twin: src/cpu/gather.rs
+// Memory: 4 + 1 bytes read and 16 written a quad; with MOVE 16 bytes read, with TURN 64.   Twin: src/cpu/gather.rs
 
 @group(0) @binding(0) var<uniform> shard: Shard;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -16,29 +19,74 @@
 @group(0) @binding(5) var<storage, read_write> inputs: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> labels: array<u32>;
 
+var<workgroup> row_change: Change;
+
+// What stands at a place of the image, which may be outside.
+fn pixel_at(record: u32, place: vec2<i32>) -> f32 {
+    let size = vec2<i32>(i32(shard.width), i32(shard.height));
+    let clamped = vec2<u32>(clamp(place, vec2<i32>(0), size - 1));
+    let pixel = clamped.y * shard.width + clamped.x;
+    let byte = (records[record + pixel / 4u] >> (8u * (pixel % 4u))) & 0xffu;
+    return table[select(0u, byte, all(place >= vec2<i32>(0)) && all(place < size))];
+}
+
+fn moved(record: u32, pixel: u32) -> f32 {
+    let place = vec2<i32>(i32(pixel % shard.width), i32(pixel / shard.width)) - row_change.shift;
+    if (!TURN) {
+        return pixel_at(record, place);
+    }
+    let middle = 0.5 * vec2<f32>(f32(shard.width) - 1.0, f32(shard.height) - 1.0);
+    let from_middle = vec2<f32>(place) - middle;
+    let source = middle + vec2<f32>(
+        row_change.turn.x * from_middle.x + row_change.turn.y * from_middle.y,
+        row_change.turn.x * from_middle.y - row_change.turn.y * from_middle.x,
+    );
+    let corner = floor(source);
+    let share = source - corner;
+    let at = vec2<i32>(corner);
+    let left = mix_by(pixel_at(record, at), pixel_at(record, at + vec2<i32>(0, 1)), share.y);
+    let right = mix_by(pixel_at(record, at + vec2<i32>(1, 0)), pixel_at(record, at + vec2<i32>(1, 1)), share.y);
+    return mix_by(left, right, share.x);
+}
+
+fn mix_by(a: f32, b: f32, share: f32) -> f32 {
+    return a + share * (b - a);
+}
+
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let quad = id.x;
     let row = id.y;
     let view = id.z;
-    if (quad >= shard.input_quads) {
-        return;
-    }
     let position = step.first_row + min(row, step.row_count - 1u);
-    let image = orders[view * shard.orders * shard.sample_count + position] - shard.first_image;
+    let place = orders[(view >> shard.order_shift) * shard.sample_count + position];
+    if (MOVE) {
+        // The same for the whole row.
+        if (thread == 0u) {
+            row_change = change(shard, step.epoch, view, place);
+        }
+        workgroupBarrier();
+    }
     // Images before the shard wrap around to huge numbers and fall out here as well.
-    if (image >= shard.image_count) {
+    let image = place - shard.first_image;
+    if (quad >= shard.input_quads || image >= shard.image_count) {
         return;
     }
     let record = image * shard.record_words;
     if (quad == 0u) {
         labels[view * shard.batch_size + row] = records[record + shard.record_words - 1u];
     }
-    // A width that is a multiple of four has its constant 1 in a quad without pixels.
-    let word = records[record + min(quad, shard.record_words - 2u)];
-    let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
-    let numbers = vec4<f32>(table[bytes.x], table[bytes.y], table[bytes.z], table[bytes.w]);
     let pixel = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+    var numbers: vec4<f32>;
+    if (MOVE) {
+        let inside = min(pixel, vec4<u32>(shard.pixels - 1u));
+        numbers = vec4<f32>(moved(record, inside.x), moved(record, inside.y), moved(record, inside.z), moved(record, inside.w));
+    } else {
+        // A width that is a multiple of four has its constant 1 in a quad without pixels.
+        let word = records[record + min(quad, shard.record_words - 2u)];
+        let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
+        numbers = vec4<f32>(table[bytes.x], table[bytes.y], table[bytes.z], table[bytes.w]);
+    }
     let padding = select(vec4<f32>(0.0), vec4<f32>(1.0), pixel == vec4<u32>(shard.pixels));
     let values = select(padding, numbers, pixel < vec4<u32>(shard.pixels));
     inputs[(view * shard.batch_size + row) * shard.input_quads + quad] = values;

@@ -1,4 +1,5 @@
-// Loss and gradient of the output layer for every slot and row (shared/output_loss.wgsl states them).
+// Loss and gradient of logits for every slot and row (shared/output_loss.wgsl states them): of the output layer, or of the scores
+// that a hidden layer's rows have with the prototypes. COUNT: right answers are counted.
 //
 // Grid: x = rows (64 a workgroup), y = slots; one invocation a row, since classes are few.
 // Memory: the row is read three times (cached), written once.   Twin: src/cpu/output_gradient.rs
@@ -24,8 +25,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= layer.batch_size) {
         return;
     }
-    let result = output_loss(layer, slot * layer.batch_size + row, labels[(slot >> 1u) * layer.batch_size + row]);
+    let result = output_loss(layer, slot * layer.batch_size + row, labels[(slot >> layer.label_shift) * layer.batch_size + row]);
     let metrics = (slot * (layer.layer_count + 1u)) * layer.batch_size + row;
     row_metrics[metrics + layer.index * layer.batch_size] += result.loss;
-    row_metrics[metrics + layer.layer_count * layer.batch_size] += result.right;
+    if (COUNT) {
+        row_metrics[metrics + layer.layer_count * layer.batch_size] += result.right;
+    }
 }

@@ -42,6 +42,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     let layer = layers[index];
     let slot = group.z;
+    if (((layer.frozen >> (slot & 1u)) & 1u) == 1u) {
+        return;
+    }
     let first_input = number / across * INPUTS + local.y * TILE_INPUTS;
     let first_quad = number % across * COLUMNS + local.x;
     let input_base = layer.input_offset + (slot >> layer.view_shift) * layer.batch_size * layer.input_quads;
@@ -83,7 +86,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 let at = layer.weight_offset + row * layer.weight_quads + quad;
                 let tile = 4u * (part * TILE_QUADS + column);
                 for (var next = 0u; next < rolled(layer, 4u); next++) {
-                    move_quad(at + next * layer.weight_quads, staged_sum(thread, &sums, tile + next));
+                    // A bias that is not trained stays, and so does padding.
+                    if (4u * (first_input + part) + next < layer.input_width + layer.bias) {
+                        move_quad(at + next * layer.weight_quads, staged_sum(thread, &sums, tile + next));
+                    }
                 }
             }
         }

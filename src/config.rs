@@ -2,10 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::model::Architecture;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// The loss of the output layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputLoss {
     /// Binary cross-entropy on the softmax output, mean over batch and classes (the paper).
@@ -15,8 +16,94 @@ pub enum OutputLoss {
     CrossEntropy,
 }
 
+/// How the two networks of a pair learn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Every layer by its own loss, guided by the partner.
+    #[default]
+    Local,
+    /// The same, but B never moves.
+    FrozenPartner,
+    /// No guidance: the output layers learn, hidden layers stay as they began.
+    Independent,
+    /// Each network end to end, by the output's loss.
+    Backprop,
+    /// The original in three stages (arXiv 2305.02927): hidden layers by their losses; the last hidden layer's loss through all
+    /// layers below it; the output's loss through all layers.
+    Ffcl3,
+}
+
+/// The loss of the hidden layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum HiddenLoss {
+    /// `1 − cos` between a representation and the partner's of the same image (the paper).
+    #[default]
+    Cosine,
+    /// Cross-entropy over the cosines to the classes' prototypes, which are means of the guide's representations.
+    Prototypes,
+    /// Within each network, `1 − cos` to a random image of the same class and `max(0, cos − 0.5)` to one of another class
+    /// (arXiv 2305.02927).
+    Pairs,
+}
+
+/// Whose prototypes guide a hidden layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guide {
+    /// The other network's.
+    #[default]
+    Partner,
+    /// Its own: the control.
+    Own,
+}
+
+/// How the learning rate changes over the steps of a run, or of a stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It stays.
+    #[default]
+    Constant,
+    /// `½ (1 + cos(π t / T))` of it at step t (from 0) of T.
+    Cosine,
+}
+
+/// Random changes of each training image, new in each epoch. A moved image is sampled bilinearly and filled with zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Augmentation {
+    /// Largest shift, in whole pixels along each axis.
+    pub shift: u32,
+    /// Largest rotation, in degrees either way.
+    pub rotation: f64,
+    /// Largest change of size, as a fraction either way.
+    pub scale: f64,
+    /// A and B see the same change; else each its own.
+    pub shared: bool,
+}
+
+impl Augmentation {
+    /// Whether images change at all.
+    pub fn is_active(&self) -> bool {
+        self.shift > 0 || self.rotation > 0.0 || self.scale > 0.0
+    }
+}
+
+/// What a stretch of a run trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Every layer by its own loss; the output layer too unless the run has stages.
+    Local,
+    /// The last hidden layer's loss, through all layers below it.
+    Encoder,
+    /// The output's loss, through all layers.
+    EndToEnd,
+}
+
 /// The vectors that the cosine embedding loss of the hidden layers compares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Representation {
     /// `h = relu(z)`.
@@ -47,6 +134,7 @@ impl Default for Adam {
 
 /// A whole training run, apart from the data set and the device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
     /// Layer widths, input first, classes last.
     pub layers: Vec<usize>,
@@ -56,6 +144,8 @@ pub struct TrainingConfig {
     pub batch_size: usize,
     /// The optimiser.
     pub adam: Adam,
+    /// How its learning rate changes.
+    pub schedule: Schedule,
     /// Seed of replica 0; replica r has `seed + r`.
     pub seed: u64,
     /// Independent pairs of models, trained side by side.
@@ -64,17 +154,32 @@ pub struct TrainingConfig {
     pub shuffle: bool,
     /// Stop after so many steps.
     pub max_steps: Option<u64>,
+    /// How the networks learn.
+    pub method: Method,
     /// Loss of the output layer.
     pub output_loss: OutputLoss,
-    /// What the hidden layers' loss compares.
+    /// Loss of the hidden layers.
+    pub hidden_loss: HiddenLoss,
+    /// What the cosine loss compares.
     pub representation: Representation,
-    /// Subtract the batch's mean from what the hidden layers' loss compares. The mean counts as a constant.
-    #[serde(default)]
+    /// Subtract the batch's mean from what the cosine loss compares. The mean counts as a constant.
     pub centre: bool,
+    /// Whose prototypes guide the hidden layers.
+    pub guide: Guide,
+    /// Width of the linear projection between a hidden layer and its prototypes, trained with the layer and dropped at test time; 0
+    /// for none.
+    pub projection: usize,
+    /// Divides the cosines to the prototypes.
+    pub temperature: f64,
+    /// Bring each row of a hidden layer's output to the length √width before the next layer reads it.
+    pub normalize: bool,
+    /// Random changes of the training images.
+    pub augmentation: Augmentation,
     /// Scale pixels to mean 0 and deviation 1 of the training set.
     pub standardize: bool,
 }
 
+/// The paper's run: what every recipe changes something of.
 impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
@@ -82,41 +187,83 @@ impl Default for TrainingConfig {
             epochs: 30,
             batch_size: 64,
             adam: Adam::default(),
+            schedule: Schedule::default(),
             seed: 0,
             replicas: 1,
             shuffle: true,
             max_steps: None,
+            method: Method::default(),
             output_loss: OutputLoss::default(),
+            hidden_loss: HiddenLoss::default(),
             representation: Representation::default(),
             centre: false,
+            guide: Guide::default(),
+            projection: 0,
+            temperature: 0.1,
+            normalize: false,
+            augmentation: Augmentation::default(),
             standardize: false,
         }
     }
 }
 
 /// A named set of options.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Recipe {
-    /// The method as the paper's equations state it. It collapses.
+    /// Class prototypes of the partner's projections guide every hidden layer: local learning that is accurate.
     #[default]
+    Contrastive,
+    /// The method as the paper's equations state it. It collapses.
     Paper,
     /// The same with batch-centred vectors in the hidden layers' loss, which keeps it from collapsing.
     Centred,
+    /// The original in three stages, ten epochs each.
+    Ffcl3,
 }
 
 impl Recipe {
+    /// The recipe that suits a method where none is named.
+    pub fn of(method: Method) -> Self {
+        if method == Method::Ffcl3 { Self::Ffcl3 } else { Self::default() }
+    }
+
     /// The recipe as a run, with everything that it does not speak of at its default.
     pub fn config(self) -> TrainingConfig {
         let paper = TrainingConfig::default();
+        let at = |learning_rate| Adam { learning_rate, ..paper.adam };
         match self {
+            Self::Contrastive => TrainingConfig {
+                batch_size: 128,
+                adam: at(2e-3),
+                schedule: Schedule::Cosine,
+                output_loss: OutputLoss::CrossEntropy,
+                hidden_loss: HiddenLoss::Prototypes,
+                projection: 32,
+                temperature: 0.1,
+                normalize: true,
+                ..paper
+            },
             Self::Paper => paper,
             Self::Centred => TrainingConfig { centre: true, ..paper },
+            Self::Ffcl3 => TrainingConfig {
+                batch_size: 128,
+                adam: at(1e-3),
+                schedule: Schedule::Cosine,
+                method: Method::Ffcl3,
+                output_loss: OutputLoss::CrossEntropy,
+                hidden_loss: HiddenLoss::Pairs,
+                standardize: true,
+                ..paper
+            },
         }
     }
 }
 
 /// Above this, sizes are surely mistakes; below it, no product of two of them overflows 64 bits.
 const MAX_SIZE: usize = 1 << 24;
+/// A projection wider than any layer may be is a mistake.
+const MAX_PROJECTION: usize = 1 << 16;
 
 impl TrainingConfig {
     /// The networks' shape, after every check that needs no data.
@@ -139,7 +286,64 @@ impl TrainingConfig {
         if !(rate.is_finite() && rate > 0.0) {
             return fail(format!("--learning-rate {:e} must be a positive number such as 1e-4", self.adam.learning_rate));
         }
+        // Below this, exponents of the prototypes' softmax leave the range of f32.
+        if !(self.temperature >= 1e-3 && self.temperature <= 1e3) {
+            return fail(format!("--temperature {} is out of range; give 0.001 to 1000, such as 0.1", self.temperature));
+        }
+        if self.projection > MAX_PROJECTION {
+            return fail(format!("--projection {} is too wide; give 1 to {MAX_PROJECTION}, or 0 for none", self.projection));
+        }
+        let moves = &self.augmentation;
+        if moves.shift > 64 || !(0.0..=180.0).contains(&moves.rotation) || !(0.0..=0.5).contains(&moves.scale) {
+            return fail("--shift must be 0 to 64 pixels, --rotation 0 to 180 degrees, --scale 0 to 0.5".into());
+        }
+        if self.centre && self.hidden_loss != HiddenLoss::Cosine {
+            return fail("--centre belongs to --hidden-loss cosine; leave one of them out".into());
+        }
+        if self.method == Method::Ffcl3 && (self.epochs < 3 || self.layers.len() < 3) {
+            return fail(
+                "--method ffcl3 has three stages and needs a hidden layer; give --epochs 3 or more, and three widths".into(),
+            );
+        }
         Architecture::new(self.layers.clone())
+    }
+
+    /// Whether hidden layers have losses of their own.
+    pub fn has_hidden_losses(&self) -> bool {
+        matches!(self.method, Method::Local | Method::FrozenPartner | Method::Ffcl3)
+    }
+
+    /// Whether its hidden layers have projections.
+    pub fn has_projections(&self) -> bool {
+        self.has_hidden_losses() && self.hidden_loss == HiddenLoss::Prototypes && self.projection > 0
+    }
+
+    /// The stages in their order.
+    pub fn stages(&self) -> &'static [Stage] {
+        match self.method {
+            Method::Local | Method::FrozenPartner | Method::Independent => &[Stage::Local],
+            Method::Backprop => &[Stage::EndToEnd],
+            Method::Ffcl3 => &[Stage::Local, Stage::Encoder, Stage::EndToEnd],
+        }
+    }
+
+    /// The stage that an epoch (from 1) belongs to, as its place in [`Self::stages`], the stage's first epoch and its number of
+    /// epochs. Stages are equally long; the last one takes what is left.
+    pub fn stage_of(&self, epoch: u32) -> (usize, u32, u32) {
+        let count = self.stages().len() as u32;
+        let length = (self.epochs / count).max(1);
+        let index = ((epoch - 1) / length).min(count - 1);
+        let first = index * length + 1;
+        (index as usize, first, if index + 1 == count { self.epochs.max(first) - first + 1 } else { length })
+    }
+
+    /// The optimiser at step `step` (from 0) of a stage of `steps`.
+    pub fn adam_at(&self, step: u64, steps: u64) -> Adam {
+        let factor = match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()),
+        };
+        Adam { learning_rate: self.adam.learning_rate * factor, ..self.adam }
     }
 
     /// Checks the run against a data set of `images` training images with `pixels` numbers each and `classes` classes.
@@ -166,5 +370,37 @@ impl TrainingConfig {
     /// Steps of one epoch over `images` images: whole batches only.
     pub fn steps_per_epoch(&self, images: usize) -> usize {
         images / self.batch_size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_cover_all_epochs() {
+        let config = TrainingConfig { epochs: 11, ..Recipe::Ffcl3.config() };
+        let stages: Vec<_> = (1..=11).map(|epoch| config.stage_of(epoch)).collect();
+        assert_eq!(stages[..3], [(0, 1, 3); 3]);
+        assert_eq!(stages[3..6], [(1, 4, 3); 3]);
+        assert_eq!(stages[6..], [(2, 7, 5); 5]);
+        assert_eq!(Recipe::Paper.config().stage_of(30), (0, 1, 30));
+    }
+
+    #[test]
+    fn the_cosine_schedule_goes_from_all_to_almost_nothing() {
+        let config = Recipe::Contrastive.config();
+        let at = |step| config.adam_at(step, 1000).learning_rate;
+        assert_eq!(at(0), 2e-3);
+        assert!((at(500) - 1e-3).abs() < 1e-12);
+        // 1 − cos(x) = x²/2 for small x, here π/1000.
+        assert!((at(999) - 2e-3 * (std::f64::consts::PI / 1000.0).powi(2) / 4.0).abs() < 1e-13);
+    }
+
+    #[test]
+    fn recipes_are_runs() {
+        for recipe in [Recipe::Contrastive, Recipe::Paper, Recipe::Centred, Recipe::Ffcl3] {
+            recipe.config().architecture().unwrap();
+        }
     }
 }

@@ -21,9 +21,10 @@
 //! two models of a replica: its leading axis is a *view*, `slot >> 1`. Padding stays zero without any masking in the update:
 //! its gradient is zero, and Adam moves nothing by zero.
 
-use crate::config::Adam;
+use crate::config::{Adam, Augmentation, Guide, HiddenLoss, Method, TrainingConfig};
 use crate::dataset::Images;
 use crate::model::{Architecture, LayerParameters};
+use crate::plan::Part;
 use crate::random::Stream;
 
 /// Declares a structure for host and device: a Pod Rust type whose `WGSL` constant is the same declaration for shaders.
@@ -71,12 +72,20 @@ device_struct! {
         output_offset: u32,
         /// and its deltas.
         delta_offset: u32,
+        /// 1: the output is rectified; 0: it is left as it is.
+        rectified: u32,
+        /// 1: the bias is trained; 0: it stays.
+        bias: u32,
+        /// The weights are those of `slot ^ weight_flip`: 1 for the partner's.
+        weight_flip: u32,
+        /// Bit m: model m does not move.
+        frozen: u32,
+        /// The labels' leading index is `slot >> label_shift`.
+        label_shift: u32,
+        /// Factor of the prototypes: one over the temperature.
+        inverse_temperature: f32,
         /// Padding to a multiple of 16 bytes, as uniform buffers want it.
         padding_0: u32,
-        /// Padding.
-        padding_1: u32,
-        /// Padding.
-        padding_2: u32,
     }
 }
 
@@ -103,10 +112,10 @@ device_struct! {
         first_correction: f32,
         /// 1 / (1 − β₂ᵗ).
         second_correction: f32,
+        /// Epoch, from 1: the counter of random changes of images.
+        epoch: u32,
         /// Padding to a multiple of 16 bytes.
         padding_0: u32,
-        /// Padding.
-        padding_1: u32,
     }
 }
 
@@ -127,8 +136,24 @@ device_struct! {
         batch_size: u32,
         /// Row length of the activations to fill, in quads.
         input_quads: u32,
-        /// 1 if each view reads its own order, 0 if all read the first.
-        orders: u32,
+        /// View v reads order `v >> order_shift`, and is of that replica.
+        order_shift: u32,
+        /// Rows of an image.
+        height: u32,
+        /// Columns of an image.
+        width: u32,
+        /// Largest random shift in pixels.
+        shift: u32,
+        /// Largest random rotation in radians.
+        rotation: f32,
+        /// Largest random change of size, as a fraction.
+        scale: f32,
+        /// The random stream of these changes; the second view of a replica has the next one.
+        stream: u32,
+        /// Lower half of replica 0's seed; replica r has seed + r.
+        seed_low: u32,
+        /// Upper half.
+        seed_high: u32,
     }
 }
 
@@ -168,6 +193,39 @@ device_struct! {
     }
 }
 
+/// Who sees images of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Views {
+    /// Each slot.
+    Slot,
+    /// Each replica: both models see the same.
+    Replica,
+    /// All see the same (evaluation).
+    Run,
+}
+
+impl Views {
+    /// A slot reads view `slot >> shift`.
+    pub const fn shift(self) -> u32 {
+        match self {
+            Views::Slot => 0,
+            Views::Replica => 1,
+            Views::Run => 31,
+        }
+    }
+
+    /// Views of `slots` slots.
+    pub const fn count(self, slots: usize) -> usize {
+        ((slots - 1) >> self.shift()) + 1
+    }
+
+    /// What a run trains on.
+    pub fn of_training(config: &TrainingConfig) -> Self {
+        let moves = &config.augmentation;
+        if moves.is_active() && !moves.shared { Views::Slot } else { Views::Replica }
+    }
+}
+
 /// The slot of the other model of a pair.
 pub const fn partner(slot: usize) -> usize {
     slot ^ 1
@@ -182,33 +240,64 @@ pub const fn quads(width: usize) -> usize {
 }
 
 impl Layer {
-    /// The layer `index` (from 0) of `architecture` for batches of `batch_size` rows. `shared_input` is true where all
-    /// replicas see the same images (evaluation); else each replica's first layer reads its own view.
-    pub fn new(architecture: &Architecture, index: usize, batch_size: usize, shared_input: bool) -> Self {
+    /// The layer `index` (from 0) of `architecture` for batches of `batch_size` rows, whose first layer reads `views`.
+    pub fn new(architecture: &Architecture, index: usize, batch_size: usize, views: Views) -> Self {
         let (inputs, outputs) = (architecture.widths()[index], architecture.widths()[index + 1]);
+        let network = Self {
+            view_shift: if index > 0 { 0 } else { views.shift() },
+            label_shift: views.shift(),
+            batch_size: batch_size as u32,
+            index: index as u32,
+            layer_count: architecture.layer_count() as u32,
+            rectified: u32::from(index + 1 < architecture.layer_count()),
+            bias: 1,
+            ..Self::default()
+        };
+        network.between(inputs, outputs)
+    }
+
+    /// The same with other widths.
+    fn between(self, inputs: usize, outputs: usize) -> Self {
         Self {
             input_width: inputs as u32,
             output_width: outputs as u32,
             input_quads: quads(inputs + 1) as u32,
             output_quads: quads(outputs + 1) as u32,
             weight_quads: quads(outputs) as u32,
-            batch_size: batch_size as u32,
-            view_shift: if index > 0 {
-                0
-            } else if shared_input {
-                31
-            } else {
-                1
-            },
-            index: index as u32,
-            layer_count: architecture.layer_count() as u32,
-            ..Self::default()
+            ..self
         }
     }
 
     /// All layers of `architecture`, as [`Layer::new`].
-    pub fn all(architecture: &Architecture, batch_size: usize, shared_input: bool) -> Vec<Self> {
-        (0..architecture.layer_count()).map(|index| Self::new(architecture, index, batch_size, shared_input)).collect()
+    pub fn all(architecture: &Architecture, batch_size: usize, views: Views) -> Vec<Self> {
+        (0..architecture.layer_count()).map(|index| Self::new(architecture, index, batch_size, views)).collect()
+    }
+
+    /// The linear projection `[width, hidden]` of this hidden layer's output, without a bias.
+    pub fn projection(&self, width: usize) -> Self {
+        Self { view_shift: 0, rectified: 0, bias: 0, ..self.between(self.output_width as usize, width) }
+    }
+
+    /// The layer whose weights are prototypes of `classes` classes: it reads unit rows as wide as this layer's output. Its bias keeps
+    /// absent classes out of the softmax.
+    pub fn guide(&self, classes: usize, guide: Guide, temperature: f64) -> Self {
+        Self {
+            view_shift: 0,
+            rectified: 0,
+            weight_flip: u32::from(guide == Guide::Partner),
+            inverse_temperature: (1.0 / temperature) as f32,
+            ..self.between(self.output_width as usize, classes)
+        }
+    }
+
+    /// Whether a slot's weights move.
+    pub fn moves(&self, slot: usize) -> bool {
+        self.frozen >> (slot & 1) & 1 == 0
+    }
+
+    /// f32 in a row as wide as the input, without the constant 1: of gradients with respect to it.
+    pub fn gradient_stride(&self) -> usize {
+        4 * quads(self.input_width as usize)
     }
 
     /// Rows of the weight matrix: inputs, the bias row, and padding to whole quads.
@@ -281,6 +370,60 @@ impl Layer {
     }
 }
 
+/// Every layer of a run: the network's, and what its hidden layers' losses need beside them.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    /// The network's layers.
+    pub network: Vec<Layer>,
+    /// A projection for each hidden layer, or none.
+    pub projections: Vec<Layer>,
+    /// The prototypes of each hidden layer, or none.
+    pub guides: Vec<Layer>,
+}
+
+impl Shapes {
+    /// The layers of `config`'s run, for batches of `batch_size` rows of `views`.
+    pub fn new(config: &TrainingConfig, architecture: &Architecture, batch_size: usize, views: Views) -> Self {
+        let frozen = if config.method == Method::FrozenPartner { 0b10 } else { 0 };
+        let mut network = Layer::all(architecture, batch_size, views);
+        network.iter_mut().for_each(|layer| layer.frozen = frozen);
+        let guided = config.has_hidden_losses() && config.hidden_loss == HiddenLoss::Prototypes;
+        let hidden = if guided { &network[..network.len() - 1] } else { &[] };
+        let projected = if config.has_projections() { hidden } else { &[] };
+        let projections: Vec<Layer> = projected.iter().map(|layer| layer.projection(config.projection)).collect();
+        let sources = if projections.is_empty() { hidden } else { &projections };
+        let guides = sources.iter().map(|layer| layer.guide(architecture.classes(), config.guide, config.temperature)).collect();
+        Self { network, projections, guides }
+    }
+
+    /// The network's layers alone, for an evaluation in batches of `batch_size` rows.
+    pub fn of_evaluation(architecture: &Architecture, batch_size: usize) -> Self {
+        Self { network: Layer::all(architecture, batch_size, Views::Run), projections: Vec::new(), guides: Vec::new() }
+    }
+
+    /// One layer.
+    pub fn of(&self, part: Part, layer: usize) -> &Layer {
+        &self.all(part)[layer]
+    }
+
+    /// The layers of one part.
+    pub fn all(&self, part: Part) -> &[Layer] {
+        match part {
+            Part::Network => &self.network,
+            Part::Projection => &self.projections,
+            Part::Guide => &self.guides,
+        }
+    }
+
+    /// The layer whose outputs are brought to unit length for the prototypes of hidden layer `layer`.
+    pub fn guide_source(&self, layer: usize) -> (Part, &Layer) {
+        match self.projections.get(layer) {
+            Some(projection) => (Part::Projection, projection),
+            None => (Part::Network, &self.network[layer]),
+        }
+    }
+}
+
 /// The lengths, in f32, of buffers that all layers of a run share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Joined {
@@ -329,8 +472,8 @@ impl Shuffle {
 }
 
 impl Shard {
-    /// The shard `first_image .. first_image + image_count` of `images`, gathered in batches of `batch_size`.
-    pub fn new(images: &Images, first_image: usize, image_count: usize, batch_size: usize, orders: bool) -> Self {
+    /// The shard `first_image .. first_image + image_count` of `images`, gathered in batches of `batch_size` for `views`.
+    pub fn new(images: &Images, first_image: usize, image_count: usize, batch_size: usize, views: Views) -> Self {
         let pixels = images.pixels_per_image();
         Self {
             first_image: first_image as u32,
@@ -340,8 +483,38 @@ impl Shard {
             record_words: (quads(pixels) + 1) as u32,
             batch_size: batch_size as u32,
             input_quads: quads(pixels + 1) as u32,
-            orders: u32::from(orders),
+            order_shift: match views {
+                Views::Slot => 1,
+                Views::Replica => 0,
+                Views::Run => 31,
+            },
+            height: images.height as u32,
+            width: images.width as u32,
+            ..Self::default()
         }
+    }
+
+    /// The same with random changes of its images.
+    pub fn augmented(self, augmentation: &Augmentation, seed: u64) -> Self {
+        Self {
+            shift: augmentation.shift,
+            rotation: augmentation.rotation.to_radians() as f32,
+            scale: augmentation.scale as f32,
+            stream: Stream::Augmentation { model: 0 }.id(),
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            ..self
+        }
+    }
+
+    /// Whether images are turned or resized.
+    pub fn turns(&self) -> bool {
+        self.rotation > 0.0 || self.scale > 0.0
+    }
+
+    /// Whether images are changed at all.
+    pub fn moves(&self) -> bool {
+        self.shift > 0 || self.turns()
     }
 
     /// The shard's records: four pixels a word, the first in the lowest byte, then a word with the label.
@@ -371,6 +544,11 @@ impl Step {
     pub fn part(&self, first: usize) -> Self {
         let first = (first as u32).min(self.row_count - 1);
         Self { first_row: self.first_row + first, row_count: self.row_count - first, ..*self }
+    }
+
+    /// The same in epoch `epoch`.
+    pub fn in_epoch(self, epoch: u32) -> Self {
+        Self { epoch, ..self }
     }
 
     /// Rows `first_row ..` of the epoch's order, for Adam's step number `time` (from 1).
@@ -407,7 +585,7 @@ mod tests {
     #[test]
     fn packing_is_reversible_and_pads_with_zeros() {
         let architecture = Architecture::new(vec![5, 3]).unwrap();
-        let layer = Layer::new(&architecture, 0, 2, false);
+        let layer = Layer::new(&architecture, 0, 2, Views::Replica);
         let parameters = LayerParameters { weight: (1..=15).map(|value| value as f32).collect(), bias: vec![-1.0, -2.0, -3.0] };
         let packed = layer.pack(&parameters);
         assert_eq!(packed.len(), 8 * 4);
@@ -419,7 +597,7 @@ mod tests {
     #[test]
     fn joined_tensors_touch_and_do_not_overlap() {
         let architecture = Architecture::new(vec![5, 4, 3]).unwrap();
-        let mut layers = [0, 1].map(|index| Layer::new(&architecture, index, 2, false));
+        let mut layers = [0, 1].map(|index| Layer::new(&architecture, index, 2, Views::Replica));
         let joined = Joined::place(&mut layers, 4);
         // Two views of 2 × 8 inputs; 4 slots of 2 × 8 and 2 × 4 outputs; 4 slots of 8 × 4 and 8 × 4 weights, of 2 × 4 deltas.
         assert_eq!(joined, Joined { weights: 256, activations: 32 + 64 + 32, deltas: 64 });
@@ -432,7 +610,7 @@ mod tests {
     #[test]
     fn records_hold_four_pixels_a_word_and_the_label() {
         let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], height: 1, width: 5 };
-        let shard = Shard::new(&images, 1, 1, 4, true);
+        let shard = Shard::new(&images, 1, 1, 4, Views::Replica);
         assert_eq!(shard.records(&images), [0x0908_0706, 0x0000_000a, 9]);
     }
 

@@ -1,7 +1,8 @@
 //! Shapes of networks, and their parameters as the host sees them.
 
+use crate::config::TrainingConfig;
 use crate::error::{Error, Result};
-use crate::random::{Stream, philox, unit};
+use crate::random::{Generator, Stream, philox, unit};
 
 /// The widths of a fully connected network: at least an input and an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,11 +72,20 @@ pub struct LayerParameters {
     pub bias: Vec<f32>,
 }
 
+impl LayerParameters {
+    /// Outputs and inputs.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.bias.len(), self.weight.len() / self.bias.len()]
+    }
+}
+
 /// The parameters of every model: `[slot][layer]`, slot = 2·replica + (0 for A, 1 for B).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     /// `[slot][layer]`.
     pub slots: Vec<Vec<LayerParameters>>,
+    /// The projections behind hidden layers, `[slot][hidden layer]`; their biases are zero. Empty where a run has none.
+    pub projections: Vec<Vec<LayerParameters>>,
 }
 
 impl Parameters {
@@ -99,7 +109,36 @@ impl Parameters {
             });
             layers.collect()
         });
-        Self { slots: slots.collect() }
+        Self { slots: slots.collect(), projections: vec![Vec::new(); 2 * replicas] }
+    }
+
+    /// The parameters that a run begins with.
+    pub fn of_run(config: &TrainingConfig) -> Result<Self> {
+        let architecture = config.architecture()?;
+        let parameters = Self::initialize(&architecture, config.seed, config.replicas);
+        Ok(if config.has_projections() {
+            parameters.with_projections(&architecture, config.projection, config.seed)
+        } else {
+            parameters
+        })
+    }
+
+    /// The same with projections to `width` numbers, normal with variance 1/inputs.
+    pub fn with_projections(self, architecture: &Architecture, width: usize, seed: u64) -> Self {
+        let hidden = &architecture.widths[1..architecture.layer_count()];
+        let slot = |slot: usize| {
+            let layers = hidden.iter().enumerate().map(|(layer, &inputs)| {
+                let stream = Stream::Projection { model: (slot % 2) as u8, layer: layer as u16 };
+                let mut generator = Generator::new(seed.wrapping_add(slot as u64 / 2), stream, 0);
+                let deviation = 1.0 / (inputs as f32).sqrt();
+                LayerParameters {
+                    weight: (0..inputs * width).map(|_| generator.normal() * deviation).collect(),
+                    bias: vec![0.0; width],
+                }
+            });
+            layers.collect()
+        };
+        Self { projections: (0..self.slots.len()).map(slot).collect(), ..self }
     }
 
     /// The name of a layer's tensor in a safetensors file, without its final `.weight` or `.bias`.
@@ -107,13 +146,22 @@ impl Parameters {
         format!("r{}.{}.layers.{layer}", slot / 2, if slot.is_multiple_of(2) { "a" } else { "b" })
     }
 
+    /// The same for the projection behind a hidden layer.
+    pub fn projection_name(slot: usize, layer: usize) -> String {
+        format!("r{}.{}.projections.{layer}", slot / 2, if slot.is_multiple_of(2) { "a" } else { "b" })
+    }
+
     /// The first number that is not finite, described for an error message.
     pub fn find_non_finite(&self) -> Option<String> {
-        for (slot, layers) in self.slots.iter().enumerate() {
-            for (layer, parameters) in layers.iter().enumerate() {
-                for (kind, values) in [("weight", &parameters.weight), ("bias", &parameters.bias)] {
-                    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                        return Some(format!("{}.{kind}[{index}] is {}", Self::tensor_name(slot, layer), values[index]));
+        for (slots, name) in
+            [(&self.slots, Self::tensor_name as fn(usize, usize) -> String), (&self.projections, Self::projection_name)]
+        {
+            for (slot, layers) in slots.iter().enumerate() {
+                for (layer, parameters) in layers.iter().enumerate() {
+                    for (kind, values) in [("weight", &parameters.weight), ("bias", &parameters.bias)] {
+                        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                            return Some(format!("{}.{kind}[{index}] is {}", name(slot, layer), values[index]));
+                        }
                     }
                 }
             }

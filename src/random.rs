@@ -21,6 +21,18 @@ pub enum Stream {
     },
     /// The order of the samples; the counter is the epoch.
     Shuffle,
+    /// Initial weights of the projection behind one hidden layer of one model.
+    Projection {
+        /// 0 for A, 1 for B.
+        model: u8,
+        /// Layer index from 0.
+        layer: u16,
+    },
+    /// Changes of training images; the counter is the image and, above it, the epoch.
+    Augmentation {
+        /// 0 for A, 1 for B.
+        model: u8,
+    },
     /// The generated data set `digits`; the counter is owned by `dataset::digits`.
     Digits {
         /// 0 for the training images, 1 for the test images.
@@ -38,13 +50,20 @@ impl Stream {
             Stream::Shuffle => 0x0200_0000,
             Stream::Digits { split } => 0x0300_0000 | split as u32,
             Stream::Check => 0x0400_0000,
+            Stream::Projection { model, layer } => 0x0500_0000 | (model as u32) << 16 | layer as u32,
+            Stream::Augmentation { model } => 0x0600_0000 | model as u32,
         }
     }
 }
 
 /// Four random words for `(seed, stream, counter)`.
 pub fn philox(seed: u64, stream: Stream, counter: u64) -> [u32; 4] {
-    philox_4x32_10([counter as u32, (counter >> 32) as u32, stream.id(), 0], [seed as u32, (seed >> 32) as u32])
+    philox_words(seed, stream.id(), counter)
+}
+
+/// The same for a stream that is known by its identity only, as on a device.
+pub fn philox_words(seed: u64, stream: u32, counter: u64) -> [u32; 4] {
+    philox_4x32_10([counter as u32, (counter >> 32) as u32, stream, 0], [seed as u32, (seed >> 32) as u32])
 }
 
 fn philox_4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
@@ -136,6 +155,10 @@ mod tests {
             Stream::Digits { split: 0 },
             Stream::Digits { split: 1 },
             Stream::Check,
+            Stream::Projection { model: 0, layer: 0 },
+            Stream::Projection { model: 1, layer: 0 },
+            Stream::Augmentation { model: 0 },
+            Stream::Augmentation { model: 1 },
         ];
         for (index, left) in streams.iter().enumerate() {
             for right in &streams[index + 1..] {

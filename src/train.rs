@@ -64,6 +64,7 @@ pub struct Outcome {
 pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event) -> Result<()>) -> Result<Outcome> {
     let config = job.config;
     let steps_per_epoch = config.steps_per_epoch(job.dataset.train.count());
+    let per_epoch = steps_per_epoch as u64;
     let begin = Instant::now();
     let mut steps_taken = 0u64;
     let mut last = Vec::new();
@@ -74,8 +75,15 @@ pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event)
             break;
         }
         let started = Instant::now();
+        // Adam and the schedule begin anew with each stage.
+        let (_, first_epoch, epochs) = config.stage_of(epoch);
+        let before = u64::from(epoch - first_epoch) * per_epoch;
         let steps: Vec<Step> = (0..count)
-            .map(|index| Step::new(index * config.batch_size, config.batch_size, &config.adam, steps_taken + index as u64 + 1))
+            .map(|index| {
+                let time = before + index as u64;
+                let adam = config.adam_at(time, u64::from(epochs) * per_epoch);
+                Step::new(index * config.batch_size, config.batch_size, &adam, time + 1).in_epoch(epoch)
+            })
             .collect();
         backend.begin_epoch(epoch)?;
         let (mut done, mut observed) = (0, Ok(()));

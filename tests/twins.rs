@@ -4,14 +4,14 @@ use ffcl_gpu::config::{Adam, OutputLoss};
 use ffcl_gpu::cpu::cosine_gradient::Compared;
 use ffcl_gpu::cpu::{Double, Single, accuracy, cosine_gradient, forward, gather, output_gradient, reduction, weight_update};
 use ffcl_gpu::dataset::Images;
-use ffcl_gpu::layout::{Layer, Reduction, Shard, Step};
+use ffcl_gpu::layout::{Layer, Reduction, Shard, Step, Views};
 use ffcl_gpu::model::{Architecture, LayerParameters};
 use ffcl_gpu::random::{Generator, Stream};
 
 const BATCH: usize = 3;
 
 fn layer(inputs: usize, outputs: usize) -> Layer {
-    Layer::new(&Architecture::new(vec![inputs, outputs]).unwrap(), 0, BATCH, false)
+    Layer::new(&Architecture::new(vec![inputs, outputs]).unwrap(), 0, BATCH, Views::Replica)
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn forward_adds_the_bias_and_rectifies() {
     let inputs = [1.0, 1.0, 1.0, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
     let mut outputs = vec![f32::NAN; layer.output_len()];
     let mut products = vec![f32::NAN; layer.delta_len()];
-    forward::forward::<Single>(&layer, true, &inputs, &layer.pack(&parameters), &mut outputs, &mut products);
+    forward::forward::<Single>(&Layer { rectified: 1, ..layer }, &inputs, &layer.pack(&parameters), &mut outputs, &mut products);
     assert_eq!(outputs, [3.25, 0.0, 0.0, 1.0, 2.25, 0.0, 6.0, 1.0, 0.25, 0.0, 0.0, 1.0]);
     assert_eq!(products, [3.25, -1.5, -1.0, 0.0, 2.25, -3.0, 6.0, 0.0, 0.25, -1.0, 0.0, 0.0]);
 }
@@ -30,11 +30,11 @@ fn forward_adds_the_bias_and_rectifies() {
 #[test]
 fn gather_follows_the_order_and_repeats_the_last_row() {
     let images = Images { pixels: vec![0, 51, 102, 153, 204, 255, 1, 2, 3], labels: vec![4, 5, 6], height: 1, width: 3 };
-    let shard = Shard::new(&images, 0, 3, BATCH, true);
+    let shard = Shard::new(&images, 0, 3, BATCH, Views::Replica);
     let table = std::array::from_fn(|pixel| pixel as f32);
     let (mut inputs, mut labels) = (vec![f32::NAN; BATCH * 4], vec![99; BATCH]);
     let step = Step::evaluation(1, 2);
-    gather::gather(&shard, &step, &shard.records(&images), &[2, 0, 1], &table, &mut inputs, &mut labels);
+    gather::gather(&shard, &step, 0, &shard.records(&images), &[2, 0, 1], &table, &mut inputs, &mut labels);
     assert_eq!(inputs, [0.0, 51.0, 102.0, 1.0, 153.0, 204.0, 255.0, 1.0, 153.0, 204.0, 255.0, 1.0]);
     assert_eq!(labels, [4, 5, 5]);
 }
@@ -113,7 +113,13 @@ fn local_gradients_match_finite_differences() {
         let weights = layer.pack(&parameters);
         let inputs_padded = padded(&rows, inputs, layer.input_stride());
         let (mut own, mut scratch) = (vec![0.0; layer.output_len()], vec![0.0; layer.delta_len()]);
-        forward::forward::<Double>(&layer, hidden, &inputs_padded, &weights, &mut own, &mut scratch);
+        forward::forward::<Double>(
+            &Layer { rectified: u32::from(hidden), ..layer },
+            &inputs_padded,
+            &weights,
+            &mut own,
+            &mut scratch,
+        );
         let (mut deltas, mut metrics) = (vec![f32::NAN; layer.delta_len()], vec![0.0; layer.metrics_len()]);
         if hidden {
             let partner = padded(&partner, outputs, layer.output_stride());
@@ -121,7 +127,7 @@ fn local_gradients_match_finite_differences() {
             cosine_gradient::cosine_gradient::<Double>(&layer, true, own, partner, &mut deltas, &mut metrics);
         } else {
             let kind = OutputLoss::BinaryCrossEntropy;
-            output_gradient::output_gradient::<Double>(&layer, kind, &own, &labels, &mut deltas, &mut metrics);
+            output_gradient::output_gradient::<Double>(&layer, kind, true, &own, &labels, &mut deltas, &mut metrics);
         }
         let [mut moved, mut first, mut second, mut gradients] = [(); 4].map(|()| weights.clone());
         let step = Step::new(0, BATCH, &Adam::default(), 1);

@@ -3,7 +3,8 @@
 //     sums[row, column] += inputs[row, k] * weights[k, column]      for the input quads k in first .. last
 //
 // summed in the order of k with fma, so that the tile's shape changes no bit. The kernel says where the operands stand:
-// input_quad(layer, tile, row, k) and weight_quad(layer, tile, weight_row, column), both clamped to the layer.
+// input_quad(layer, tile, row, k) and weight_block(layer, tile, k, column), the quads of the four rows of weights that an input quad
+// meets, both clamped to the layer.
 //
 // SHUFFLE: the workgroup is one subgroup of LANES_X. Each lane loads another quad of every row and the lanes hand them round,
 // so a row is loaded once and not once a lane. For adapters on which a load costs far more than a shuffle.
@@ -28,20 +29,18 @@ fn product(layer: Layer, tile: Tile, first: u32, last: u32, sums: ptr<function, 
         }
         let length = min(CHUNK, last - k);
         for (var next = 0u; next < length; next++) {
-            var block: array<vec4<f32>, 4u * TILE_QUADS>;
-            for (var part = 0u; part < 4u; part++) {
-                for (var column = 0u; column < TILE_QUADS; column++) {
-                    block[part * TILE_QUADS + column] = weight_quad(layer, tile, 4u * (k + next) + part, column);
-                }
+            var block: array<mat4x4<f32>, TILE_QUADS>;
+            for (var column = 0u; column < TILE_QUADS; column++) {
+                block[column] = weight_block(layer, tile, k + next, column);
             }
             for (var row = 0u; row < TILE_ROWS; row++) {
                 let input = from_lane(held[row], next);
                 for (var column = 0u; column < TILE_QUADS; column++) {
                     var sum = (*sums)[row * TILE_QUADS + column];
-                    sum = fma(vec4<f32>(input.x), block[column], sum);
-                    sum = fma(vec4<f32>(input.y), block[TILE_QUADS + column], sum);
-                    sum = fma(vec4<f32>(input.z), block[2u * TILE_QUADS + column], sum);
-                    sum = fma(vec4<f32>(input.w), block[3u * TILE_QUADS + column], sum);
+                    sum = fma(vec4<f32>(input.x), block[column][0], sum);
+                    sum = fma(vec4<f32>(input.y), block[column][1], sum);
+                    sum = fma(vec4<f32>(input.z), block[column][2], sum);
+                    sum = fma(vec4<f32>(input.w), block[column][3], sum);
                     (*sums)[row * TILE_QUADS + column] = sum;
                 }
             }

@@ -6,7 +6,7 @@ use crate::gpu::buffers::Allocator;
 use crate::gpu::context::{Context, Pipeline};
 use crate::gpu::kernels::{Binding, Variant};
 use crate::gpu::tiles::{Tile, Tiles};
-use crate::layout::Layer;
+use crate::layout::{Layer, Views};
 use crate::model::Architecture;
 
 /// Seconds that a measurement lasts at least.
@@ -79,7 +79,7 @@ fn tile_name(tile: Tile) -> String {
 
 /// Seconds of one product by the forward kernel without activation.
 fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: Tile) -> Result<f64> {
-    let layer = Layer::new(&Architecture::new(vec![side, side])?, 0, side, true);
+    let layer = Layer::new(&Architecture::new(vec![side, side])?, 0, side, Views::Run);
     let pipeline = context.compile(&Variant::forward(tile, false))?;
     let buffers = [
         allocator.uniform("layer", bytemuck::bytes_of(&layer))?,

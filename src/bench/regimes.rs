@@ -1,7 +1,7 @@
 //! The kinds of work that are measured.
 
 use crate::config::TrainingConfig;
-use crate::layout::Layer;
+use crate::layout::{Layer, Views};
 use crate::model::Architecture;
 
 /// A kind of work that users do.
@@ -82,7 +82,7 @@ impl Regime {
     /// counted as one: images in and rows out; activations written, and read by the next layer, the loss (own and partner's) and
     /// the update; deltas written and read; weights read forward, and with both moments read and written by the update.
     pub fn bytes_per_step(&self, architecture: &Architecture) -> f64 {
-        let layers = Layer::all(architecture, self.batch_size, false);
+        let layers = Layer::all(architecture, self.batch_size, Views::Replica);
         let slots = 2.0 * self.replicas as f64;
         let first = 4 * layers.first().map_or(0, Layer::input_len);
         let gather = (self.batch_size * self.layers[0] + 3 * first) as f64 * self.replicas as f64;

@@ -19,10 +19,10 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     memory::require(4 * config.replicas as u128 * architecture.parameter_bytes(), "the weights of this run")?;
     let dataset = load(options)?;
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes)?;
-    let parameters = match &options.init_from {
-        Some(path) => weights::load(path, &architecture, config.replicas)?,
-        None => Parameters::initialize(&architecture, config.seed, config.replicas),
-    };
+    let mut parameters = Parameters::of_run(&config)?;
+    if let Some(path) = &options.init_from {
+        parameters = weights::load(path, &architecture, parameters)?;
+    }
     let job = Job { config: &config, dataset: &dataset };
     let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
     backend.set_parameters(&parameters)?;
@@ -47,7 +47,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     });
     display.close();
     let outcome = outcome?;
-    let saved = directory.map(|directory| directory.finish(&architecture, &outcome.parameters)).transpose()?;
+    let saved = directory.map(|directory| directory.finish(&outcome.parameters)).transpose()?;
     display.summary(&outcome)?;
     if let (Some(path), false) = (saved, options.quiet || options.json) {
         print_line(&format!("weights in {}", path.display()))?;
@@ -67,6 +67,9 @@ fn load(options: &TrainOptions) -> Result<Dataset> {
             idx::load("mnist", directory)?
         }
     };
+    if let Some(count) = options.hold_out {
+        dataset.hold_out(count)?;
+    }
     if let Some(count) = options.limit_train {
         dataset.train.truncate(count)?;
     }

@@ -72,16 +72,16 @@ pub trait Arithmetic: Copy + Send + Sync + 'static {
         work()
     }
 
-    /// `destination[rows, columns] = left[rows, inner] × right[inner, columns]`, row-major with a row length of `columns`; each
-    /// output summed in the order of `inner`.
-    fn multiply(inner: usize, left: Matrix, right: &[f32], columns: usize, destination: &mut [Self::Stored]) {
+    /// `destination[rows, columns] = left[rows, inner] × right[inner, columns]`, `destination` row-major with a row length of `columns`;
+    /// each output summed in the order of `inner`.
+    fn multiply(inner: usize, left: Matrix, right: Matrix, columns: usize, destination: &mut [Self::Stored]) {
         let mut sums = vec![Self::Number::lift(0.0); columns];
         for (row, target) in destination.chunks_exact_mut(columns).enumerate() {
             sums.fill(Self::Number::lift(0.0));
-            for (k, right_row) in right.chunks_exact(columns).take(inner).enumerate() {
+            for k in 0..inner {
                 let factor = Self::Number::lift(left.at(row, k));
-                for (sum, &value) in sums.iter_mut().zip(right_row) {
-                    *sum = *sum + factor * Self::Number::lift(value);
+                for (column, sum) in sums.iter_mut().enumerate() {
+                    *sum = *sum + factor * Self::Number::lift(right.at(k, column));
                 }
             }
             for (value, &sum) in target.iter_mut().zip(&sums) {
@@ -160,7 +160,7 @@ impl Arithmetic for Blocked {
         pulp::Arch::new().dispatch(work)
     }
 
-    fn multiply(inner: usize, left: Matrix, right: &[f32], columns: usize, destination: &mut [f32]) {
+    fn multiply(inner: usize, left: Matrix, right: Matrix, columns: usize, destination: &mut [f32]) {
         multiply_blocked(inner, left, right, columns, destination);
     }
 }
@@ -176,23 +176,29 @@ mod tests {
     fn arithmetics_agree() {
         let mut generator = Generator::new(1, Stream::Check, 0);
         for (rows, inner, columns) in [(1, 1, 1), (3, 7, 5), (65, 33, 12), (64, 257, 20)] {
-            for transposed in [false, true] {
-                let stride = if transposed { rows + 2 } else { inner + 3 };
-                let length = if transposed { inner * stride } else { rows * stride };
-                let values: Vec<f32> = (0..length).map(|_| generator.normal()).collect();
-                let right: Vec<f32> = (0..inner * columns).map(|_| generator.normal()).collect();
-                let left = Matrix { values: &values, stride, transposed };
+            for (transposed, turned) in [(false, false), (true, false), (false, true)] {
+                let mut matrix = |rows: usize, columns: usize, transposed: bool, extra: usize| {
+                    let (stored, stride) = if transposed { (columns, rows + extra) } else { (rows, columns + extra) };
+                    ((0..stored * stride).map(|_| generator.normal()).collect::<Vec<f32>>(), stride)
+                };
+                let (left_values, left_stride) = matrix(rows, inner, transposed, 2);
+                let (right_values, right_stride) = matrix(inner, columns, turned, 3);
+                let left = Matrix { values: &left_values, stride: left_stride, transposed };
+                let right = Matrix { values: &right_values, stride: right_stride, transposed: turned };
                 let [mut single, mut double, mut blocked] = [(); 3].map(|()| vec![f32::NAN; rows * columns]);
-                Single::multiply(inner, left, &right, columns, &mut single);
-                Double::multiply(inner, left, &right, columns, &mut double);
-                Blocked::multiply(inner, left, &right, columns, &mut blocked);
+                Single::multiply(inner, left, right, columns, &mut single);
+                Double::multiply(inner, left, right, columns, &mut double);
+                Blocked::multiply(inner, left, right, columns, &mut blocked);
                 for index in 0..rows * columns {
                     let (row, column) = (index / columns, index % columns);
-                    let magnitude: f32 = (0..inner).map(|k| (left.at(row, k) * right[k * columns + column]).abs()).sum();
+                    let magnitude: f32 = (0..inner).map(|k| (left.at(row, k) * right.at(k, column)).abs()).sum();
                     // One rounding a product and one a sum, each at most 2⁻²⁴ of a partial sum that |magnitude| bounds.
                     let tolerance = (inner + 1) as f32 * magnitude * f32::EPSILON / 2.0;
                     for other in [single[index], blocked[index]] {
-                        assert!((other - double[index]).abs() <= tolerance, "{rows}x{inner}x{columns} {transposed} at {index}");
+                        assert!(
+                            (other - double[index]).abs() <= tolerance,
+                            "{rows}x{inner}x{columns} {transposed} {turned} at {index}"
+                        );
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! The operands of the one matrix product behind `forward` and `weight_update`, and its fast form.
+//! The operands of the one matrix product behind `forward`, `input_gradient` and `weight_update`, and its fast form.
 
 /// A row-major matrix, or one to be read transposed.
 #[derive(Clone, Copy)]
@@ -20,12 +20,14 @@ impl Matrix<'_> {
 
 /// The product by the `gemm` crate; operands as in [`super::Arithmetic::multiply`].
 #[allow(unsafe_code)]
-pub(super) fn multiply_blocked(inner: usize, left: Matrix, right: &[f32], columns: usize, destination: &mut [f32]) {
+pub(super) fn multiply_blocked(inner: usize, left: Matrix, right: Matrix, columns: usize, destination: &mut [f32]) {
     let rows = destination.len() / columns;
-    let (row_stride, column_stride) = if left.transposed { (1, left.stride) } else { (left.stride, 1) };
-    assert!(left.values.len() > (rows - 1) * row_stride + (inner - 1) * column_stride);
-    assert!(right.len() >= inner * columns && destination.len() == rows * columns);
-    // SAFETY: the two assertions above bound the largest index that the strides reach in each operand, `destination` is borrowed
+    let strides = |matrix: Matrix| if matrix.transposed { (1, matrix.stride) } else { (matrix.stride, 1) };
+    let ((left_row, left_column), (right_row, right_column)) = (strides(left), strides(right));
+    assert!(left.values.len() > (rows - 1) * left_row + (inner - 1) * left_column);
+    assert!(right.values.len() > (inner - 1) * right_row + (columns - 1) * right_column);
+    assert!(destination.len() == rows * columns);
+    // SAFETY: the assertions above bound the largest index that the strides reach in each operand, `destination` is borrowed
     // mutably and so overlaps neither, and all elements of a slice are initialised.
     unsafe {
         gemm::gemm(
@@ -37,11 +39,11 @@ pub(super) fn multiply_blocked(inner: usize, left: Matrix, right: &[f32], column
             columns as isize,
             false,
             left.values.as_ptr(),
-            column_stride as isize,
-            row_stride as isize,
-            right.as_ptr(),
-            1,
-            columns as isize,
+            left_column as isize,
+            left_row as isize,
+            right.values.as_ptr(),
+            right_column as isize,
+            right_row as isize,
             0.0f32,
             1.0f32,
             false,

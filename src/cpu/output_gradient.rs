@@ -9,11 +9,12 @@ const LOG_FLOOR: f32 = -100.0;
 /// Classes whose exponentials are kept.
 const KEPT_CLASSES: usize = 16;
 
-/// Writes `deltas`, adds each row's loss and right answer to `row_metrics`; shapes as in [`crate::layout`], without the slot
+/// Writes `deltas`, adds each row's loss and, if `count`, its right answer to `row_metrics`; shapes as in [`crate::layout`], without the slot
 /// axis. `labels` is `[batch]`.
 pub fn output_gradient<A: Arithmetic>(
     layer: &Layer,
     kind: OutputLoss,
+    count: bool,
     logits: &[f32],
     labels: &[u32],
     deltas: &mut [A::Stored],
@@ -28,7 +29,9 @@ pub fn output_gradient<A: Arithmetic>(
             *sum = A::store(A::load(*sum) + number);
         };
         add(layer.index, loss);
-        add(layer.layer_count, A::Number::lift(f32::from(u8::from(right))));
+        if count {
+            add(layer.layer_count, A::Number::lift(f32::from(u8::from(right))));
+        }
     }
 }
 

@@ -25,13 +25,14 @@ pub fn weight_update<A: Arithmetic>(
     second_moments: &mut [A::Stored],
     gradients: &mut [A::Stored],
 ) {
-    let (rows, stride) = (layer.input_width as usize + 1, layer.weight_stride());
+    let (rows, stride) = ((layer.input_width + layer.bias) as usize, layer.weight_stride());
+    let right = Matrix { values: deltas, stride, transposed: false };
     // The padding rows behind the bias are zero and stay so.
     for first_row in (0..rows).step_by(BLOCK_ROWS) {
         let left = Matrix { values: &inputs[first_row..], stride: layer.input_stride(), transposed: true };
         let range = first_row * stride..(first_row + BLOCK_ROWS).min(rows) * stride;
         let gradients = &mut gradients[..range.len()];
-        A::multiply(layer.batch_size as usize, left, deltas, stride, gradients);
+        A::multiply(layer.batch_size as usize, left, right, stride, gradients);
         let (weights, first, second) =
             (&mut weights[range.clone()], &mut first_moments[range.clone()], &mut second_moments[range]);
         A::run(

@@ -67,6 +67,18 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Makes the last `count` training images the test set: to choose by, without having seen the real one.
+    pub fn hold_out(&mut self, count: usize) -> Result<()> {
+        let kept = self.train.count().checked_sub(count).filter(|&kept| kept > 0 && count > 0).ok_or_else(|| {
+            let most = self.train.count() - 1;
+            Error::Configuration(format!("--hold-out {count} must leave images to train and to test on; give 1 to {most}"))
+        })?;
+        let size = self.train.pixels_per_image();
+        let (pixels, labels) = (self.train.pixels.split_off(kept * size), self.train.labels.split_off(kept));
+        self.test = Images { pixels, labels, height: self.train.height, width: self.train.width };
+        Ok(())
+    }
+
     /// Mean and standard deviation of the training set's pixels divided by 255: the scalars μ and σ of the standardisation.
     /// Exact, since the histogram of 256 values is summed in integers first.
     pub fn pixel_statistics(&self) -> (f64, f64) {

@@ -8,12 +8,12 @@ use super::prepared::{Prepared, step_stride, write_steps};
 use super::resident::{Resident, largest_buffer};
 use super::tensor::{Parameters as DeviceParameters, Scratch};
 use super::tiles::Tiles;
-use crate::config::{Representation, TrainingConfig};
+use crate::config::{OutputLoss, Representation, Stage, TrainingConfig};
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
 use crate::error::Result;
-use crate::layout::{EVALUATION_METRICS, Joined, Layer, Reduction, Shuffle, Step};
-use crate::model::{Architecture, Parameters};
-use crate::plan::{Dispatch, Kernel, Plan, evaluation_step, training_step};
+use crate::layout::{EVALUATION_METRICS, Joined, Layer, Reduction, Shapes, Shuffle, Step, Views};
+use crate::model::{Architecture, LayerParameters, Parameters};
+use crate::plan::{Dispatch, Kernel, Part, Plan, Target, evaluation_step, input_gradient_target, training_step};
 use std::collections::VecDeque;
 
 /// Arithmetic of one submission. At 100 GFLOP/s, a slow integrated GPU, it lasts 0.2 s: far below the two seconds after which
@@ -47,7 +47,7 @@ pub struct GpuBackend {
     pub(super) context: Context,
     config: TrainingConfig,
     plan: Plan,
-    layers: Vec<Layer>,
+    shapes: Shapes,
     parameters: DeviceParameters,
     row_metrics: wgpu::Buffer,
     row_counts: wgpu::Buffer,
@@ -55,7 +55,9 @@ pub struct GpuBackend {
     staging: wgpu::Buffer,
     shuffle: Prepared,
     shuffle_uniform: wgpu::Buffer,
-    pub(super) training: Vec<Prepared>,
+    /// The dispatches of a step of each stage, and the stage that runs.
+    stages: Vec<Vec<Prepared>>,
+    stage: usize,
     evaluation: Vec<Prepared>,
     reductions: [Prepared; 2],
     steps: wgpu::Buffer,
@@ -77,6 +79,17 @@ struct Builder<'a> {
     parameters: DeviceParameters,
 }
 
+/// What a training step touches.
+#[derive(Clone, Copy)]
+struct Training<'a> {
+    plan: Plan,
+    shapes: &'a Shapes,
+    scratch: &'a Scratch,
+    train: &'a Resident,
+    steps: &'a wgpu::Buffer,
+    row_metrics: &'a wgpu::Buffer,
+}
+
 impl GpuBackend {
     /// Allocates, compiles and binds everything that a run needs.
     pub fn new(job: Job, context: Context, options: GpuOptions) -> Result<Self> {
@@ -86,31 +99,35 @@ impl GpuBackend {
         let (slots, depth) = (2 * config.replicas, architecture.layer_count());
         let allocator = Allocator::new(&context);
 
-        let mut layers = Layer::all(&architecture, config.batch_size, false);
-        let joined = Joined::place(&mut layers, slots);
-        let plan = choose_plan(options.plan, &context, config, &layers, joined, tiles.fused(&layers, config.replicas))?;
+        let views = Views::of_training(config);
+        let separate = Shapes::new(config, &architecture, config.batch_size, views);
+        let mut shapes = separate.clone();
+        let joined = Joined::place(&mut shapes.network, slots);
+        let tile = tiles.fused(&shapes.network, config.replicas);
+        let plan = choose_plan(options.plan, &context, config, &shapes.network, joined, tile)?;
         let joined = if plan == Plan::Fused {
             Some(joined)
         } else {
-            layers = Layer::all(&architecture, config.batch_size, false);
+            shapes = separate;
             None
         };
-        let parameters = DeviceParameters::new(&allocator, &layers, slots, joined)?;
-        let scratch = Scratch::new(&allocator, &layers, slots, config.replicas, joined, config)?;
-        let row_metrics = allocator.storage("row metrics", slots * layers[0].metrics_len())?;
+        let parameters = DeviceParameters::new(&allocator, &shapes, slots, joined)?;
+        let scratch = Scratch::new(&allocator, &shapes, slots, views.count(slots), joined, config)?;
+        let row_metrics = allocator.storage("row metrics", slots * shapes.network[0].metrics_len())?;
         let table = job.dataset.pixel_table(config.standardize);
-        let train = Resident::new(&allocator, &job.dataset.train, &table, config.batch_size, Some(config.replicas))?;
+        let train = Resident::new(&allocator, &job.dataset.train, &table, config.batch_size, views, config)?;
         let stride = step_stride(&context);
         let steps = allocator.uniform("steps", &vec![0; STEPS_PER_UPLOAD * stride])?;
 
         let builder = Builder { context: &context, config, allocator, tiles, slots, parameters };
-        let training = builder.training(&architecture, plan, &layers, &scratch, &train, &steps, &row_metrics)?;
+        let step = Training { plan, shapes: &shapes, scratch: &scratch, train: &train, steps: &steps, row_metrics: &row_metrics };
+        let stages = config.stages().iter().map(|&stage| builder.training(&step, stage)).collect::<Result<_>>()?;
 
         let test_count = job.dataset.test.count();
         let batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
         let row_counts = builder.allocator.storage("row counts", config.replicas * EVALUATION_METRICS * batch)?;
-        let test = Resident::new(&builder.allocator, &job.dataset.test, &table, batch, None)?;
-        let evaluation = builder.evaluation(&architecture, &layers, &test, test_count, batch, &row_counts)?;
+        let test = Resident::new(&builder.allocator, &job.dataset.test, &table, batch, Views::Run, config)?;
+        let evaluation = builder.evaluation(&architecture, &shapes, &test, test_count, batch, &row_counts)?;
 
         let shuffle = Shuffle::new(config.seed, 0, job.dataset.train.count(), config.replicas, config.shuffle);
         let shuffle_uniform = builder.allocator.uniform("shuffle", bytemuck::bytes_of(&shuffle))?;
@@ -133,7 +150,7 @@ impl GpuBackend {
         Ok(Self {
             config: config.clone(),
             plan,
-            layers,
+            shapes,
             parameters,
             row_metrics,
             row_counts,
@@ -141,7 +158,8 @@ impl GpuBackend {
             staging,
             shuffle,
             shuffle_uniform,
-            training,
+            stages,
+            stage: 0,
             evaluation,
             reductions,
             steps,
@@ -165,11 +183,34 @@ impl GpuBackend {
         &self.context
     }
 
+    /// The dispatches of a step of the stage that runs.
+    pub(super) fn training(&self) -> &[Prepared] {
+        &self.stages[self.stage]
+    }
+
     /// Records `work` and submits it.
     pub(super) fn submit(&self, work: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
         let mut encoder = self.context.device.create_command_encoder(&Default::default());
         work(&mut encoder);
         self.context.queue.submit([encoder.finish()])
+    }
+
+    /// The weights of one part, `[slot][layer]`.
+    fn read_weights(&self, part: Part) -> Result<Vec<Vec<LayerParameters>>> {
+        let mut slots = vec![Vec::new(); 2 * self.config.replicas];
+        let allocator = Allocator::new(&self.context);
+        for (index, layer) in self.shapes.all(part).iter().enumerate() {
+            let size = 4 * (slots.len() * layer.weight_len()) as u64;
+            let staging = allocator.staging("parameters read-back", size)?;
+            let (weights, offset) = (self.parameters.weights.of(part, index), 16 * u64::from(layer.weight_offset));
+            self.submit(|encoder| encoder.copy_buffer_to_buffer(weights, offset, &staging, 0, size));
+            let content = self.context.read(&staging, "reading the parameters")?;
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
+            for (slot, packed) in slots.iter_mut().zip(values.chunks_exact(layer.weight_len())) {
+                slot.push(layer.unpack(packed));
+            }
+        }
+        Ok(slots)
     }
 
     /// Uploads steps for the submissions that follow. It takes effect between the submissions before and after: the table is never
@@ -183,111 +224,141 @@ impl GpuBackend {
 }
 
 impl Builder<'_> {
-    /// The dispatches of a training step.
-    #[expect(clippy::too_many_arguments, reason = "all that a step touches")]
-    fn training(
-        &self,
-        architecture: &Architecture,
-        plan: Plan,
-        layers: &[Layer],
-        scratch: &Scratch,
-        train: &Resident,
-        steps: &wgpu::Buffer,
-        row_metrics: &wgpu::Buffer,
-    ) -> Result<Vec<Prepared>> {
-        let (config, slots) = (self.config, self.slots);
+    /// The dispatches of a training step of a stage.
+    fn training(&self, training: &Training, stage: Stage) -> Result<Vec<Prepared>> {
+        let Training { plan, shapes, scratch, train, steps, row_metrics } = *training;
+        let (config, slots, fused) = (self.config, self.slots, plan == Plan::Fused);
         let tables = match plan {
-            Plan::Fused => vec![self.allocator.uniform("layers", bytemuck::cast_slice(layers))?],
-            Plan::Layered => self.uniforms(layers)?,
+            Plan::Fused => [vec![self.allocator.uniform("layers", bytemuck::cast_slice(&shapes.network))?], vec![], vec![]],
+            Plan::Layered => {
+                [self.uniforms(&shapes.network)?, self.uniforms(&shapes.projections)?, self.uniforms(&shapes.guides)?]
+            }
         };
-        let mut training = Vec::new();
-        for Dispatch { kernel, layer: index } in training_step(architecture, plan, config.centre).concat() {
-            let (layer, uniform) = (&layers[index], &tables[index]);
-            let (activations, deltas) = (scratch.activations.of(index), scratch.deltas.of(index));
-            let preactivations = scratch.preactivations.of(index);
-            let weights = self.parameters.weights.of(index);
-            let (variant, buffers, groups) = match kernel {
+        let mut prepared = Vec::new();
+        for Dispatch { kernel, part, layer: index } in training_step(config, plan, stage).concat() {
+            let (layer, uniform) = (shapes.of(part, index), &tables[part as usize][index]);
+            let (outputs, deltas) = (scratch.outputs.of(part, index), scratch.deltas.of(part, index));
+            let preactivations = scratch.preactivations.of(part, index);
+            let weights = self.parameters.weights.of(part, index);
+            let kept = config.representation == Representation::PreActivation;
+            let compared = if kept { preactivations } else { outputs };
+            // What becomes unit rows for a guide, or rows of another length for the next layer.
+            let guided = part == Part::Guide;
+            let (source, rows) = if guided { shapes.guide_source(index) } else { (part, layer) };
+            let mut groups = layer_groups(kernel, layer, &self.tiles, slots);
+            let (variant, buffers) = match kernel {
                 Kernel::Gather => {
-                    training.extend(train.gather(self.context, steps, &scratch.inputs)?);
+                    prepared.extend(train.gather(self.context, steps, &scratch.inputs)?);
                     continue;
                 }
                 Kernel::FusedForward => {
-                    let tile = self.tiles.fused(layers, config.replicas);
-                    let variant = Variant::fused_forward(tile, layers, config.representation, config.output_loss);
-                    let buffers = vec![uniform, weights, &train.labels, activations, preactivations, deltas, row_metrics];
-                    (variant, buffers, fused_groups(layer.batch_size, tile, config.replicas))
+                    let tile = self.tiles.fused(&shapes.network, config.replicas);
+                    groups = fused_groups(layer.batch_size, tile, config.replicas);
+                    let variant = Variant::fused_forward(tile, &shapes.network, config.representation, config.output_loss);
+                    (variant, vec![uniform, weights, &train.labels, outputs, preactivations, deltas, row_metrics])
                 }
                 Kernel::WeightUpdate => {
-                    let table = if plan == Plan::Fused { layers } else { std::slice::from_ref(layer) };
+                    let table = if fused { &shapes.network } else { std::slice::from_ref(layer) };
                     let tile = self.tiles.update(table, slots);
-                    let (first, second) = (self.parameters.first.of(index), self.parameters.second.of(index));
-                    let buffers = vec![uniform, steps, scratch.inputs_of(index), deltas, weights, first, second];
-                    (Variant::weight_update(tile, table.len()), buffers, update_groups(table, tile, slots))
+                    groups = update_groups(table, tile, slots);
+                    let (first, second) = (self.parameters.first.of(part, index), self.parameters.second.of(part, index));
+                    let buffers = vec![uniform, steps, scratch.inputs_of(config, part, index), deltas, weights, first, second];
+                    (Variant::weight_update(tile, table.len()), buffers)
                 }
                 Kernel::Forward => {
-                    let variant = self.forward(layer, config.representation == Representation::PreActivation);
-                    let buffers = vec![uniform, scratch.inputs_of(index), weights, activations, preactivations];
-                    (variant, buffers, layer_groups(kernel, layer, &self.tiles, slots))
+                    let buffers = vec![uniform, scratch.inputs_of(config, part, index), weights, outputs, preactivations];
+                    (self.forward(layer, kept && part == Part::Network), buffers)
                 }
-                Kernel::BatchMean => {
-                    let kept = config.representation == Representation::PreActivation;
-                    let buffers = vec![uniform, if kept { preactivations } else { activations }, scratch.means.of(index)];
-                    (Variant::plain(kernel), buffers, layer_groups(kernel, layer, &self.tiles, slots))
-                }
+                Kernel::BatchMean => (Variant::plain(kernel), vec![uniform, compared, scratch.means.of(part, index)]),
                 Kernel::CosineGradient => {
-                    let kept = config.representation == Representation::PreActivation;
-                    let compared = if kept { preactivations } else { activations };
-                    let buffers = vec![uniform, compared, scratch.means.of(index), deltas, row_metrics];
-                    let variant = Variant::cosine_gradient(&self.tiles, config.representation, config.centre);
-                    (variant, buffers, layer_groups(kernel, layer, &self.tiles, slots))
+                    let buffers = vec![uniform, compared, scratch.means.of(part, index), deltas, row_metrics];
+                    (Variant::cosine_gradient(&self.tiles, config.representation, config.centre), buffers)
+                }
+                Kernel::Normalize => {
+                    groups = layer_groups(kernel, rows, &self.tiles, slots);
+                    let buffers = vec![
+                        &tables[source as usize][index],
+                        scratch.outputs.of(source, index),
+                        scratch.normalized.of(part, index),
+                    ];
+                    (Variant::normalize(kernel, &self.tiles, guided), buffers)
+                }
+                Kernel::NormalizeGradient => {
+                    groups = layer_groups(kernel, rows, &self.tiles, slots);
+                    let buffers = vec![
+                        &tables[source as usize][index],
+                        scratch.outputs.of(source, index),
+                        scratch.gradients.of(part, index),
+                        scratch.deltas.of(source, index),
+                    ];
+                    (Variant::normalize(kernel, &self.tiles, guided), buffers)
+                }
+                Kernel::ClassPrototypes => {
+                    (Variant::plain(kernel), vec![uniform, scratch.normalized.of(part, index), &train.labels, weights])
                 }
                 Kernel::OutputGradient => {
-                    let buffers = vec![uniform, activations, &train.labels, deltas, row_metrics];
-                    (Variant::output_gradient(config.output_loss), buffers, layer_groups(kernel, layer, &self.tiles, slots))
+                    let network = part == Part::Network;
+                    let loss = if network { config.output_loss } else { OutputLoss::CrossEntropy };
+                    let buffers = vec![uniform, outputs, &train.labels, deltas, row_metrics];
+                    (Variant::output_gradient(loss, network), buffers)
+                }
+                Kernel::InputGradient => {
+                    let (target, mask) = input_gradient_target(config, part, index);
+                    let target = match target {
+                        Target::Deltas(layer) => scratch.deltas.of(Part::Network, layer),
+                        Target::Gradients(part, layer) => scratch.gradients.of(part, layer),
+                    };
+                    // Without a mask the kernel reads nothing there.
+                    let stop = mask.map_or(deltas, |layer| scratch.outputs.of(Part::Network, layer));
+                    let variant = Variant::input_gradient(self.tiles.input_gradient(layer, slots), mask.is_some());
+                    (variant, vec![uniform, deltas, weights, stop, target])
                 }
                 Kernel::Shuffle | Kernel::Softmax | Kernel::Accuracy | Kernel::Reduction => continue,
             };
-            training.push(Prepared::new(self.context, &variant, &buffers, groups)?);
+            prepared.push(Prepared::new(self.context, &variant, &buffers, groups)?);
         }
-        Ok(training)
+        Ok(prepared)
     }
 
     /// The dispatches of an evaluation's step; `trained` says where the weights stand.
     fn evaluation(
         &self,
         architecture: &Architecture,
-        trained: &[Layer],
+        trained: &Shapes,
         test: &Resident,
         count: usize,
         batch: usize,
         row_counts: &wgpu::Buffer,
     ) -> Result<Vec<Prepared>> {
-        let mut layers = Layer::all(architecture, batch, true);
-        for (layer, trained) in layers.iter_mut().zip(trained) {
+        let mut shapes = Shapes::of_evaluation(architecture, batch);
+        for (layer, trained) in shapes.network.iter_mut().zip(&trained.network) {
             layer.weight_offset = trained.weight_offset;
         }
-        let uniforms = self.uniforms(&layers)?;
+        let uniforms = self.uniforms(&shapes.network)?;
         let plain = TrainingConfig { representation: Representation::Activation, centre: false, ..self.config.clone() };
-        let scratch = Scratch::new(&self.allocator, &layers, self.slots, 1, None, &plain)?;
+        let scratch = Scratch::new(&self.allocator, &shapes, self.slots, 1, None, &plain)?;
         let table: Vec<Step> = (0..count).step_by(batch).map(|first| Step::evaluation(first, batch.min(count - first))).collect();
         let mut bytes = Vec::new();
         write_steps(&table, step_stride(self.context), &mut bytes);
         let steps = self.allocator.uniform("evaluation steps", &bytes)?;
         let mut evaluation = Vec::new();
-        for Dispatch { kernel, layer: index } in evaluation_step(architecture).concat() {
-            let (layer, uniform, activations) = (&layers[index], &uniforms[index], scratch.activations.of(index));
+        for Dispatch { kernel, part, layer: index } in evaluation_step(&plain).concat() {
+            let (layer, uniform, outputs) = (shapes.of(part, index), &uniforms[index], scratch.outputs.of(part, index));
             let (variant, buffers) = match kernel {
                 Kernel::Gather => {
                     evaluation.extend(test.gather(self.context, &steps, &scratch.inputs)?);
                     continue;
                 }
                 Kernel::Forward => {
-                    let weights = self.parameters.weights.of(index);
-                    let unused = scratch.preactivations.of(index);
-                    (self.forward(layer, false), vec![uniform, scratch.inputs_of(index), weights, activations, unused])
+                    let (weights, unused) = (self.parameters.weights.of(part, index), scratch.preactivations.of(part, index));
+                    (self.forward(layer, false), vec![uniform, scratch.inputs_of(&plain, part, index), weights, outputs, unused])
                 }
-                Kernel::Softmax => (Variant::plain(kernel), vec![uniform, activations]),
-                Kernel::Accuracy => (Variant::plain(kernel), vec![uniform, &steps, activations, &test.labels, row_counts]),
+                Kernel::Normalize => {
+                    let buffers = vec![uniform, outputs, scratch.normalized.of(part, index)];
+                    (Variant::normalize(kernel, &self.tiles, false), buffers)
+                }
+                Kernel::Softmax => (Variant::plain(kernel), vec![uniform, outputs]),
+                Kernel::Accuracy => (Variant::plain(kernel), vec![uniform, &steps, outputs, &test.labels, row_counts]),
                 _ => continue,
             };
             let groups = layer_groups(kernel, layer, &self.tiles, self.slots);
@@ -301,8 +372,7 @@ impl Builder<'_> {
     }
 
     fn forward(&self, layer: &Layer, keep: bool) -> Variant {
-        let hidden = layer.index + 1 < layer.layer_count;
-        Variant::forward(self.tiles.forward(layer, self.slots), keep && hidden)
+        Variant::forward(self.tiles.forward(layer, self.slots), keep && layer.rectified > 0)
     }
 
     /// Sums `count` rows of `length` into `sums[first ..]`.
@@ -330,15 +400,18 @@ impl Backend for GpuBackend {
     }
 
     fn dispatches_per_step(&self) -> Option<usize> {
-        Some(self.training.len())
+        Some(self.training().len())
     }
 
     fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
-        for (index, layer) in self.layers.iter().enumerate() {
-            for (slot, layers) in parameters.slots.iter().enumerate() {
-                let packed = layer.pack(&layers[index]);
-                let offset = 16 * u64::from(layer.weight_offset) + 4 * (slot * layer.weight_len()) as u64;
-                self.context.queue.write_buffer(self.parameters.weights.of(index), offset, bytemuck::cast_slice(&packed));
+        for (part, slots) in [(Part::Network, &parameters.slots), (Part::Projection, &parameters.projections)] {
+            for (index, layer) in self.shapes.all(part).iter().enumerate() {
+                for (slot, layers) in slots.iter().enumerate() {
+                    let packed = layer.pack(&layers[index]);
+                    let offset = 16 * u64::from(layer.weight_offset) + 4 * (slot * layer.weight_len()) as u64;
+                    let weights = self.parameters.weights.of(part, index);
+                    self.context.queue.write_buffer(weights, offset, bytemuck::cast_slice(&packed));
+                }
             }
         }
         self.submit(|_| ());
@@ -346,28 +419,21 @@ impl Backend for GpuBackend {
     }
 
     fn parameters(&mut self) -> Result<Parameters> {
-        let mut slots = vec![Vec::new(); 2 * self.config.replicas];
-        let allocator = Allocator::new(&self.context);
-        for (index, layer) in self.layers.iter().enumerate() {
-            let size = 4 * (slots.len() * layer.weight_len()) as u64;
-            let staging = allocator.staging("parameters read-back", size)?;
-            let (weights, offset) = (self.parameters.weights.of(index), 16 * u64::from(layer.weight_offset));
-            self.submit(|encoder| encoder.copy_buffer_to_buffer(weights, offset, &staging, 0, size));
-            let content = self.context.read(&staging, "reading the parameters")?;
-            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
-            for (slot, packed) in slots.iter_mut().zip(values.chunks_exact(layer.weight_len())) {
-                slot.push(layer.unpack(packed));
-            }
-        }
-        Ok(Parameters { slots })
+        Ok(Parameters { slots: self.read_weights(Part::Network)?, projections: self.read_weights(Part::Projection)? })
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
         let config = &self.config;
         let shuffle = Shuffle::new(config.seed, epoch, self.train_images, config.replicas, config.shuffle);
         self.context.queue.write_buffer(&self.shuffle_uniform, 0, bytemuck::bytes_of(&shuffle));
+        let stage = config.stage_of(epoch).0;
+        let changed = std::mem::replace(&mut self.stage, stage) != stage;
         self.submit(|encoder| {
             encoder.clear_buffer(&self.row_metrics, 0, None);
+            if changed {
+                let moments = self.parameters.first.buffers().chain(self.parameters.second.buffers());
+                moments.for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+            }
             self.shuffle.record(&mut encoder.begin_compute_pass(&Default::default()), 0);
         });
         self.context.check("shuffling")
@@ -383,7 +449,7 @@ impl Backend for GpuBackend {
                 let submission = self.submit(|encoder| {
                     let mut pass = encoder.begin_compute_pass(&Default::default());
                     for row in chunk {
-                        self.training.iter().for_each(|prepared| prepared.record(&mut pass, (row * stride) as u32));
+                        self.training().iter().for_each(|prepared| prepared.record(&mut pass, (row * stride) as u32));
                     }
                 });
                 in_flight.push_back((submission, chunk.len()));
@@ -419,7 +485,7 @@ impl Backend for GpuBackend {
         });
         let content = self.context.read(&self.staging, "reading the epoch's metrics")?;
         let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
-        let (slots, layers) = (2 * self.config.replicas, self.layers.len());
+        let (slots, layers) = (2 * self.config.replicas, self.shapes.network.len());
         Ok(EpochMetrics::from_sums(&sums[..metric_count(slots, layers)], slots, layers))
     }
 }

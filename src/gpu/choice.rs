@@ -7,7 +7,7 @@ use super::tiles::FusedTile;
 use crate::config::TrainingConfig;
 use crate::error::{Error, Result};
 use crate::layout::{Joined, Layer};
-use crate::plan::{Kernel, Plan};
+use crate::plan::{Kernel, Plan, fusible};
 
 /// Above this width a layer's own tiles gain more than fewer dispatches: one workgroup would have to read all weights for a few
 /// rows.
@@ -23,8 +23,11 @@ pub fn choose_plan(
     joined: Joined,
     tile: FusedTile,
 ) -> Result<Plan> {
-    let whole_batch = || Some("centred losses need the mean of the whole batch".to_owned());
-    let obstacle = if config.centre { whole_batch() } else { obstacle(context, layers, joined, tile) };
+    let obstacle = if fusible(config) {
+        obstacle(context, layers, joined, tile)
+    } else {
+        Some("it computes the plain cosine loss of --method local only, without --centre and --normalize".to_owned())
+    };
     match (request, obstacle) {
         (Some(Plan::Layered), _) | (None, Some(_)) => Ok(Plan::Layered),
         (None, None) if context.description.is_software() => Ok(Plan::Layered),

@@ -38,6 +38,9 @@ const LANE_SHUFFLE: &str = include_str!("../../shaders/shared/lane_shuffle.wgsl"
 const PRODUCT: &str = include_str!("../../shaders/shared/product.wgsl");
 const STAGE: &str = include_str!("../../shaders/shared/stage.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
+const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
+const ROW_SCALE: &str = include_str!("../../shaders/shared/row_scale.wgsl");
+const AUGMENT: &str = include_str!("../../shaders/shared/augment.wgsl");
 const COSINE_LOSS: &str = include_str!("../../shaders/shared/cosine_loss.wgsl");
 const OUTPUT_LOSS: &str = include_str!("../../shaders/shared/output_loss.wgsl");
 
@@ -52,7 +55,7 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::Gather => Source {
             text: include_str!("../../shaders/gather.wgsl"),
-            prelude: &[Shard::WGSL, Step::WGSL],
+            prelude: &[Shard::WGSL, Step::WGSL, RANDOM, AUGMENT],
             bindings: &[Uniform, Stepped, Read, Read, Read, Write, Write],
         },
         Kernel::Forward => Source {
@@ -67,8 +70,28 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::CosineGradient => Source {
             text: include_str!("../../shaders/cosine_gradient.wgsl"),
-            prelude: &[Layer::WGSL, LANES, COSINE_LOSS],
+            prelude: &[Layer::WGSL, LANES, ROW, COSINE_LOSS],
             bindings: &[Uniform, Read, Read, Write, Write],
+        },
+        Kernel::Normalize => Source {
+            text: include_str!("../../shaders/normalize.wgsl"),
+            prelude: &[Layer::WGSL, LANES, ROW, ROW_SCALE],
+            bindings: &[Uniform, Read, Write],
+        },
+        Kernel::ClassPrototypes => Source {
+            text: include_str!("../../shaders/class_prototypes.wgsl"),
+            prelude: &[Layer::WGSL],
+            bindings: &[Uniform, Read, Read, Write],
+        },
+        Kernel::InputGradient => Source {
+            text: include_str!("../../shaders/input_gradient.wgsl"),
+            prelude: &[Layer::WGSL, PRODUCT, STAGE],
+            bindings: &[Uniform, Read, Read, Read, Write],
+        },
+        Kernel::NormalizeGradient => Source {
+            text: include_str!("../../shaders/normalize_gradient.wgsl"),
+            prelude: &[Layer::WGSL, LANES, ROW, ROW_SCALE],
+            bindings: &[Uniform, Read, Read, Write],
         },
         Kernel::OutputGradient => Source {
             text: include_str!("../../shaders/output_gradient.wgsl"),
@@ -77,7 +100,7 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::FusedForward => Source {
             text: include_str!("../../shaders/fused_forward.wgsl"),
-            prelude: &[Layer::WGSL, LANES, PRODUCT, STAGE, ACTIVATION, COSINE_LOSS, OUTPUT_LOSS],
+            prelude: &[Layer::WGSL, LANES, PRODUCT, STAGE, ACTIVATION, ROW, COSINE_LOSS, OUTPUT_LOSS],
             bindings: &[Uniform, Read, Read, Write, Write, Write, Write],
         },
         Kernel::WeightUpdate => Source {
@@ -133,9 +156,24 @@ impl Variant {
         Self::plain(Kernel::CosineGradient).lanes(tiles.lanes, tiles.rows, representation).flag("CENTRE", centre)
     }
 
-    /// The output layer's gradient.
-    pub fn output_gradient(loss: OutputLoss) -> Self {
-        Self::plain(Kernel::OutputGradient).flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy)
+    /// The gradient of logits; `count`: right answers are counted.
+    pub fn output_gradient(loss: OutputLoss, count: bool) -> Self {
+        Self::plain(Kernel::OutputGradient).flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy).flag("COUNT", count)
+    }
+
+    /// A batch, whose images may be shifted (`moves`) and turned or resized too (`turns`).
+    pub fn gather(shard: &Shard) -> Self {
+        Self::plain(Kernel::Gather).flag("MOVE", shard.moves()).flag("TURN", shard.turns())
+    }
+
+    /// Rows brought to one length, or the gradient through that; `unit`: to 1.
+    pub fn normalize(kernel: Kernel, tiles: &Tiles, unit: bool) -> Self {
+        Self::plain(kernel).size("LANES", tiles.lanes).size("ROWS", tiles.rows).flag("UNIT", unit)
+    }
+
+    /// The gradient of a layer's input; `mask`: that is a rectified output.
+    pub fn input_gradient(tile: Tile, mask: bool) -> Self {
+        Self::tiled(Kernel::InputGradient, tile, "TILE_ROWS").flag("MASK", mask)
     }
 
     /// All layers forward, with their losses.
@@ -212,7 +250,9 @@ pub fn layer_groups(kernel: Kernel, layer: &Layer, tiles: &Tiles, slots: usize) 
     match kernel {
         Kernel::Forward => tiles.forward(layer, slots).groups(rows, layer.weight_quads, slots),
         Kernel::BatchMean => [layer.weight_quads.div_ceil(64), slots as u32, 1],
-        Kernel::CosineGradient => [rows.div_ceil(tiles.rows), slots as u32, 1],
+        Kernel::CosineGradient | Kernel::Normalize | Kernel::NormalizeGradient => [rows.div_ceil(tiles.rows), slots as u32, 1],
+        Kernel::ClassPrototypes => [layer.output_width, slots as u32, 1],
+        Kernel::InputGradient => tiles.input_gradient(layer, slots).groups(rows, layer.input_width.div_ceil(4), slots),
         Kernel::Accuracy => [rows.div_ceil(64), slots as u32 / 2, 1],
         _ => [rows.div_ceil(64), slots as u32, 1],
     }

@@ -24,7 +24,7 @@ pub fn profile(backend: &mut GpuBackend, steps: &[Step]) -> Result<Vec<DispatchT
     let Some(period) = backend.context().timestamp_period else {
         return Err(Error::Device("this adapter has no timestamp queries; profile on another".into()));
     };
-    let count = backend.training.len();
+    let count = backend.training().len();
     let bytes = 16 * count as u64;
     let (queries, resolved, staging) = {
         let context = backend.context();
@@ -44,7 +44,7 @@ pub fn profile(backend: &mut GpuBackend, steps: &[Step]) -> Result<Vec<DispatchT
     let mut samples = vec![Vec::with_capacity(steps.len()); count];
     for row in 0..steps.len() {
         backend.submit(|encoder| {
-            for (index, prepared) in backend.training.iter().enumerate() {
+            for (index, prepared) in backend.training().iter().enumerate() {
                 let first = 2 * index as u32;
                 let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
                     query_set: &queries,
@@ -67,7 +67,7 @@ pub fn profile(backend: &mut GpuBackend, steps: &[Step]) -> Result<Vec<DispatchT
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(0.0)
     };
-    let named = backend.training.iter().zip(samples).enumerate();
+    let named = backend.training().iter().zip(samples).enumerate();
     Ok(named
         .map(|(position, (prepared, list))| DispatchTime { kernel: prepared.kernel.name(), position, microseconds: median(list) })
         .collect())

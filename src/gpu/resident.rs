@@ -4,10 +4,10 @@ use super::buffers::Allocator;
 use super::context::Context;
 use super::kernels::{Variant, gather_groups};
 use super::prepared::Prepared;
+use crate::config::TrainingConfig;
 use crate::dataset::Images;
 use crate::error::Result;
-use crate::layout::Shard;
-use crate::plan::Kernel;
+use crate::layout::{Shard, Views};
 
 /// Bytes that a kernel can see through one binding.
 pub fn largest_buffer(context: &Context) -> u64 {
@@ -28,33 +28,38 @@ pub struct Resident {
 }
 
 impl Resident {
-    /// Uploads `images`. `views` is the number of orders that are made on the device each epoch, or none: all read the images in
-    /// their own order.
+    /// Uploads `images`. Training views get an order for each of `replicas`, made on the device each epoch, and the changes that
+    /// the run's augmentation names; an evaluation reads the images as they are, in their own order.
     pub fn new(
         allocator: &Allocator,
         images: &Images,
         table: &[f32; 256],
         batch_size: usize,
-        views: Option<usize>,
+        views: Views,
+        config: &TrainingConfig,
     ) -> Result<Self> {
-        let shape = Shard::new(images, 0, images.count(), batch_size, views.is_some());
+        let training = views != Views::Run;
+        let shard = |first: usize, count: usize| {
+            let shard = Shard::new(images, first, count, batch_size, views);
+            if training { shard.augmented(&config.augmentation, config.seed) } else { shard }
+        };
+        let shape = shard(0, images.count());
         let images_per_shard = (largest_buffer(allocator.context()) / (4 * u64::from(shape.record_words))).max(1) as usize;
         let mut shards = Vec::new();
         for first in (0..images.count()).step_by(images_per_shard) {
-            let shard = Shard::new(images, first, images_per_shard.min(images.count() - first), batch_size, views.is_some());
+            let shard = shard(first, images_per_shard.min(images.count() - first));
             shards.push((
                 allocator.uniform("shard", bytemuck::bytes_of(&shard))?,
                 allocator.storage_with("images", bytemuck::cast_slice(&shard.records(images)))?,
             ));
         }
-        let orders = match views {
-            Some(views) => allocator.storage("orders of the replicas", views * images.count())?,
-            None => {
-                let order: Vec<u32> = (0..images.count() as u32).collect();
-                allocator.storage_with("order", bytemuck::cast_slice(&order))?
-            }
+        let orders = if training {
+            allocator.storage("orders of the replicas", config.replicas * images.count())?
+        } else {
+            let order: Vec<u32> = (0..images.count() as u32).collect();
+            allocator.storage_with("order", bytemuck::cast_slice(&order))?
         };
-        let views = views.unwrap_or(1);
+        let views = views.count(2 * config.replicas);
         Ok(Self {
             shape,
             shards,
@@ -70,7 +75,7 @@ impl Resident {
         let groups = gather_groups(&self.shape, self.views);
         let prepare = |(uniform, records): &(wgpu::Buffer, wgpu::Buffer)| {
             let buffers = [uniform, steps, records, &self.orders, &self.table, inputs, &self.labels];
-            Prepared::new(context, &Variant::plain(Kernel::Gather), &buffers, groups)
+            Prepared::new(context, &Variant::gather(&self.shape), &buffers, groups)
         };
         self.shards.iter().map(prepare).collect()
     }

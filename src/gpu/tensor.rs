@@ -3,33 +3,46 @@
 use super::buffers::Allocator;
 use crate::config::{Representation, TrainingConfig};
 use crate::error::Result;
-use crate::layout::{Joined, Layer};
+use crate::layout::{Joined, Layer, Shapes};
+use crate::plan::Part;
 
 /// What each layer has of something, on the device. Within its buffer a layer's part begins at the offset that its [`Layer`]
 /// states.
 pub struct Tensor {
-    buffers: Vec<wgpu::Buffer>,
+    parts: [Vec<wgpu::Buffer>; 3],
 }
 
 impl Tensor {
-    /// A buffer of `joined` f32 that all layers share.
+    /// A buffer of `joined` f32 that all layers of the network share.
     pub fn joined(allocator: &Allocator, name: &str, length: usize) -> Result<Self> {
-        Ok(Self { buffers: vec![allocator.storage(name, length)?] })
+        Ok(Self { parts: [vec![allocator.storage(name, length)?], Vec::new(), Vec::new()] })
     }
 
-    /// A buffer of `length` f32 for each layer.
-    pub fn separate(allocator: &Allocator, name: &str, layers: &[Layer], length: impl Fn(&Layer) -> usize) -> Result<Self> {
-        let buffers = layers.iter().map(|layer| allocator.storage(&format!("{name} of layer {}", layer.index), length(layer)));
-        Ok(Self { buffers: buffers.collect::<Result<_>>()? })
+    /// A buffer of `length` f32 for each layer; a stub, which can be bound, where that is 0.
+    pub fn separate(allocator: &Allocator, name: &str, shapes: &Shapes, length: impl Fn(Part, &Layer) -> usize) -> Result<Self> {
+        let mut parts = [const { Vec::new() }; 3];
+        for part in Part::ALL {
+            for layer in shapes.all(part) {
+                let name = format!("{name} of {part:?} {}", layer.index);
+                parts[part as usize].push(allocator.storage(&name, length(part, layer).max(4))?);
+            }
+        }
+        Ok(Self { parts })
     }
 
     /// The buffer that holds a layer's part.
-    pub fn of(&self, layer: usize) -> &wgpu::Buffer {
-        &self.buffers[layer.min(self.buffers.len() - 1)]
+    pub fn of(&self, part: Part, layer: usize) -> &wgpu::Buffer {
+        let buffers = &self.parts[part as usize];
+        &buffers[layer.min(buffers.len() - 1)]
+    }
+
+    /// All buffers.
+    pub fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        self.parts.iter().flatten()
     }
 }
 
-/// What a run learns.
+/// What a run learns, and the prototypes, which are weights too.
 pub struct Parameters {
     /// The weights, `[slot]` for each layer.
     pub weights: Tensor,
@@ -41,64 +54,98 @@ pub struct Parameters {
 
 /// What a training step leaves for the next dispatch.
 pub struct Scratch {
-    /// The gathered batch; shares the activations' buffer where layers share one.
+    /// The gathered batch; shares the outputs' buffer where layers share one.
     pub inputs: wgpu::Buffer,
     /// Each layer's output.
-    pub activations: Tensor,
+    pub outputs: Tensor,
     /// The same before the activation function, where the loss compares that; else a stub.
     pub preactivations: Tensor,
     /// Means over the batch of each hidden layer's output, where the loss is centred; else a stub.
     pub means: Tensor,
+    /// Rows brought to one length: of hidden layers for the next one, and the unit rows that guides read.
+    pub normalized: Tensor,
+    /// Gradients with respect to these.
+    pub gradients: Tensor,
     /// Each layer's delta.
     pub deltas: Tensor,
 }
 
 impl Parameters {
     /// Zeroed, for `slots` slots.
-    pub fn new(allocator: &Allocator, layers: &[Layer], slots: usize, joined: Option<Joined>) -> Result<Self> {
-        let tensor = |name: &str| match joined {
+    pub fn new(allocator: &Allocator, shapes: &Shapes, slots: usize, joined: Option<Joined>) -> Result<Self> {
+        let tensor = |name: &str, learned: bool| match joined {
             Some(joined) => Tensor::joined(allocator, name, joined.weights),
-            None => Tensor::separate(allocator, name, layers, |layer| slots * layer.weight_len()),
+            None => Tensor::separate(allocator, name, shapes, |part, layer| {
+                if learned && part == Part::Guide { 0 } else { slots * layer.weight_len() }
+            }),
         };
-        Ok(Self { weights: tensor("weights")?, first: tensor("first moments")?, second: tensor("second moments")? })
+        Ok(Self {
+            weights: tensor("weights", false)?,
+            first: tensor("first moments", true)?,
+            second: tensor("second moments", true)?,
+        })
     }
 }
 
 impl Scratch {
-    /// Zeroed, for `slots` slots that read `views` views; `config` says what else than outputs is kept.
+    /// Zeroed, for `slots` slots that read `views` views; `config` says what is kept.
     pub fn new(
         allocator: &Allocator,
-        layers: &[Layer],
+        shapes: &Shapes,
         slots: usize,
         views: usize,
         joined: Option<Joined>,
         config: &TrainingConfig,
     ) -> Result<Self> {
         let keep = config.representation == Representation::PreActivation;
-        let means = |layer: &Layer| if config.centre { slots * layer.weight_stride() } else { 4 };
-        let means = Tensor::separate(allocator, "means", layers, means)?;
-        let Some(joined) = joined else {
-            let kept = |layer: &Layer| if keep { slots * layer.output_len() } else { 4 };
-            return Ok(Self {
-                inputs: allocator.storage("inputs", views * layers[0].input_len())?,
-                activations: Tensor::separate(allocator, "activations", layers, |layer| slots * layer.output_len())?,
-                preactivations: Tensor::separate(allocator, "pre-activations", layers, kept)?,
-                deltas: Tensor::separate(allocator, "deltas", layers, |layer| slots * layer.delta_len())?,
-                means,
-            });
+        let separate = |name: &str, length: &dyn Fn(Part, &Layer) -> usize| {
+            Tensor::separate(allocator, name, shapes, |part, layer| slots * length(part, layer))
         };
-        let activations = Tensor::joined(allocator, "activations", joined.activations)?;
+        let network = |used: bool, length: fn(&Layer) -> usize| {
+            move |part, layer: &Layer| if used && part == Part::Network { length(layer) } else { 0 }
+        };
+        let means = separate("means", &network(config.centre, Layer::weight_stride))?;
+        let normalized = separate("normalized rows", &|part, layer| match part {
+            Part::Network if config.normalize => layer.output_len(),
+            Part::Guide => layer.input_len(),
+            _ => 0,
+        })?;
+        let gradients = separate("gradients", &|part, layer| match part {
+            Part::Network if config.normalize => layer.delta_len(),
+            Part::Guide => layer.batch_size as usize * layer.gradient_stride(),
+            _ => 0,
+        })?;
+        if let Some(joined) = joined {
+            let outputs = Tensor::joined(allocator, "outputs", joined.activations)?;
+            return Ok(Self {
+                inputs: outputs.of(Part::Network, 0).clone(),
+                preactivations: Tensor::joined(allocator, "pre-activations", if keep { joined.activations } else { 4 })?,
+                deltas: Tensor::joined(allocator, "deltas", joined.deltas)?,
+                outputs,
+                means,
+                normalized,
+                gradients,
+            });
+        }
         Ok(Self {
-            inputs: activations.of(0).clone(),
-            preactivations: Tensor::joined(allocator, "pre-activations", if keep { joined.activations } else { 4 })?,
-            deltas: Tensor::joined(allocator, "deltas", joined.deltas)?,
-            activations,
+            inputs: allocator.storage("inputs", views * shapes.network[0].input_len())?,
+            outputs: separate("outputs", &|_, layer| layer.output_len())?,
+            preactivations: separate("pre-activations", &network(keep, Layer::output_len))?,
+            deltas: separate("deltas", &|_, layer| layer.delta_len())?,
             means,
+            normalized,
+            gradients,
         })
     }
 
     /// What a layer reads.
-    pub fn inputs_of(&self, layer: usize) -> &wgpu::Buffer {
-        if layer == 0 { &self.inputs } else { self.activations.of(layer - 1) }
+    pub fn inputs_of(&self, config: &TrainingConfig, part: Part, layer: usize) -> &wgpu::Buffer {
+        match (part, layer) {
+            (Part::Network, 0) => &self.inputs,
+            (Part::Network, _) if config.normalize => self.normalized.of(part, layer - 1),
+            (Part::Network, _) => self.outputs.of(part, layer - 1),
+            (Part::Projection, _) => self.outputs.of(Part::Network, layer),
+            (Part::Guide, _) => self.normalized.of(part, layer),
+        }
     }
 }

@@ -207,6 +207,12 @@ impl Tiles {
         if outputs >= LARGE_OUTPUTS { self.forward_large } else { self.forward_small }
     }
 
+    /// The input gradient's tile for a layer: a product of the forward kernel's shape.
+    pub fn input_gradient(&self, layer: &Layer, slots: usize) -> Tile {
+        let outputs = u64::from(layer.batch_size) * u64::from(layer.input_quads) * slots as u64;
+        if outputs >= LARGE_OUTPUTS { self.forward_large } else { self.forward_small }
+    }
+
     /// The update kernel's tile for the layers of one dispatch.
     pub fn update(&self, layers: &[Layer], slots: usize) -> Tile {
         let outputs: u64 = layers.iter().map(|layer| 4 * u64::from(layer.input_quads) * u64::from(layer.weight_quads)).sum();

@@ -6,7 +6,7 @@ use super::whole_file::{REMEDY, write_whole};
 use crate::config::TrainingConfig;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Parameters};
+use crate::model::Parameters;
 use crate::train::ReplicaReport;
 use serde::Serialize;
 use std::fs::File;
@@ -77,9 +77,9 @@ impl RunDirectory {
     }
 
     /// Writes the weights.
-    pub fn finish(&self, architecture: &Architecture, parameters: &Parameters) -> Result<PathBuf> {
+    pub fn finish(&self, parameters: &Parameters) -> Result<PathBuf> {
         let path = self.path.join(MODEL);
-        weights::save(&path, architecture, parameters)?;
+        weights::save(&path, parameters)?;
         Ok(path)
     }
 }

@@ -7,7 +7,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::{EVALUATION_METRICS, Layer, Step};
+use crate::layout::{EVALUATION_METRICS, Layer, Step, Views};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 
@@ -16,7 +16,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
     for classes in SIZES {
         for batch_size in BATCHES {
             let mut generator = generator(row.cases);
-            let layer = Layer::new(&Architecture::new(vec![3, classes])?, 0, batch_size, true);
+            let layer = Layer::new(&Architecture::new(vec![3, classes])?, 0, batch_size, Views::Run);
             let step = Step { row_count: batch_size.div_ceil(2) as u32, ..Step::default() };
             // Few distinct values: ties between classes are frequent, and the first must win.
             let probabilities: Vec<f32> = (0..slots * layer.output_len()).map(|_| generator.below(6) as f32 * 0.125).collect();

@@ -8,7 +8,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::Layer;
+use crate::layout::{Layer, Views};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 
@@ -16,7 +16,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
     let slots = 2 * REPLICAS;
     for width in SIZES {
         for batch_size in BATCHES {
-            let layer = Layer::new(&Architecture::new(vec![2, width, 2])?, 0, batch_size, false);
+            let layer = Layer::new(&Architecture::new(vec![2, width, 2])?, 0, batch_size, Views::Replica);
             let rows = activations(&mut generator(row.cases), slots * batch_size, width, layer.output_stride(), true);
             let mut actual = poison(slots * layer.weight_stride());
             let mut arguments = [

@@ -136,24 +136,29 @@ impl Arithmetic for Bounding {
     }
 
     /// As [`Bounded::sum`] of products, each rounded once (or not at all, where the device has a fused multiply-add).
-    fn multiply(inner: usize, left: Matrix, right: &[f32], columns: usize, destination: &mut [Bounded]) {
+    fn multiply(inner: usize, left: Matrix, right: Matrix, columns: usize, destination: &mut [Bounded]) {
+        let wide = |matrix: Matrix, row: usize, column: usize| f64::from(matrix.at(row, column));
+        let right_rows: Vec<Vec<f64>> = (0..inner).map(|k| (0..columns).map(|column| wide(right, k, column)).collect()).collect();
+        let mut right_scales = vec![0.0f64; columns];
+        for row in &right_rows {
+            right_scales.iter_mut().zip(row).for_each(|(scale, value)| *scale = scale.max(value.abs()));
+        }
         let mut sums = vec![(0.0f64, 0.0f64); columns];
         for (row, target) in destination.chunks_exact_mut(columns).enumerate() {
             sums.fill((0.0, 0.0));
-            for (k, right_row) in right.chunks_exact(columns).take(inner).enumerate() {
-                let factor = f64::from(left.at(row, k));
+            let mut left_scale = 0.0f64;
+            for (k, right_row) in right_rows.iter().enumerate() {
+                let factor = wide(left, row, k);
+                left_scale = left_scale.max(factor.abs());
                 for ((value, magnitude), &other) in sums.iter_mut().zip(right_row) {
-                    let product = factor * f64::from(other);
+                    let product = factor * other;
                     *value += product;
                     *magnitude += product.abs();
                 }
             }
-            // Flushed inputs change a product by less than FLUSH times the other factor.
-            let left_scale = (0..inner).map(|k| f64::from(left.at(row, k)).abs()).fold(0.0, f64::max);
-            for (column, (target, &(value, magnitude))) in target.iter_mut().zip(&sums).enumerate() {
-                let right_scale =
-                    right.chunks_exact(columns).take(inner).map(|row| f64::from(row[column]).abs()).fold(0.0, f64::max);
+            for ((target, &(value, magnitude)), right_scale) in target.iter_mut().zip(&sums).zip(&right_scales) {
                 let count = inner as f64;
+                // Flushed inputs change a product by less than FLUSH times the other factor.
                 let flushed = count * FLUSH * (2.0 + left_scale + right_scale);
                 *target = Bounded { value, error: (count + 1.0) * ULP * magnitude + flushed };
             }

@@ -10,7 +10,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::{Layer, partner};
+use crate::layout::{Layer, Views, partner};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 
@@ -18,7 +18,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
     for width in SIZES {
         for batch_size in BATCHES {
             for representation in [Representation::Activation, Representation::PreActivation] {
-                let layer = Layer::new(&Architecture::new(vec![2, width, 3])?, 0, batch_size, false);
+                let layer = Layer::new(&Architecture::new(vec![2, width, 3])?, 0, batch_size, Views::Replica);
                 for centre in [false, true] {
                     case(context, tiles, row, &layer, representation, centre)?;
                 }

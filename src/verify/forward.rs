@@ -8,7 +8,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::Variant;
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::Layer;
+use crate::layout::{Layer, Views};
 use crate::model::Architecture;
 
 pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
@@ -23,7 +23,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                 (vec![2, inputs, outputs, 2], 1, true),
             ];
             for (widths, index, keep) in networks {
-                let layer = Layer::new(&Architecture::new(widths)?, index, batch_size, false);
+                let layer = Layer::new(&Architecture::new(widths)?, index, batch_size, Views::Replica);
                 case(context, tiles, row, &layer, keep)?;
             }
         }
@@ -32,7 +32,6 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
 }
 
 fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, keep: bool) -> Result<()> {
-    let relu = layer.index + 1 < layer.layer_count;
     let mut generator = generator(row.cases);
     let slots = 2 * REPLICAS;
     let (batch_size, width) = (layer.batch_size as usize, layer.input_width as usize);
@@ -48,10 +47,10 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, keep: bo
     for (slot, (outputs, products)) in outputs.enumerate() {
         let inputs = &inputs[layer.view(slot) * layer.input_len()..][..layer.input_len()];
         let weights = &weights[slot * layer.weight_len()..][..layer.weight_len()];
-        cpu::forward::forward::<Bounding>(layer, relu, inputs, weights, outputs, products);
+        cpu::forward::forward::<Bounding>(layer, inputs, weights, outputs, products);
     }
 
-    let name = format!("{width}x{} batch {batch_size} relu {relu}", layer.output_width);
+    let name = format!("{width}x{} batch {batch_size} relu {}", layer.output_width, layer.rectified);
     let columns = layer.output_width as usize;
     let mut first: Option<Vec<u32>> = None;
     for tile in tiles.forward_tiles() {

@@ -13,7 +13,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, fused_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::{FusedTile, Tiles};
-use crate::layout::{Joined, Layer, partner};
+use crate::layout::{Joined, Layer, Views, partner};
 use crate::model::Architecture;
 use crate::random::Generator;
 
@@ -68,7 +68,7 @@ impl Case {
         number: usize,
     ) -> Result<Self> {
         let mut generator: Generator = generator(number);
-        let mut layers = Layer::all(architecture, batch_size, false);
+        let mut layers = Layer::all(architecture, batch_size, Views::Replica);
         let joined = Joined::place(&mut layers, SLOTS);
         let mut weights = Vec::new();
         for layer in &layers {
@@ -148,7 +148,7 @@ impl Case {
         let outputs = |slot: usize| self.outputs(&self.activations, layer, slot);
         let mut expected = exact(&poison(layer.output_len()));
         let mut products = exact(&poison(layer.delta_len()));
-        cpu::forward::forward::<Bounding>(layer, hidden, inputs, weights, &mut expected, &mut products);
+        cpu::forward::forward::<Bounding>(layer, inputs, weights, &mut expected, &mut products);
         row.compare_all(&format!("{name}: outputs"), outputs(slot), &expected);
         if self.keeps() {
             let width = layer.output_width as usize;
@@ -167,7 +167,15 @@ impl Case {
         } else {
             let batch_size = layer.batch_size as usize;
             let labels = &self.labels[slot / 2 * batch_size..][..batch_size];
-            cpu::output_gradient::output_gradient::<Bounding>(layer, self.loss, outputs(slot), labels, &mut expected, metrics);
+            cpu::output_gradient::output_gradient::<Bounding>(
+                layer,
+                self.loss,
+                true,
+                outputs(slot),
+                labels,
+                &mut expected,
+                metrics,
+            );
         }
         let deltas = &self.deltas[4 * layer.delta_offset as usize + slot * layer.delta_len()..][..layer.delta_len()];
         row.compare_all(&format!("{name}: deltas"), deltas, &expected);

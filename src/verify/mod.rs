@@ -6,10 +6,14 @@
 mod accuracy;
 mod batch_mean;
 pub mod bounded;
+mod class_prototypes;
 mod cosine_gradient;
 mod forward;
 mod fused_forward;
 mod gather;
+mod input_gradient;
+mod normalize;
+mod normalize_gradient;
 mod output_gradient;
 mod reduction;
 mod shuffle;
@@ -110,14 +114,27 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         Kernel::Forward => forward::check,
         Kernel::BatchMean => batch_mean::check,
         Kernel::CosineGradient => cosine_gradient::check,
+        Kernel::Normalize => normalize::check,
+        Kernel::ClassPrototypes => class_prototypes::check,
         Kernel::OutputGradient => output_gradient::check,
+        Kernel::InputGradient => input_gradient::check,
+        Kernel::NormalizeGradient => normalize_gradient::check,
         Kernel::FusedForward => fused_forward::check,
         Kernel::WeightUpdate => weight_update::check,
         Kernel::Softmax => softmax::check,
         Kernel::Accuracy => accuracy::check,
         Kernel::Reduction => reduction::check,
     };
-    let tiled = matches!(kernel, Kernel::Forward | Kernel::CosineGradient | Kernel::FusedForward | Kernel::WeightUpdate);
+    let tiled = matches!(
+        kernel,
+        Kernel::Forward
+            | Kernel::CosineGradient
+            | Kernel::Normalize
+            | Kernel::NormalizeGradient
+            | Kernel::InputGradient
+            | Kernel::FusedForward
+            | Kernel::WeightUpdate
+    );
     let sets = Tiles::possible(context.subgroup_size);
     for tiles in sets.into_iter().take(if tiled { usize::MAX } else { 1 }) {
         check(context, &tiles, &mut row)?;

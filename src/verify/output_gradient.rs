@@ -9,23 +9,26 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::Layer;
+use crate::layout::{Layer, Views};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 
 pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
     for classes in SIZES {
         for batch_size in BATCHES {
-            for loss in [OutputLoss::BinaryCrossEntropy, OutputLoss::CrossEntropy] {
-                let layer = Layer::new(&Architecture::new(vec![2, 3, classes])?, 1, batch_size, false);
-                case(context, tiles, row, &layer, loss)?;
+            // The prototypes of hidden layers count no right answers.
+            for (loss, count) in
+                [(OutputLoss::BinaryCrossEntropy, true), (OutputLoss::CrossEntropy, true), (OutputLoss::CrossEntropy, false)]
+            {
+                let layer = Layer::new(&Architecture::new(vec![2, 3, classes])?, 1, batch_size, Views::Replica);
+                case(context, tiles, row, &layer, loss, count)?;
             }
         }
     }
     Ok(())
 }
 
-fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: OutputLoss) -> Result<()> {
+fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: OutputLoss, count: bool) -> Result<()> {
     let mut generator = generator(row.cases);
     let (slots, batch_size, classes) = (2 * REPLICAS, layer.batch_size as usize, layer.output_width as usize);
     // Its rows 1 to 3 are all equal, all but equal, and saturated to 1 and 0 by logits of ±10⁴.
@@ -38,7 +41,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: Ou
     for (slot, (deltas, metrics)) in outputs.enumerate() {
         let logits = &logits[slot * layer.output_len()..][..layer.output_len()];
         let labels = &labels[slot / 2 * batch_size..][..batch_size];
-        cpu::output_gradient::output_gradient::<Bounding>(layer, loss, logits, labels, deltas, metrics);
+        cpu::output_gradient::output_gradient::<Bounding>(layer, loss, count, logits, labels, deltas, metrics);
     }
 
     let (mut actual, mut actual_metrics) = (poison(slots * layer.delta_len()), metrics);
@@ -50,7 +53,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: Ou
         Argument::Write(bytes_mut(&mut actual_metrics)),
     ];
     let groups = layer_groups(Kernel::OutputGradient, layer, tiles, slots);
-    run_once(context, &Variant::output_gradient(loss), &mut arguments, groups)?;
+    run_once(context, &Variant::output_gradient(loss, count), &mut arguments, groups)?;
     row.cases += 1;
     let name = format!("{classes} classes batch {batch_size} {loss:?}");
     row.compare_all(&format!("{name}: deltas"), &actual, &expected);

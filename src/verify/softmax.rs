@@ -8,7 +8,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::Layer;
+use crate::layout::{Layer, Views};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 
@@ -16,7 +16,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
     let slots = 2 * REPLICAS;
     for classes in SIZES {
         for batch_size in BATCHES {
-            let layer = Layer::new(&Architecture::new(vec![3, classes])?, 0, batch_size, false);
+            let layer = Layer::new(&Architecture::new(vec![3, classes])?, 0, batch_size, Views::Replica);
             let rows = slots * batch_size;
             let mut actual = activations(&mut generator(row.cases), rows, classes, layer.output_stride(), false);
             let mut expected = exact(&actual);

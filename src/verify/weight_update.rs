@@ -9,7 +9,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, update_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::{Layer, Step};
+use crate::layout::{Layer, Step, Views};
 use crate::model::Architecture;
 
 pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
@@ -18,7 +18,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
             let outputs = SIZES[(i + 2 * j + 1) % SIZES.len()];
             for (first, time) in [(true, 1), (false, 1000)] {
                 let widths = if first { vec![inputs, outputs, 2] } else { vec![2, inputs, outputs] };
-                let layer = Layer::new(&Architecture::new(widths)?, usize::from(!first), batch_size, false);
+                let layer = Layer::new(&Architecture::new(widths)?, usize::from(!first), batch_size, Views::Replica);
                 case(context, tiles, row, &layer, time)?;
             }
         }

@@ -1,0 +1,269 @@
+//! One slot on the CPU: what it computes on the way forward, and what it learns with.
+
+use super::cosine_gradient::Compared;
+use super::tensors::Tensors;
+use super::{
+    Arithmetic, batch_mean, class_prototypes, cosine_gradient, forward, input_gradient, normalize, normalize_gradient,
+    output_gradient, softmax, weight_update,
+};
+use crate::config::{OutputLoss, Representation, TrainingConfig};
+use crate::layout::{Layer, Shapes, Step};
+use crate::model::LayerParameters;
+use crate::plan::{Dispatch, Kernel, Part, Phase, Target, input_gradient_target};
+use std::mem::take;
+
+/// One view's batch.
+pub struct View {
+    /// Its replica's order of the images.
+    pub order: Vec<u32>,
+    /// The gathered images.
+    pub inputs: Vec<f32>,
+    /// Their labels.
+    pub labels: Vec<u32>,
+}
+
+/// What a slot writes on the way forward and its partner reads afterwards.
+pub struct Activations {
+    /// What layers give.
+    pub outputs: Tensors,
+    /// Rows brought to one length: of hidden layers for the next layer, and of guides the unit rows that they read.
+    normalized: Tensors,
+    /// The weights of guides.
+    prototypes: Tensors,
+    /// Means over the batch of what the cosine loss compares; empty unless it is centred.
+    means: Tensors,
+    /// The pre-activations, in the rows of the outputs; empty unless the loss compares them.
+    preactivations: Tensors,
+    products: Tensors,
+}
+
+/// What a slot learns with.
+pub struct Learner {
+    weights: Tensors,
+    first_moments: Tensors,
+    second_moments: Tensors,
+    deltas: Tensors,
+    /// With respect to normalised rows.
+    gradients: Tensors,
+    /// What guides give, and their products.
+    scores: Tensors,
+    products: Tensors,
+    scratch: Tensors,
+    /// Sums of each row of the batch over the epoch.
+    pub row_metrics: Vec<f32>,
+}
+
+/// What all slots share in a phase.
+pub struct Setting<'a> {
+    /// The run.
+    pub config: &'a TrainingConfig,
+    /// Its layers.
+    pub shapes: &'a Shapes,
+    /// What to run.
+    pub phase: &'a Phase,
+}
+
+fn only(parts: &[Part], length: impl Fn(&Layer) -> usize) -> impl Fn(Part, &Layer) -> usize {
+    move |part, layer| if parts.contains(&part) { length(layer) } else { 0 }
+}
+
+impl Activations {
+    /// For batches of `shapes`.
+    pub fn new(config: &TrainingConfig, shapes: &Shapes) -> Self {
+        let forward = [Part::Network, Part::Projection];
+        let when = |condition: bool, part: Part| if condition { vec![part] } else { Vec::new() };
+        let mut rows = when(config.normalize, Part::Network);
+        rows.push(Part::Guide);
+        let kept = when(config.representation == Representation::PreActivation, Part::Network);
+        // A guide's rows are its inputs, a hidden layer's the next one's.
+        let normalized = |part: Part, layer: &Layer| match part {
+            Part::Guide => layer.input_len(),
+            _ if rows.contains(&part) => layer.output_len(),
+            _ => 0,
+        };
+        Self {
+            outputs: Tensors::new(shapes, only(&forward, Layer::output_len)),
+            normalized: Tensors::new(shapes, normalized),
+            prototypes: Tensors::new(shapes, only(&[Part::Guide], Layer::weight_len)),
+            means: Tensors::new(shapes, only(&when(config.centre, Part::Network), Layer::weight_stride)),
+            preactivations: Tensors::new(shapes, only(&kept, Layer::output_len)),
+            products: Tensors::new(shapes, only(&forward, Layer::delta_len)),
+        }
+    }
+
+    /// Bytes of all tensors.
+    pub fn bytes(&self) -> usize {
+        let tensors = [&self.outputs, &self.normalized, &self.prototypes, &self.means, &self.preactivations, &self.products];
+        tensors.iter().map(|tensors| tensors.bytes()).sum()
+    }
+
+    /// What a layer reads.
+    fn inputs<'a>(&'a self, config: &TrainingConfig, part: Part, layer: usize, batch: &'a View) -> &'a [f32] {
+        match (part, layer) {
+            (Part::Network, 0) => &batch.inputs,
+            (Part::Network, _) if config.normalize => &self.normalized[(part, layer - 1)],
+            (Part::Network, _) => &self.outputs[(part, layer - 1)],
+            (Part::Projection, _) => &self.outputs[(Part::Network, layer)],
+            (Part::Guide, _) => &self.normalized[(part, layer)],
+        }
+    }
+
+    /// Takes one slot's batch through the phase's kernels.
+    pub fn forward<A: Arithmetic<Stored = f32>>(&mut self, setting: &Setting, batch: &View, learner: &Learner) {
+        let (config, shapes) = (setting.config, setting.shapes);
+        for &Dispatch { kernel, part, layer: index } in setting.phase {
+            let (layer, at) = (shapes.of(part, index), (part, index));
+            match kernel {
+                Kernel::Forward => {
+                    let (mut outputs, mut products) = (take(&mut self.outputs[at]), take(&mut self.products[at]));
+                    let inputs = self.inputs(config, part, index, batch);
+                    forward::forward::<A>(layer, inputs, &learner.weights[at], &mut outputs, &mut products);
+                    let kept = self.preactivations[at].chunks_exact_mut(layer.output_stride());
+                    for (row, products) in kept.zip(products.chunks_exact(layer.weight_stride())) {
+                        row[..layer.weight_stride()].copy_from_slice(products);
+                    }
+                    (self.outputs[at], self.products[at]) = (outputs, products);
+                }
+                Kernel::Normalize => {
+                    let guided = part == Part::Guide;
+                    let (source, layer) = if guided { shapes.guide_source(index) } else { (part, layer) };
+                    let rows = &self.outputs[(source, index)];
+                    normalize::normalize::<A>(layer, guided, rows, &mut self.normalized[at]);
+                }
+                Kernel::ClassPrototypes => {
+                    let rows = &self.normalized[at];
+                    class_prototypes::class_prototypes::<A>(layer, rows, &batch.labels, &mut self.prototypes[at]);
+                }
+                Kernel::BatchMean => {
+                    let kept = !self.preactivations[at].is_empty();
+                    let rows = if kept { &self.preactivations[at] } else { &self.outputs[at] };
+                    batch_mean::batch_mean::<A>(layer, rows, &mut self.means[at]);
+                }
+                Kernel::Softmax => softmax::softmax::<A>(layer, &mut self.outputs[at]),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the hidden layers' cosine loss compares.
+    fn compared(&self, index: usize, activation: bool) -> Compared<'_> {
+        let at = (Part::Network, index);
+        let rows = if activation { &self.outputs[at] } else { &self.preactivations[at] };
+        Compared { rows, means: Some(&self.means[at][..]).filter(|means| !means.is_empty()) }
+    }
+}
+
+impl Learner {
+    /// For batches of `shapes`; everything zero.
+    pub fn new(config: &TrainingConfig, shapes: &Shapes) -> Self {
+        let learning = [Part::Network, Part::Projection];
+        let weights = || Tensors::new(shapes, only(&learning, Layer::weight_len));
+        // A guide's gradient is that of its inputs, a hidden layer's that of its normalised output.
+        let gradients = |part: Part, layer: &Layer| match part {
+            Part::Guide => layer.batch_size as usize * layer.gradient_stride(),
+            Part::Network if config.normalize => layer.delta_len(),
+            _ => 0,
+        };
+        Self {
+            weights: weights(),
+            first_moments: weights(),
+            second_moments: weights(),
+            deltas: Tensors::new(shapes, only(&Part::ALL, Layer::delta_len)),
+            gradients: Tensors::new(shapes, gradients),
+            scores: Tensors::new(shapes, only(&[Part::Guide], Layer::output_len)),
+            products: Tensors::new(shapes, only(&[Part::Guide], Layer::delta_len)),
+            scratch: Tensors::new(shapes, only(&learning, weight_update::scratch_len)),
+            row_metrics: vec![0.0; shapes.network[0].metrics_len()],
+        }
+    }
+
+    /// Bytes of all tensors.
+    pub fn bytes(&self) -> usize {
+        let moments = 3 * self.weights.bytes();
+        let rest = [&self.deltas, &self.gradients, &self.scores, &self.products, &self.scratch];
+        moments + rest.iter().map(|tensors| tensors.bytes()).sum::<usize>() + 4 * self.row_metrics.len()
+    }
+
+    /// Forgets the moments.
+    pub fn begin_stage(&mut self) {
+        self.first_moments.iter_mut().chain(self.second_moments.iter_mut()).for_each(|moments| moments.fill(0.0));
+    }
+
+    /// Replaces the weights of one part.
+    pub fn set_weights(&mut self, shapes: &Shapes, part: Part, parameters: &[LayerParameters]) {
+        for (index, (layer, parameters)) in shapes.all(part).iter().zip(parameters).enumerate() {
+            self.weights[(part, index)] = layer.pack(parameters);
+        }
+    }
+
+    /// The weights of one part.
+    pub fn weights(&self, shapes: &Shapes, part: Part) -> Vec<LayerParameters> {
+        shapes.all(part).iter().zip(self.weights.all(part)).map(|(layer, weights)| layer.unpack(weights)).collect()
+    }
+
+    /// The phase in which a slot learns, by its own activations and those of its partner.
+    pub fn learn<A: Arithmetic<Stored = f32>>(
+        &mut self,
+        setting: &Setting,
+        step: &Step,
+        slot: usize,
+        batch: &View,
+        own: &Activations,
+        partner: &Activations,
+    ) {
+        let (config, shapes) = (setting.config, setting.shapes);
+        let masked = config.representation == Representation::Activation;
+        for &Dispatch { kernel, part, layer: index } in setting.phase {
+            let (layer, at) = (shapes.of(part, index), (part, index));
+            let guide = if layer.weight_flip > 0 { partner } else { own };
+            let metrics = &mut self.row_metrics;
+            match kernel {
+                Kernel::CosineGradient => {
+                    let (own, partner) = (own.compared(index, masked), partner.compared(index, masked));
+                    cosine_gradient::cosine_gradient::<A>(layer, masked, own, partner, &mut self.deltas[at], metrics);
+                }
+                Kernel::Forward => {
+                    let inputs = own.inputs(config, part, index, batch);
+                    let (scores, products) = (&mut self.scores[at], &mut self.products[at]);
+                    forward::forward::<A>(layer, inputs, &guide.prototypes[at], scores, products);
+                }
+                Kernel::OutputGradient => {
+                    let network = part == Part::Network;
+                    let loss = if network { config.output_loss } else { OutputLoss::CrossEntropy };
+                    let logits = if network { &own.outputs[at] } else { &self.scores[at] };
+                    let deltas = &mut self.deltas[at];
+                    output_gradient::output_gradient::<A>(layer, loss, network, logits, &batch.labels, deltas, metrics);
+                }
+                Kernel::InputGradient => {
+                    let (target, mask) = input_gradient_target(config, part, index);
+                    let weights = if part == Part::Guide { &guide.prototypes[at] } else { &self.weights[at] };
+                    let mask = mask.map(|layer| &own.outputs[(Part::Network, layer)][..]);
+                    let deltas = take(&mut self.deltas[at]);
+                    let gradients = match target {
+                        Target::Deltas(layer) => &mut self.deltas[(Part::Network, layer)],
+                        Target::Gradients(part, layer) => &mut self.gradients[(part, layer)],
+                    };
+                    input_gradient::input_gradient::<A>(layer, mask, &deltas, weights, gradients);
+                    self.deltas[at] = deltas;
+                }
+                Kernel::NormalizeGradient => {
+                    let guided = part == Part::Guide;
+                    let (source, layer) = if guided { shapes.guide_source(index) } else { (part, layer) };
+                    let (rows, deltas) = (&own.outputs[(source, index)], &mut self.deltas[(source, index)]);
+                    normalize_gradient::normalize_gradient::<A>(layer, guided, rows, &self.gradients[at], deltas);
+                }
+                Kernel::WeightUpdate if layer.moves(slot) => weight_update::weight_update::<A>(
+                    layer,
+                    step,
+                    own.inputs(config, part, index, batch),
+                    &self.deltas[at],
+                    &mut self.weights[at],
+                    &mut self.first_moments[at],
+                    &mut self.second_moments[at],
+                    &mut self.scratch[at],
+                ),
+                _ => {}
+            }
+        }
+    }
+}
