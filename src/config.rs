@@ -308,6 +308,16 @@ impl TrainingConfig {
         Architecture::new(self.layers.clone())
     }
 
+    /// The run as its evaluation sees it: activations as they are, and nothing else kept.
+    pub fn of_evaluation(&self) -> Self {
+        Self { representation: Representation::Activation, centre: false, ..self.clone() }
+    }
+
+    /// The same with the means of the activations.
+    pub fn of_diagnosis(&self) -> Self {
+        Self { centre: true, ..self.of_evaluation() }
+    }
+
     /// Whether hidden layers have losses of their own.
     pub fn has_hidden_losses(&self) -> bool {
         matches!(self.method, Method::Local | Method::FrozenPartner | Method::Ffcl3)
@@ -335,6 +345,11 @@ impl TrainingConfig {
         let index = ((epoch - 1) / length).min(count - 1);
         let first = index * length + 1;
         (index as usize, first, if index + 1 == count { self.epochs.max(first) - first + 1 } else { length })
+    }
+
+    /// Whether the output layer learns in an epoch.
+    pub fn trains_output(&self, epoch: u32) -> bool {
+        self.method != Method::Ffcl3 || self.stages()[self.stage_of(epoch).0] == Stage::EndToEnd
     }
 
     /// The optimiser at step `step` (from 0) of a stage of `steps`.

@@ -2,6 +2,7 @@
 
 use crate::config::TrainingConfig;
 use crate::dataset::Dataset;
+use crate::diagnosis::LayerSums;
 use crate::error::{Error, Result};
 use crate::layout::{EVALUATION_METRICS, Step};
 use crate::model::Parameters;
@@ -47,17 +48,8 @@ pub struct EpochMetrics {
     pub training: Vec<Vec<f32>>,
     /// `[replica][3]`: right answers on the test set by A, B and the ensemble.
     pub test: Vec<[f32; EVALUATION_METRICS]>,
-}
-
-impl EpochMetrics {
-    /// Cuts the flat array that the reduction kernel writes: all slots' training sums, then all replicas' test counts.
-    pub fn from_sums(sums: &[f32], slots: usize, layers: usize) -> Self {
-        let (training, test) = sums.split_at(slots * (layers + 1));
-        Self {
-            training: training.chunks_exact(layers + 1).map(<[f32]>::to_vec).collect(),
-            test: test.as_chunks::<EVALUATION_METRICS>().0.to_vec(),
-        }
-    }
+    /// `[slot][layer]`: the look at the layers.
+    pub layers: Vec<Vec<LayerSums>>,
 }
 
 /// A device with both models of every replica and the data set on it.

@@ -234,6 +234,9 @@ pub const fn partner(slot: usize) -> usize {
 /// Row metrics of an evaluation, per replica: correct answers of A, of B and of their mean.
 pub const EVALUATION_METRICS: usize = 3;
 
+/// Sums that [`crate::plan::Kernel::Covariance`] and [`crate::plan::Kernel::WeightNorms`] make of a layer and slot, each.
+pub const DIAGNOSIS_SUMS: usize = 3;
+
 /// Quads that hold `width` numbers.
 pub const fn quads(width: usize) -> usize {
     width.div_ceil(4)

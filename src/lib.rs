@@ -7,6 +7,7 @@ pub mod bench;
 pub mod config;
 pub mod cpu;
 pub mod dataset;
+pub mod diagnosis;
 pub mod engine;
 pub mod error;
 pub mod gpu;

@@ -34,13 +34,17 @@ pub enum Kernel {
     Softmax,
     /// Right answers of A, B and the ensemble.
     Accuracy,
+    /// How a hidden layer's outputs spread.
+    Covariance,
+    /// Size, movement and distance of weights.
+    WeightNorms,
     /// Sums of rows.
     Reduction,
 }
 
 impl Kernel {
     /// All kernels, in the order in which a run meets them.
-    pub const ALL: [Kernel; 15] = [
+    pub const ALL: [Kernel; 17] = [
         Kernel::Shuffle,
         Kernel::Gather,
         Kernel::Forward,
@@ -55,6 +59,8 @@ impl Kernel {
         Kernel::WeightUpdate,
         Kernel::Softmax,
         Kernel::Accuracy,
+        Kernel::Covariance,
+        Kernel::WeightNorms,
         Kernel::Reduction,
     ];
 
@@ -75,6 +81,8 @@ impl Kernel {
             Kernel::WeightUpdate => "weight_update",
             Kernel::Softmax => "softmax",
             Kernel::Accuracy => "accuracy",
+            Kernel::Covariance => "covariance",
+            Kernel::WeightNorms => "weight_norms",
             Kernel::Reduction => "reduction",
         }
     }
@@ -251,6 +259,18 @@ pub fn evaluation_step(config: &TrainingConfig) -> [Phase; 3] {
     let mut probabilities = forward(config, layers);
     probabilities.push(on(Kernel::Softmax, Part::Network, layers - 1));
     [vec![on(Kernel::Gather, Part::Network, 0)], probabilities, vec![on(Kernel::Accuracy, Part::Network, layers - 1)]]
+}
+
+/// The look at the hidden layers of a sample after an epoch, in three phases. `config` is [`TrainingConfig::of_diagnosis`].
+pub fn diagnosis_step(config: &TrainingConfig) -> [Phase; 3] {
+    let layers = config.layers.len() - 1;
+    let of = |kernel, layers: usize| (0..layers).map(move |layer| on(kernel, Part::Network, layer));
+    let mut activate = forward(config, layers - 1);
+    activate.extend(of(Kernel::BatchMean, layers - 1));
+    let mut compare: Phase = of(Kernel::CosineGradient, layers - 1).collect();
+    compare.extend(of(Kernel::Covariance, layers - 1));
+    compare.extend(of(Kernel::WeightNorms, layers));
+    [vec![on(Kernel::Gather, Part::Network, 0)], activate, compare]
 }
 
 #[cfg(test)]

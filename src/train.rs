@@ -1,11 +1,12 @@
 //! The training loop: epochs in, typed events out. It prints nothing and writes nothing.
 
-use crate::config::TrainingConfig;
+use crate::diagnosis::{Diagnosis, Observation, SAMPLE, Sign, Watch};
 use crate::engine::{Backend, EpochMetrics, Job};
 use crate::error::{Error, Result};
 use crate::layout::{EVALUATION_METRICS, Step};
 use crate::model::Parameters;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// One replica's numbers after an epoch.
@@ -25,6 +26,11 @@ pub struct ReplicaReport {
     pub test_accuracy_b: f64,
     /// The same for the mean of both softmax outputs.
     pub test_accuracy_ensemble: f64,
+    /// The look at the layers.
+    #[serde(flatten)]
+    pub diagnosis: Diagnosis,
+    /// What looks like failure.
+    pub signs: Vec<Sign>,
     /// Wall time of the epoch, evaluation and read-back included.
     pub seconds: f64,
     /// Training images of all replicas in each of these seconds.
@@ -45,6 +51,15 @@ pub enum Event<'a> {
     },
     /// An epoch is done: a report for each replica.
     Epoch(&'a [ReplicaReport]),
+    /// A sign of failure appeared for the first time in this stage.
+    Warning {
+        /// The sign.
+        sign: Sign,
+        /// Epoch, from 1.
+        epoch: u32,
+        /// Replicas that show it.
+        replicas: usize,
+    },
 }
 
 /// What a run ends with.
@@ -68,6 +83,7 @@ pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event)
     let begin = Instant::now();
     let mut steps_taken = 0u64;
     let mut last = Vec::new();
+    let (mut watches, mut warned) = (vec![Watch::default(); config.replicas], BTreeSet::new());
     for epoch in 1..=config.epochs {
         let left = config.max_steps.map_or(u64::MAX, |steps| steps - steps_taken);
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(steps_per_epoch);
@@ -77,6 +93,10 @@ pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event)
         let started = Instant::now();
         // Adam and the schedule begin anew with each stage.
         let (_, first_epoch, epochs) = config.stage_of(epoch);
+        if epoch == first_epoch {
+            watches.iter_mut().for_each(Watch::begin_stage);
+            warned.clear();
+        }
         let before = u64::from(epoch - first_epoch) * per_epoch;
         let steps: Vec<Step> = (0..count)
             .map(|index| {
@@ -96,9 +116,21 @@ pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event)
         observed?;
         let metrics = backend.end_epoch()?;
         steps_taken += count as u64;
-        last = reports(config, job.dataset.test.count(), epoch, count, &metrics, started.elapsed().as_secs_f64());
+        last = reports(job, epoch, count, &metrics, started.elapsed().as_secs_f64());
         check_finite(&last)?;
+        for (watch, report) in watches.iter_mut().zip(&mut last) {
+            let accuracy = config.trains_output(epoch).then_some(report.train_accuracy);
+            let observation = Observation { losses: &report.layer_losses, accuracy, diagnosis: &report.diagnosis };
+            report.signs = watch.observe(&observation, job.dataset.classes);
+        }
         observe(Event::Epoch(&last))?;
+        let signs: BTreeSet<Sign> = last.iter().flat_map(|report| &report.signs).copied().collect();
+        for sign in signs {
+            if warned.insert(sign) {
+                let replicas = last.iter().filter(|report| report.signs.contains(&sign)).count();
+                observe(Event::Warning { sign, epoch, replicas })?;
+            }
+        }
     }
     let parameters = backend.parameters()?;
     if let Some(number) = parameters.find_non_finite() {
@@ -107,14 +139,8 @@ pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event)
     Ok(Outcome { last, parameters, steps: steps_taken, seconds: begin.elapsed().as_secs_f64() })
 }
 
-fn reports(
-    config: &TrainingConfig,
-    test_images: usize,
-    epoch: u32,
-    steps: usize,
-    metrics: &EpochMetrics,
-    seconds: f64,
-) -> Vec<ReplicaReport> {
+fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics, seconds: f64) -> Vec<ReplicaReport> {
+    let (config, test_images) = (job.config, job.dataset.test.count());
     let images = (steps * config.batch_size) as f64;
     let report = |(replica, counts): (usize, &[f32; EVALUATION_METRICS])| {
         let [a, b] = [0, 1].map(|model| &metrics.training[2 * replica + model]);
@@ -130,6 +156,12 @@ fn reports(
             test_accuracy_a,
             test_accuracy_b,
             test_accuracy_ensemble,
+            diagnosis: Diagnosis::new(
+                [0, 1].map(|model| &metrics.layers[2 * replica + model][..]),
+                SAMPLE.min(test_images),
+                &config.layers[1..],
+            ),
+            signs: Vec::new(),
             seconds,
             samples_per_second: images * config.replicas as f64 / seconds,
         }

@@ -45,5 +45,7 @@ kernels! {
     weight_update: WeightUpdate,
     softmax: Softmax,
     accuracy: Accuracy,
+    covariance: Covariance,
+    weight_norms: WeightNorms,
     reduction: Reduction,
 }

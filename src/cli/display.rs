@@ -1,7 +1,8 @@
 //! What `train` shows on a terminal, or prints where there is none.
 
 use super::arguments::TrainOptions;
-use super::print_line;
+use super::{print_line, report};
+use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Result;
 use ffcl_gpu::train::{Event, Outcome, ReplicaReport, mean_and_deviation};
@@ -11,6 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Display {
     bar: ProgressBar,
     quiet: bool,
+    /// Not even warnings.
+    silent: bool,
+    replicas: usize,
     json: bool,
     software: bool,
     images_per_step: u64,
@@ -52,13 +56,15 @@ impl Display {
             let losses: String = (1..config.layers.len()).map(|layer| format!(" {:>9}", format!("loss {layer}"))).collect();
             print_line("")?;
             print_line(&format!(
-                "epoch{losses}  train %  test % A       B     A+B   images/s{}",
+                "epoch{losses}  train %  test % A       B     A+B  align   dirs   images/s{}",
                 if config.replicas > 1 { "  ± A+B" } else { "" }
             ))?;
         }
         Ok(Self {
             bar,
             quiet,
+            silent: options.quiet,
+            replicas: config.replicas,
             json: options.json,
             software: backend.device().is_software(),
             images_per_step: (config.batch_size * config.replicas) as u64,
@@ -97,6 +103,12 @@ impl Display {
                     self.bar.suspend(|| print_line(&row))?;
                 }
             }
+            Event::Warning { sign, epoch, replicas } => {
+                let share = if self.replicas > 1 { format!(" ({replicas} of {} pairs)", self.replicas) } else { String::new() };
+                if !self.silent {
+                    self.bar.suspend(|| report(&format!("warning: epoch {epoch}{share}: {}", sign.advice())));
+                }
+            }
         }
         Ok(())
     }
@@ -124,8 +136,34 @@ impl Display {
             percent(means.a),
             percent(means.b),
             percent(means.ensemble)
-        ))
+        ))?;
+        layer_table(&outcome.last)
     }
+}
+
+/// What the layers look like at the end.
+fn layer_table(reports: &[ReplicaReport]) -> Result<()> {
+    let mean = |value: &dyn Fn(&Diagnosis) -> Option<f64>| {
+        let values: Option<Vec<f64>> = reports.iter().map(|report| value(&report.diagnosis)).collect();
+        values.map(|values| mean_and_deviation(values.into_iter()).0)
+    };
+    print_line("\nlayer  alignment  directions  dead %  weights  last update  A to B")?;
+    for layer in 0..reports.first().map_or(0, |report| report.layer_losses.len()) {
+        let cell = |value: Option<f64>, width: usize, digits: usize| match value {
+            Some(value) => format!("  {value:>width$.digits$}"),
+            None => format!("  {:>width$}", "–"),
+        };
+        let row = [
+            cell(mean(&|layers| layers.alignment.get(layer).copied()), 9, 3),
+            cell(mean(&|layers| layers.participation_ratio.get(layer).copied()), 10, 1),
+            cell(mean(&|layers| layers.dead_units.get(layer).map(|share| 100.0 * share)), 6, 1),
+            cell(mean(&|layers| layers.weight_norm.get(layer).copied()), 7, 2),
+            cell(mean(&|layers| layers.update_norm.get(layer).copied()), 11, 3),
+            cell(mean(&|layers| layers.divergence.get(layer).copied()), 6, 3),
+        ];
+        print_line(&format!("{:>5}{}", layer + 1, row.concat()))?;
+    }
+    Ok(())
 }
 
 /// Means over the replicas of one epoch; accuracies with their sample deviation.
@@ -135,6 +173,10 @@ struct Means {
     a: (f64, f64),
     b: (f64, f64),
     ensemble: (f64, f64),
+    /// Mean over the hidden layers.
+    alignment: f64,
+    /// Of the hidden layer that has the fewest.
+    directions: f64,
 }
 
 impl Means {
@@ -149,6 +191,16 @@ impl Means {
             a: of(|report| report.test_accuracy_a),
             b: of(|report| report.test_accuracy_b),
             ensemble: of(|report| report.test_accuracy_ensemble),
+            alignment: of(|report| {
+                let layers = &report.diagnosis.alignment;
+                layers.iter().sum::<f64>() / layers.len().max(1) as f64
+            })
+            .0,
+            directions: of(|report| {
+                let ratios = &report.diagnosis.participation_ratio;
+                ratios.iter().copied().reduce(f64::min).unwrap_or_default()
+            })
+            .0,
         }
     }
 
@@ -157,11 +209,13 @@ impl Means {
         let (epoch, speed) = reports.first().map_or((0, 0.0), |report| (report.epoch, report.samples_per_second));
         let spread = if reports.len() > 1 { format!("  {:>5.2}", 100.0 * self.ensemble.1) } else { String::new() };
         format!(
-            "{epoch:>5}{losses}  {:>7.2}  {:>8.2}  {:>6.2}  {:>6.2}  {:>9}{}{spread}",
+            "{epoch:>5}{losses}  {:>7.2}  {:>8.2}  {:>6.2}  {:>6.2}  {:>5.2}  {:>5.1}  {:>9}{}{spread}",
             100.0 * self.train,
             100.0 * self.a.0,
             100.0 * self.b.0,
             100.0 * self.ensemble.0,
+            self.alignment,
+            self.directions,
             short(speed),
             if software { " (software)" } else { "" }
         )

@@ -1,15 +1,16 @@
 //! The CPU backend: the twins, run in the order of the plan. Within a phase every slot goes its own way, on its own core.
 
 use super::slot::{Activations, Learner, Setting, View};
-use super::{Arithmetic, accuracy, gather, reduction, shuffle};
+use super::{Arithmetic, Blocked, accuracy, gather, reduction, shuffle};
 use crate::config::TrainingConfig;
 use crate::dataset::Images;
+use crate::diagnosis::{LayerSums, SAMPLE};
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
 use crate::error::Result;
 use crate::layout::{EVALUATION_METRICS, Reduction, Shapes, Shard, Shuffle, Step, Views, partner};
 use crate::memory;
 use crate::model::{Architecture, Parameters};
-use crate::plan::{Part, Phase, Plan, evaluation_step, training_step};
+use crate::plan::{Part, Phase, Plan, diagnosis_step, evaluation_step, training_step};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
@@ -34,12 +35,15 @@ pub struct CpuBackend<A> {
     table: [f32; 256],
     train: Batches,
     test: Batches,
+    sample: Batches,
+    sample_config: TrainingConfig,
     learners: Vec<Learner>,
     row_counts: Vec<f32>,
     /// The steps of each stage, and the stage that runs.
     training_plans: Vec<[Phase; 3]>,
     stage: usize,
     evaluation_plan: [Phase; 3],
+    diagnosis_plan: [Phase; 3],
 }
 
 /// The processor, as a device.
@@ -146,6 +150,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let needed = slots * (6 * (architecture.parameter_bytes() + projections) + 12 * rows * architecture.activations())
             + 4 * config.replicas as u128 * dataset.train.count() as u128;
         memory::require(needed, "training this on the CPU")?;
+        let (sample, sample_config) = (dataset.test.head(SAMPLE), config.of_diagnosis());
         let views = Views::of_training(config);
         let train = Batches::new(config, &architecture, &dataset.train, config.batch_size, views);
         Ok(Self {
@@ -157,8 +162,11 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
             evaluation_plan: evaluation_step(config),
             learners: (0..2 * config.replicas).map(|_| Learner::new(config, &train.shapes)).collect(),
             row_counts: vec![0.0; config.replicas * EVALUATION_METRICS * evaluation_batch],
-            test: Batches::new(config, &architecture, &dataset.test, evaluation_batch, Views::Run),
+            test: Batches::new(&config.of_evaluation(), &architecture, &dataset.test, evaluation_batch, Views::Run),
             train,
+            sample: Batches::new(&sample_config, &architecture, &sample, sample.count(), Views::Run),
+            diagnosis_plan: diagnosis_step(&sample_config),
+            sample_config,
             config: config.clone(),
         })
     }
@@ -187,6 +195,23 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
     }
 }
 
+impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
+    /// The look at the layers of every slot.
+    fn diagnose(&mut self) -> Vec<Vec<LayerSums>> {
+        let [_, forward, compare] = &self.diagnosis_plan;
+        let step = Step::evaluation(0, self.sample.shard.sample_count as usize);
+        self.sample.forward::<A>(&self.sample_config, &step, &self.table, forward, &self.learners);
+        let (sample, learners) = (&self.sample, &self.learners);
+        let setting = Setting { config: &self.sample_config, shapes: &sample.shapes, phase: compare };
+        // Reports need no more digits than f32 has, whatever the arithmetic of the run.
+        let slot = |slot: usize| {
+            let other = partner(slot);
+            learners[slot].diagnose::<Blocked>(&setting, &sample.slots[slot], &sample.slots[other], &learners[other])
+        };
+        (0..learners.len()).into_par_iter().map(slot).collect()
+    }
+}
+
 impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
     fn device(&self) -> &DeviceDescription {
         &self.device
@@ -194,7 +219,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
 
     fn memory(&self) -> u64 {
         let learners: usize = self.learners.iter().map(Learner::bytes).sum();
-        (self.train.bytes() + self.test.bytes() + learners + 4 * self.row_counts.len()) as u64
+        (self.train.bytes() + self.test.bytes() + self.sample.bytes() + learners + 4 * self.row_counts.len()) as u64
     }
 
     fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
@@ -221,7 +246,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         let stage = config.stage_of(epoch).0;
         let changed = std::mem::replace(&mut self.stage, stage) != stage;
         for learner in &mut self.learners {
-            learner.row_metrics.fill(0.0);
+            learner.begin_epoch(&self.train.shapes);
             if changed {
                 learner.begin_stage();
             }
@@ -251,9 +276,8 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
             reduction::reduction(&shape, values, &mut sums);
             sums
         };
-        let mut sums: Vec<f32> =
-            self.learners.iter().flat_map(|learner| sum(&learner.row_metrics, self.config.batch_size)).collect();
-        sums.extend(sum(&self.row_counts, batch_size));
-        Ok(EpochMetrics::from_sums(&sums, 2 * self.config.replicas, self.train.shapes.network.len()))
+        let training = self.learners.iter().map(|learner| sum(&learner.row_metrics, self.config.batch_size)).collect();
+        let test = sum(&self.row_counts, batch_size).as_chunks::<EVALUATION_METRICS>().0.to_vec();
+        Ok(EpochMetrics { training, test, layers: self.diagnose() })
     }
 }

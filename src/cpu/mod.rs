@@ -9,6 +9,7 @@ pub mod backend;
 pub mod batch_mean;
 pub mod class_prototypes;
 pub mod cosine_gradient;
+pub mod covariance;
 pub mod forward;
 pub mod gather;
 pub mod input_gradient;
@@ -21,6 +22,7 @@ pub mod shuffle;
 mod slot;
 pub mod softmax;
 mod tensors;
+pub mod weight_norms;
 pub mod weight_update;
 
 pub use arithmetic::{Arithmetic, Blocked, Double, Real, Single};

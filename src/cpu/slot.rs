@@ -3,10 +3,11 @@
 use super::cosine_gradient::Compared;
 use super::tensors::Tensors;
 use super::{
-    Arithmetic, batch_mean, class_prototypes, cosine_gradient, forward, input_gradient, normalize, normalize_gradient,
-    output_gradient, softmax, weight_update,
+    Arithmetic, batch_mean, class_prototypes, cosine_gradient, covariance, forward, input_gradient, normalize,
+    normalize_gradient, output_gradient, softmax, weight_norms, weight_update,
 };
 use crate::config::{OutputLoss, Representation, TrainingConfig};
+use crate::diagnosis::LayerSums;
 use crate::layout::{Layer, Shapes, Step};
 use crate::model::LayerParameters;
 use crate::plan::{Dispatch, Kernel, Part, Phase, Target, input_gradient_target};
@@ -49,6 +50,8 @@ pub struct Learner {
     scores: Tensors,
     products: Tensors,
     scratch: Tensors,
+    /// The network's weights when the epoch began.
+    before: Tensors,
     /// Sums of each row of the batch over the epoch.
     pub row_metrics: Vec<f32>,
 }
@@ -173,6 +176,7 @@ impl Learner {
             scores: Tensors::new(shapes, only(&[Part::Guide], Layer::output_len)),
             products: Tensors::new(shapes, only(&[Part::Guide], Layer::delta_len)),
             scratch: Tensors::new(shapes, only(&learning, weight_update::scratch_len)),
+            before: Tensors::new(shapes, only(&[Part::Network], Layer::weight_len)),
             row_metrics: vec![0.0; shapes.network[0].metrics_len()],
         }
     }
@@ -180,8 +184,53 @@ impl Learner {
     /// Bytes of all tensors.
     pub fn bytes(&self) -> usize {
         let moments = 3 * self.weights.bytes();
-        let rest = [&self.deltas, &self.gradients, &self.scores, &self.products, &self.scratch];
+        let rest = [&self.before, &self.deltas, &self.gradients, &self.scores, &self.products, &self.scratch];
         moments + rest.iter().map(|tensors| tensors.bytes()).sum::<usize>() + 4 * self.row_metrics.len()
+    }
+
+    /// Remembers the weights, and zeroes the sums.
+    pub fn begin_epoch(&mut self, shapes: &Shapes) {
+        for layer in 0..shapes.network.len() {
+            let at = (Part::Network, layer);
+            self.before[at].copy_from_slice(&self.weights[at]);
+        }
+        self.row_metrics.fill(0.0);
+    }
+
+    /// The look at the slot's layers. `own` and `partner` are the activations of a sample of images, in the shapes of `setting`.
+    pub fn diagnose<A: Arithmetic<Stored = f32, Number = f32>>(
+        &self,
+        setting: &Setting,
+        own: &Activations,
+        partner: &Activations,
+        partner_learner: &Learner,
+    ) -> Vec<LayerSums> {
+        let shapes = setting.shapes;
+        let mut sums = vec![LayerSums::default(); shapes.network.len()];
+        let mut row_metrics = vec![0.0; shapes.network[0].metrics_len()];
+        for &Dispatch { kernel, part, layer: index } in setting.phase {
+            let (layer, at, sums) = (shapes.of(part, index), (part, index), &mut sums[index]);
+            match kernel {
+                Kernel::CosineGradient => {
+                    let compared = [own, partner].map(|each| Compared { rows: &each.outputs[at], means: None });
+                    let mut deltas = vec![0.0; layer.delta_len()];
+                    cosine_gradient::cosine_gradient::<A>(layer, true, compared[0], compared[1], &mut deltas, &mut row_metrics);
+                    let rows = layer.batch_size as usize;
+                    sums.misalignment = row_metrics[index * rows..][..rows].iter().map(|&loss| f64::from(loss)).sum();
+                }
+                Kernel::Covariance => {
+                    let result = covariance::covariance::<A>(layer, &own.outputs[at], &own.means[at]);
+                    [sums.covariance_squares, sums.covariance_trace, sums.dead] = result.map(f64::from);
+                }
+                Kernel::WeightNorms => {
+                    let (weights, before, partner) = (&self.weights[at], &self.before[at], &partner_learner.weights[at]);
+                    [sums.weights, sums.update, sums.distance] =
+                        weight_norms::weight_norms::<A>(weights, before, partner).map(f64::from);
+                }
+                _ => {}
+            }
+        }
+        sums
     }
 
     /// Forgets the moments.

@@ -35,6 +35,12 @@ impl Images {
         &self.pixels[index * size..(index + 1) * size]
     }
 
+    /// A copy of the first `count` images, or of all if there are not so many.
+    pub fn head(&self, count: usize) -> Self {
+        let count = count.min(self.count());
+        Self { pixels: self.pixels[..count * self.pixels_per_image()].to_vec(), labels: self.labels[..count].to_vec(), ..*self }
+    }
+
     /// Keeps the first `count` images; more than there are is no error, zero is.
     pub fn truncate(&mut self, count: usize) -> Result<()> {
         if count == 0 {

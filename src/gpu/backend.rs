@@ -3,17 +3,19 @@
 use super::buffers::Allocator;
 use super::choice::choose_plan;
 use super::context::Context;
-use super::kernels::{Variant, fused_groups, layer_groups, metric_count, shuffle_groups, update_groups};
+use super::kernels::{Variant, metric_count, shuffle_groups};
 use super::prepared::{Prepared, step_stride, write_steps};
 use super::resident::{Resident, largest_buffer};
+use super::steps::{Builder, Training};
 use super::tensor::{Parameters as DeviceParameters, Scratch};
 use super::tiles::Tiles;
-use crate::config::{OutputLoss, Representation, Stage, TrainingConfig};
+use crate::config::TrainingConfig;
+use crate::diagnosis::{LayerSums, SAMPLE};
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
 use crate::error::Result;
-use crate::layout::{EVALUATION_METRICS, Joined, Layer, Reduction, Shapes, Shuffle, Step, Views};
-use crate::model::{Architecture, LayerParameters, Parameters};
-use crate::plan::{Dispatch, Kernel, Part, Plan, Target, evaluation_step, input_gradient_target, training_step};
+use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Joined, Shapes, Shuffle, Step, Views};
+use crate::model::{LayerParameters, Parameters};
+use crate::plan::{Kernel, Part, Plan};
 use std::collections::VecDeque;
 
 /// Arithmetic of one submission. At 100 GFLOP/s, a slow integrated GPU, it lasts 0.2 s: far below the two seconds after which
@@ -59,6 +61,9 @@ pub struct GpuBackend {
     stages: Vec<Vec<Prepared>>,
     stage: usize,
     evaluation: Vec<Prepared>,
+    /// The look at the layers, and the sums of its rows.
+    diagnosis: Vec<Prepared>,
+    sample_metrics: wgpu::Buffer,
     reductions: [Prepared; 2],
     steps: wgpu::Buffer,
     evaluation_batches: usize,
@@ -67,27 +72,6 @@ pub struct GpuBackend {
     steps_per_submit: usize,
     batches_per_submit: usize,
     memory: u64,
-}
-
-/// What is the same for training and evaluation.
-struct Builder<'a> {
-    context: &'a Context,
-    config: &'a TrainingConfig,
-    allocator: Allocator<'a>,
-    tiles: Tiles,
-    slots: usize,
-    parameters: DeviceParameters,
-}
-
-/// What a training step touches.
-#[derive(Clone, Copy)]
-struct Training<'a> {
-    plan: Plan,
-    shapes: &'a Shapes,
-    scratch: &'a Scratch,
-    train: &'a Resident,
-    steps: &'a wgpu::Buffer,
-    row_metrics: &'a wgpu::Buffer,
 }
 
 impl GpuBackend {
@@ -137,9 +121,14 @@ impl GpuBackend {
         let sums = builder.allocator.storage("metrics", sum_count)?;
         let staging = builder.allocator.staging("metrics read-back", 4 * sum_count as u64)?;
         let training_sums = slots * (depth + 1);
+        let counts = config.replicas * EVALUATION_METRICS;
+        let images = job.dataset.test.head(SAMPLE);
+        let sample = Resident::new(&builder.allocator, &images, &table, images.count(), Views::Run, config)?;
+        let (sample_metrics, diagnosis) =
+            builder.diagnosis(&architecture, &shapes, &sample, images.count(), &sums, training_sums + counts)?;
         let reductions = [
             builder.reduction(&row_metrics, config.batch_size, training_sums, &sums, 0)?,
-            builder.reduction(&row_counts, batch, sum_count - training_sums, &sums, training_sums)?,
+            builder.reduction(&row_counts, batch, counts, &sums, training_sums)?,
         ];
 
         let flops = architecture.training_flops_per_image() * config.replicas as f64;
@@ -161,6 +150,8 @@ impl GpuBackend {
             stages,
             stage: 0,
             evaluation,
+            diagnosis,
+            sample_metrics,
             reductions,
             steps,
             evaluation_batches: test_count.div_ceil(batch),
@@ -223,173 +214,6 @@ impl GpuBackend {
     }
 }
 
-impl Builder<'_> {
-    /// The dispatches of a training step of a stage.
-    fn training(&self, training: &Training, stage: Stage) -> Result<Vec<Prepared>> {
-        let Training { plan, shapes, scratch, train, steps, row_metrics } = *training;
-        let (config, slots, fused) = (self.config, self.slots, plan == Plan::Fused);
-        let tables = match plan {
-            Plan::Fused => [vec![self.allocator.uniform("layers", bytemuck::cast_slice(&shapes.network))?], vec![], vec![]],
-            Plan::Layered => {
-                [self.uniforms(&shapes.network)?, self.uniforms(&shapes.projections)?, self.uniforms(&shapes.guides)?]
-            }
-        };
-        let mut prepared = Vec::new();
-        for Dispatch { kernel, part, layer: index } in training_step(config, plan, stage).concat() {
-            let (layer, uniform) = (shapes.of(part, index), &tables[part as usize][index]);
-            let (outputs, deltas) = (scratch.outputs.of(part, index), scratch.deltas.of(part, index));
-            let preactivations = scratch.preactivations.of(part, index);
-            let weights = self.parameters.weights.of(part, index);
-            let kept = config.representation == Representation::PreActivation;
-            let compared = if kept { preactivations } else { outputs };
-            // What becomes unit rows for a guide, or rows of another length for the next layer.
-            let guided = part == Part::Guide;
-            let (source, rows) = if guided { shapes.guide_source(index) } else { (part, layer) };
-            let mut groups = layer_groups(kernel, layer, &self.tiles, slots);
-            let (variant, buffers) = match kernel {
-                Kernel::Gather => {
-                    prepared.extend(train.gather(self.context, steps, &scratch.inputs)?);
-                    continue;
-                }
-                Kernel::FusedForward => {
-                    let tile = self.tiles.fused(&shapes.network, config.replicas);
-                    groups = fused_groups(layer.batch_size, tile, config.replicas);
-                    let variant = Variant::fused_forward(tile, &shapes.network, config.representation, config.output_loss);
-                    (variant, vec![uniform, weights, &train.labels, outputs, preactivations, deltas, row_metrics])
-                }
-                Kernel::WeightUpdate => {
-                    let table = if fused { &shapes.network } else { std::slice::from_ref(layer) };
-                    let tile = self.tiles.update(table, slots);
-                    groups = update_groups(table, tile, slots);
-                    let (first, second) = (self.parameters.first.of(part, index), self.parameters.second.of(part, index));
-                    let buffers = vec![uniform, steps, scratch.inputs_of(config, part, index), deltas, weights, first, second];
-                    (Variant::weight_update(tile, table.len()), buffers)
-                }
-                Kernel::Forward => {
-                    let buffers = vec![uniform, scratch.inputs_of(config, part, index), weights, outputs, preactivations];
-                    (self.forward(layer, kept && part == Part::Network), buffers)
-                }
-                Kernel::BatchMean => (Variant::plain(kernel), vec![uniform, compared, scratch.means.of(part, index)]),
-                Kernel::CosineGradient => {
-                    let buffers = vec![uniform, compared, scratch.means.of(part, index), deltas, row_metrics];
-                    (Variant::cosine_gradient(&self.tiles, config.representation, config.centre), buffers)
-                }
-                Kernel::Normalize => {
-                    groups = layer_groups(kernel, rows, &self.tiles, slots);
-                    let buffers = vec![
-                        &tables[source as usize][index],
-                        scratch.outputs.of(source, index),
-                        scratch.normalized.of(part, index),
-                    ];
-                    (Variant::normalize(kernel, &self.tiles, guided), buffers)
-                }
-                Kernel::NormalizeGradient => {
-                    groups = layer_groups(kernel, rows, &self.tiles, slots);
-                    let buffers = vec![
-                        &tables[source as usize][index],
-                        scratch.outputs.of(source, index),
-                        scratch.gradients.of(part, index),
-                        scratch.deltas.of(source, index),
-                    ];
-                    (Variant::normalize(kernel, &self.tiles, guided), buffers)
-                }
-                Kernel::ClassPrototypes => {
-                    (Variant::plain(kernel), vec![uniform, scratch.normalized.of(part, index), &train.labels, weights])
-                }
-                Kernel::OutputGradient => {
-                    let network = part == Part::Network;
-                    let loss = if network { config.output_loss } else { OutputLoss::CrossEntropy };
-                    let buffers = vec![uniform, outputs, &train.labels, deltas, row_metrics];
-                    (Variant::output_gradient(loss, network), buffers)
-                }
-                Kernel::InputGradient => {
-                    let (target, mask) = input_gradient_target(config, part, index);
-                    let target = match target {
-                        Target::Deltas(layer) => scratch.deltas.of(Part::Network, layer),
-                        Target::Gradients(part, layer) => scratch.gradients.of(part, layer),
-                    };
-                    // Without a mask the kernel reads nothing there.
-                    let stop = mask.map_or(deltas, |layer| scratch.outputs.of(Part::Network, layer));
-                    let variant = Variant::input_gradient(self.tiles.input_gradient(layer, slots), mask.is_some());
-                    (variant, vec![uniform, deltas, weights, stop, target])
-                }
-                Kernel::Shuffle | Kernel::Softmax | Kernel::Accuracy | Kernel::Reduction => continue,
-            };
-            prepared.push(Prepared::new(self.context, &variant, &buffers, groups)?);
-        }
-        Ok(prepared)
-    }
-
-    /// The dispatches of an evaluation's step; `trained` says where the weights stand.
-    fn evaluation(
-        &self,
-        architecture: &Architecture,
-        trained: &Shapes,
-        test: &Resident,
-        count: usize,
-        batch: usize,
-        row_counts: &wgpu::Buffer,
-    ) -> Result<Vec<Prepared>> {
-        let mut shapes = Shapes::of_evaluation(architecture, batch);
-        for (layer, trained) in shapes.network.iter_mut().zip(&trained.network) {
-            layer.weight_offset = trained.weight_offset;
-        }
-        let uniforms = self.uniforms(&shapes.network)?;
-        let plain = TrainingConfig { representation: Representation::Activation, centre: false, ..self.config.clone() };
-        let scratch = Scratch::new(&self.allocator, &shapes, self.slots, 1, None, &plain)?;
-        let table: Vec<Step> = (0..count).step_by(batch).map(|first| Step::evaluation(first, batch.min(count - first))).collect();
-        let mut bytes = Vec::new();
-        write_steps(&table, step_stride(self.context), &mut bytes);
-        let steps = self.allocator.uniform("evaluation steps", &bytes)?;
-        let mut evaluation = Vec::new();
-        for Dispatch { kernel, part, layer: index } in evaluation_step(&plain).concat() {
-            let (layer, uniform, outputs) = (shapes.of(part, index), &uniforms[index], scratch.outputs.of(part, index));
-            let (variant, buffers) = match kernel {
-                Kernel::Gather => {
-                    evaluation.extend(test.gather(self.context, &steps, &scratch.inputs)?);
-                    continue;
-                }
-                Kernel::Forward => {
-                    let (weights, unused) = (self.parameters.weights.of(part, index), scratch.preactivations.of(part, index));
-                    (self.forward(layer, false), vec![uniform, scratch.inputs_of(&plain, part, index), weights, outputs, unused])
-                }
-                Kernel::Normalize => {
-                    let buffers = vec![uniform, outputs, scratch.normalized.of(part, index)];
-                    (Variant::normalize(kernel, &self.tiles, false), buffers)
-                }
-                Kernel::Softmax => (Variant::plain(kernel), vec![uniform, outputs]),
-                Kernel::Accuracy => (Variant::plain(kernel), vec![uniform, &steps, outputs, &test.labels, row_counts]),
-                _ => continue,
-            };
-            let groups = layer_groups(kernel, layer, &self.tiles, self.slots);
-            evaluation.push(Prepared::new(self.context, &variant, &buffers, groups)?);
-        }
-        Ok(evaluation)
-    }
-
-    fn uniforms(&self, layers: &[Layer]) -> Result<Vec<wgpu::Buffer>> {
-        layers.iter().map(|layer| self.allocator.uniform("layer", bytemuck::bytes_of(layer))).collect()
-    }
-
-    fn forward(&self, layer: &Layer, keep: bool) -> Variant {
-        Variant::forward(self.tiles.forward(layer, self.slots), keep && layer.rectified > 0)
-    }
-
-    /// Sums `count` rows of `length` into `sums[first ..]`.
-    fn reduction(
-        &self,
-        values: &wgpu::Buffer,
-        length: usize,
-        count: usize,
-        sums: &wgpu::Buffer,
-        first: usize,
-    ) -> Result<Prepared> {
-        let shape = Reduction { length: length as u32, first_sum: first as u32, ..Reduction::default() };
-        let uniform = self.allocator.uniform("reduction", bytemuck::bytes_of(&shape))?;
-        Prepared::new(self.context, &Variant::plain(Kernel::Reduction), &[&uniform, values, sums], [count as u32, 1, 1])
-    }
-}
-
 impl Backend for GpuBackend {
     fn device(&self) -> &DeviceDescription {
         &self.context.description
@@ -430,6 +254,8 @@ impl Backend for GpuBackend {
         let changed = std::mem::replace(&mut self.stage, stage) != stage;
         self.submit(|encoder| {
             encoder.clear_buffer(&self.row_metrics, 0, None);
+            let weights = self.parameters.weights.of_network().zip(self.parameters.before.of_network());
+            weights.for_each(|(now, before)| encoder.copy_buffer_to_buffer(now, 0, before, 0, before.size()));
             if changed {
                 let moments = self.parameters.first.buffers().chain(self.parameters.second.buffers());
                 moments.for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
@@ -467,7 +293,10 @@ impl Backend for GpuBackend {
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {
         let stride = step_stride(&self.context);
-        self.submit(|encoder| encoder.clear_buffer(&self.row_counts, 0, None));
+        self.submit(|encoder| {
+            encoder.clear_buffer(&self.row_counts, 0, None);
+            encoder.clear_buffer(&self.sample_metrics, 0, None);
+        });
         let batches: Vec<usize> = (0..self.evaluation_batches).collect();
         for chunk in batches.chunks(self.batches_per_submit) {
             self.submit(|encoder| {
@@ -479,13 +308,37 @@ impl Backend for GpuBackend {
         }
         self.submit(|encoder| {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.reductions.iter().for_each(|prepared| prepared.record(&mut pass, 0));
+            self.diagnosis.iter().chain(&self.reductions).for_each(|prepared| prepared.record(&mut pass, 0));
             drop(pass);
             encoder.copy_buffer_to_buffer(&self.sums, 0, &self.staging, 0, self.staging.size());
         });
         let content = self.context.read(&self.staging, "reading the epoch's metrics")?;
         let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
         let (slots, layers) = (2 * self.config.replicas, self.shapes.network.len());
-        Ok(EpochMetrics::from_sums(&sums[..metric_count(slots, layers)], slots, layers))
+        Ok(cut_sums(&sums, slots, layers))
+    }
+}
+
+/// Cuts the flat array of an epoch's sums: training, test, then the look at the layers, as [`Builder::diagnosis`] places them.
+fn cut_sums(sums: &[f32], slots: usize, layers: usize) -> EpochMetrics {
+    let (training, rest) = sums.split_at(slots * (layers + 1));
+    let (test, rest) = rest.split_at(slots / 2 * EVALUATION_METRICS);
+    let (sample, rest) = rest.split_at(slots * (layers + 1));
+    let (spreads, norms) = rest.split_at((layers - 1) * slots * DIAGNOSIS_SUMS);
+    let of = |sums: &[f32], layer: usize, slot: usize| {
+        let first = (layer * slots + slot) * DIAGNOSIS_SUMS;
+        [0, 1, 2].map(|sum: usize| sums.get(first + sum).map_or(0.0, |&value| f64::from(value)))
+    };
+    let layer = |slot: usize, layer: usize| {
+        let [covariance_squares, covariance_trace, dead] = of(spreads, layer, slot);
+        let [weights, update, distance] = of(norms, layer, slot);
+        let hidden = layer + 1 < layers;
+        let misalignment = if hidden { f64::from(sample[slot * (layers + 1) + layer]) } else { 0.0 };
+        LayerSums { misalignment, covariance_squares, covariance_trace, dead, weights, update, distance }
+    };
+    EpochMetrics {
+        training: training.chunks_exact(layers + 1).map(<[f32]>::to_vec).collect(),
+        test: test.as_chunks::<EVALUATION_METRICS>().0.to_vec(),
+        layers: (0..slots).map(|slot| (0..layers).map(|index| layer(slot, index)).collect()).collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::tiles::{FusedTile, Tile, Tiles};
 use crate::config::{OutputLoss, Representation};
-use crate::layout::{EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step};
+use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step};
 use crate::plan::Kernel;
 use std::fmt::Write;
 
@@ -115,6 +115,16 @@ pub const fn source(kernel: Kernel) -> Source {
             text: include_str!("../../shaders/accuracy.wgsl"),
             prelude: &[Layer::WGSL, Step::WGSL],
             bindings: &[Uniform, Stepped, Read, Read, Write],
+        },
+        Kernel::Covariance => Source {
+            text: include_str!("../../shaders/covariance.wgsl"),
+            prelude: &[Layer::WGSL, ROW],
+            bindings: &[Uniform, Read, Read, Write],
+        },
+        Kernel::WeightNorms => Source {
+            text: include_str!("../../shaders/weight_norms.wgsl"),
+            prelude: &[Layer::WGSL],
+            bindings: &[Uniform, Read, Read, Write],
         },
         Kernel::Reduction => Source {
             text: include_str!("../../shaders/reduction.wgsl"),
@@ -280,9 +290,21 @@ pub fn shuffle_groups(shuffle: &Shuffle) -> [u32; 3] {
     [total.div_ceil(64).min(1024) as u32, 1, 1]
 }
 
-/// f32 that the reduction of a run's metrics yields: per slot its losses and right answers, per replica the test's counts.
+/// Workgroups of the covariance kernel: a tile of 8 by 8 quads each.
+pub fn covariance_groups(layer: &Layer, slots: usize) -> [u32; 3] {
+    let side = layer.weight_quads.div_ceil(8);
+    [side, side, slots as u32]
+}
+
+/// Workgroups of the kernel of weights' norms, which strides over what they leave.
+pub fn norm_groups(layer: &Layer, slots: usize) -> [u32; 3] {
+    [(layer.weight_len() as u32 / 4).div_ceil(256).clamp(1, 64), slots as u32, 1]
+}
+
+/// f32 that the reduction of a run's metrics yields: per slot its losses and right answers, per replica the test's counts, and the
+/// look at the layers: a sample's losses, then the sums of each hidden layer and of each layer's weights.
 pub fn metric_count(slots: usize, layers: usize) -> usize {
-    slots * (layers + 1) + slots / 2 * EVALUATION_METRICS
+    2 * slots * (layers + 1) + slots / 2 * EVALUATION_METRICS + (2 * layers - 1) * slots * DIAGNOSIS_SUMS
 }
 
 #[cfg(test)]

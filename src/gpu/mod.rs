@@ -14,5 +14,6 @@ pub mod prepared;
 pub mod profile;
 pub mod resident;
 pub(crate) mod run_once;
+mod steps;
 pub mod tensor;
 pub mod tiles;

@@ -36,6 +36,11 @@ impl Tensor {
         &buffers[layer.min(buffers.len() - 1)]
     }
 
+    /// The network's buffers.
+    pub fn of_network(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        self.parts[Part::Network as usize].iter()
+    }
+
     /// All buffers.
     pub fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
         self.parts.iter().flatten()
@@ -50,6 +55,8 @@ pub struct Parameters {
     pub first: Tensor,
     /// Their second moments.
     pub second: Tensor,
+    /// The network's weights when the epoch began.
+    pub before: Tensor,
 }
 
 /// What a training step leaves for the next dispatch.
@@ -73,16 +80,23 @@ pub struct Scratch {
 impl Parameters {
     /// Zeroed, for `slots` slots.
     pub fn new(allocator: &Allocator, shapes: &Shapes, slots: usize, joined: Option<Joined>) -> Result<Self> {
-        let tensor = |name: &str, learned: bool| match joined {
+        let tensor = |name: &str, parts: &[Part]| match joined {
             Some(joined) => Tensor::joined(allocator, name, joined.weights),
-            None => Tensor::separate(allocator, name, shapes, |part, layer| {
-                if learned && part == Part::Guide { 0 } else { slots * layer.weight_len() }
-            }),
+            None => Tensor::separate(
+                allocator,
+                name,
+                shapes,
+                |part, layer| {
+                    if parts.contains(&part) { slots * layer.weight_len() } else { 0 }
+                },
+            ),
         };
+        let learned = [Part::Network, Part::Projection];
         Ok(Self {
-            weights: tensor("weights", false)?,
-            first: tensor("first moments", true)?,
-            second: tensor("second moments", true)?,
+            weights: tensor("weights", &Part::ALL)?,
+            first: tensor("first moments", &learned)?,
+            second: tensor("second moments", &learned)?,
+            before: tensor("weights before the epoch", &[Part::Network])?,
         })
     }
 }

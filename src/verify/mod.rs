@@ -8,6 +8,7 @@ mod batch_mean;
 pub mod bounded;
 mod class_prototypes;
 mod cosine_gradient;
+mod covariance;
 mod forward;
 mod fused_forward;
 mod gather;
@@ -19,6 +20,7 @@ mod reduction;
 mod shuffle;
 mod softmax;
 pub mod steps;
+mod weight_norms;
 mod weight_update;
 
 use crate::error::Result;
@@ -123,6 +125,8 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         Kernel::WeightUpdate => weight_update::check,
         Kernel::Softmax => softmax::check,
         Kernel::Accuracy => accuracy::check,
+        Kernel::Covariance => covariance::check,
+        Kernel::WeightNorms => weight_norms::check,
         Kernel::Reduction => reduction::check,
     };
     let tiled = matches!(

@@ -1,0 +1,68 @@
+// How a hidden layer's outputs spread over a sample of images, for every slot: with S = sum over rows of c c^T, where c is a row less
+// the means,
+//
+//     parts[slot, 0] adds up to |S|² (Frobenius),   parts[slot, 1] to the trace of S,   parts[slot, 2] to the outputs that are never above 0
+//
+// trace² / |S|² is the participation ratio: how many directions share the variance. S itself is never stored. An invocation has the
+// 4 x 4 block of two quads, summed in the order of rows; a workgroup adds up its 64 blocks in a tree.
+//
+// Grid: x, y = tiles of 8 quads, z = slots.   Memory: 32 bytes a row for 16 fma.   Twin: src/cpu/covariance.rs
+
+@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(1) var<storage, read> representations: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> means: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> parts: array<f32>;
+
+const SIDE = 8u;
+const THREADS = SIDE * SIDE;
+
+var<workgroup> partial: array<vec3<f32>, THREADS>;
+
+fn centred(layer: Layer, slot: u32, row: u32, quad: u32) -> vec4<f32> {
+    let values = representations[(slot * layer.batch_size + row) * layer.output_quads + quad];
+    return outputs_only(layer, quad, values - means[slot * layer.weight_quads + quad]);
+}
+
+@compute @workgroup_size(SIDE, SIDE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let across = group.x * SIDE + local.x;
+    let down = group.y * SIDE + local.y;
+    let slot = group.z;
+    var sums = vec3<f32>(0.0);
+    if (across < layer.weight_quads && down < layer.weight_quads) {
+        var block: mat4x4<f32>;
+        for (var row = 0u; row < layer.batch_size; row++) {
+            let a = centred(layer, slot, row, down);
+            let b = centred(layer, slot, row, across);
+            block[0] = fma(vec4<f32>(a.x), b, block[0]);
+            block[1] = fma(vec4<f32>(a.y), b, block[1]);
+            block[2] = fma(vec4<f32>(a.z), b, block[2]);
+            block[3] = fma(vec4<f32>(a.w), b, block[3]);
+        }
+        sums.x = dot(block[0], block[0]) + dot(block[1], block[1]) + dot(block[2], block[2]) + dot(block[3], block[3]);
+        if (across == down) {
+            sums.y = block[0].x + block[1].y + block[2].z + block[3].w;
+            // Rectified outputs are never below 0: where the mean is 0, all are.
+            let position = vec4<u32>(4u * across) + vec4<u32>(0u, 1u, 2u, 3u);
+            let dead = (means[slot * layer.weight_quads + across] <= vec4<f32>(0.0)) & (position < vec4<u32>(layer.output_width));
+            sums.z = dot(select(vec4<f32>(0.0), vec4<f32>(1.0), dead), vec4<f32>(1.0));
+        }
+    }
+    partial[thread] = sums;
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if (thread < half) {
+            partial[thread] += partial[thread + half];
+        }
+        workgroupBarrier();
+    }
+    if (thread < 3u) {
+        let count = groups.x * groups.y;
+        parts[(slot * 3u + thread) * count + group.y * groups.x + group.x] = partial[0][thread];
+    }
+}

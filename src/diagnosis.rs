@@ -1,0 +1,240 @@
+//! What the hidden layers look like after an epoch, and the signs of a run that fails.
+
+use serde::Serialize;
+
+/// Images of the test set, its first ones, on which representations are looked at.
+pub const SAMPLE: usize = 512;
+
+/// Sums that a device makes for one layer of one slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LayerSums {
+    /// Over the sample, `1 − cos` between the slot's activations and the partner's; 0 for the output layer, as the next three.
+    pub misalignment: f64,
+    /// Squares of all entries of the summed covariance, and
+    pub covariance_squares: f64,
+    /// its trace.
+    pub covariance_trace: f64,
+    /// Units that are 0 on the whole sample.
+    pub dead: f64,
+    /// Squares of the weights,
+    pub weights: f64,
+    /// of their change over the epoch,
+    pub update: f64,
+    /// and of their distance from the partner's.
+    pub distance: f64,
+}
+
+/// One replica's layers; each number the mean of A and B. The first three have an entry for each hidden layer, the others for each
+/// layer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// Mean cosine between A's and B's activations of the same image.
+    pub alignment: Vec<f64>,
+    /// Directions that share the variance of the activations: (Σλ)² / Σλ² over the covariance's eigenvalues, 1 to the layer's width; 0
+    /// where nothing varies.
+    pub participation_ratio: Vec<f64>,
+    /// Share of units that are 0 on all images of the sample.
+    pub dead_units: Vec<f64>,
+    /// Euclidean norm of weights and biases.
+    pub weight_norm: Vec<f64>,
+    /// The same of their change over the epoch.
+    pub update_norm: Vec<f64>,
+    /// Distance of A's weights from B's over √(|A|² + |B|²): 0 for equal ones, 1 for unrelated ones.
+    pub divergence: Vec<f64>,
+}
+
+impl Diagnosis {
+    /// From the sums of A and of B, `[layer]`, over `sample` images; `widths` are the layers' outputs.
+    pub fn new(pair: [&[LayerSums]; 2], sample: usize, widths: &[usize]) -> Self {
+        let of = |layers: usize, value: &dyn Fn(&LayerSums, usize) -> f64| {
+            (0..layers).map(|layer| 0.5 * pair.iter().map(|sums| value(&sums[layer], widths[layer])).sum::<f64>()).collect()
+        };
+        let (layers, hidden) = (widths.len(), widths.len() - 1);
+        let ratio = |trace: f64, squares: f64| if squares > 0.0 { trace * trace / squares } else { 0.0 };
+        let distance = |layer: usize| {
+            let [a, b] = pair.map(|sums| sums[layer]);
+            let size = (a.weights + b.weights).sqrt();
+            if size > 0.0 { a.distance.sqrt() / size } else { 0.0 }
+        };
+        Self {
+            alignment: of(hidden, &|sums, _| 1.0 - sums.misalignment / sample as f64),
+            participation_ratio: of(hidden, &|sums, _| ratio(sums.covariance_trace, sums.covariance_squares)),
+            dead_units: of(hidden, &|sums, width| sums.dead / width as f64),
+            weight_norm: of(layers, &|sums, _| sums.weights.sqrt()),
+            update_norm: of(layers, &|sums, _| sums.update.sqrt()),
+            divergence: (0..layers).map(distance).collect(),
+        }
+    }
+}
+
+/// A sign of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// A hidden layer maps every image to nearly one direction, on which both models agree.
+    Collapse,
+    /// Losses stand still, and so does the accuracy, before it is good.
+    Plateau,
+    /// A hidden layer's loss rises again: the models lose each other.
+    Diverging,
+    /// The output is no better than guessing.
+    NearChance,
+}
+
+impl Sign {
+    /// What it means and what helps.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Sign::Collapse => {
+                "hidden layers collapsed: A and B agree because every image has nearly one representation; try --recipe contrastive, or --centre"
+            }
+            Sign::Plateau => {
+                "losses and accuracy stand still; try a larger --learning-rate, or --recipe contrastive if the learning rate is not the reason"
+            }
+            Sign::Diverging => "a hidden layer's loss rises again: A and B lose each other; try a smaller --learning-rate",
+            Sign::NearChance => {
+                "the accuracy is near that of guessing; look for collapsed or dead layers in metrics.jsonl, or try --recipe contrastive"
+            }
+        }
+    }
+}
+
+/// What [`Watch`] looks at after an epoch.
+#[derive(Clone, Debug)]
+pub struct Observation<'a> {
+    /// Mean loss of each layer, 0 where it has none.
+    pub losses: &'a [f64],
+    /// Accuracy on the training images; `None` while the output layer does not learn.
+    pub accuracy: Option<f64>,
+    /// The hidden layers.
+    pub diagnosis: &'a Diagnosis,
+}
+
+/// Agreement above this, with
+const COLLAPSED_ALIGNMENT: f64 = 0.99;
+/// fewer directions than this, is a collapse: neither alone is one (well-trained twins agree, and a two-unit layer has few directions).
+const COLLAPSED_RATIO: f64 = 2.0;
+/// Epochs without movement that make a plateau,
+const PLATEAU_EPOCHS: usize = 5;
+/// which is a relative change of each loss below this,
+const PLATEAU_CHANGE: f64 = 0.01;
+/// and a gain in accuracy below this.
+const PLATEAU_GAIN: f64 = 0.002;
+/// Above this accuracy standing still is no failure.
+const GOOD_ENOUGH: f64 = 0.95;
+/// A hidden loss this many times its lowest, and above half of its first value, diverges.
+const DIVERGED: f64 = 2.0;
+/// Epochs after which guessing is a failure,
+const PATIENCE: usize = 3;
+/// and what counts as guessing, in units of 1 / classes.
+const NEAR_CHANCE: f64 = 1.5;
+
+/// Watches one replica.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    losses: Vec<Vec<f64>>,
+    accuracies: Vec<f64>,
+}
+
+impl Watch {
+    /// Forgets what came before: another stage begins.
+    pub fn begin_stage(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes in an epoch; the signs that it shows.
+    pub fn observe(&mut self, observation: &Observation, classes: usize) -> Vec<Sign> {
+        let hidden = observation.losses.len() - 1;
+        self.losses.push(observation.losses.to_vec());
+        self.accuracies.extend(observation.accuracy);
+        let diagnosis = observation.diagnosis;
+        let mut signs = Vec::new();
+        let collapsed = |layer: usize| {
+            diagnosis.alignment[layer] > COLLAPSED_ALIGNMENT && diagnosis.participation_ratio[layer] < COLLAPSED_RATIO
+        };
+        if (0..hidden).any(collapsed) {
+            signs.push(Sign::Collapse);
+        }
+        if self.stands_still() {
+            signs.push(Sign::Plateau);
+        }
+        let diverges = |layer: usize| {
+            let of = |losses: &Vec<f64>| losses[layer];
+            let lowest = self.losses.iter().map(of).fold(f64::INFINITY, f64::min);
+            observation.losses[layer] > DIVERGED * lowest && observation.losses[layer] > 0.5 * of(&self.losses[0])
+        };
+        if (0..hidden).any(diverges) {
+            signs.push(Sign::Diverging);
+        }
+        let guess = NEAR_CHANCE / classes as f64;
+        if self.accuracies.len() >= PATIENCE && self.accuracies.last().is_some_and(|&accuracy| accuracy < guess) {
+            signs.push(Sign::NearChance);
+        }
+        signs
+    }
+
+    fn stands_still(&self) -> bool {
+        let (Some(first), Some(last)) = (self.losses.len().checked_sub(PLATEAU_EPOCHS + 1), self.losses.last()) else {
+            return false;
+        };
+        let Some([before, .., now]) = self.accuracies.len().checked_sub(PLATEAU_EPOCHS + 1).map(|at| &self.accuracies[at..])
+        else {
+            return false;
+        };
+        let still = |(then, now): (&f64, &f64)| (now - then).abs() <= PLATEAU_CHANGE * then.abs();
+        *now < GOOD_ENOUGH && now - before < PLATEAU_GAIN && self.losses[first].iter().zip(last).all(still)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnosis(alignment: f64, ratio: f64) -> Diagnosis {
+        Diagnosis { alignment: vec![alignment], participation_ratio: vec![ratio], ..Diagnosis::default() }
+    }
+
+    /// Signs of the last of some epochs, each `(hidden loss, output loss, accuracy)`.
+    fn signs(epochs: &[(f64, f64, f64)], diagnosis: &Diagnosis) -> Vec<Sign> {
+        let mut watch = Watch::default();
+        let mut signs = Vec::new();
+        for &(hidden, output, accuracy) in epochs {
+            signs = watch.observe(&Observation { losses: &[hidden, output], accuracy: Some(accuracy), diagnosis }, 10);
+        }
+        signs
+    }
+
+    #[test]
+    fn a_healthy_run_shows_no_sign() {
+        let epochs: Vec<_> = (1..20).map(|epoch| (1.0 / f64::from(epoch), 1.0 / f64::from(epoch), 0.9)).collect();
+        assert_eq!(signs(&epochs, &diagnosis(0.3, 20.0)), []);
+        // Agreement of rich representations is what the method wants, and few directions without agreement are no collapse.
+        assert_eq!(signs(&epochs, &diagnosis(0.999, 20.0)), []);
+        assert_eq!(signs(&epochs, &diagnosis(0.5, 1.5)), []);
+        // Standing still at the top is success.
+        assert_eq!(signs(&[(0.1, 0.1, 0.99); 10], &diagnosis(0.3, 20.0)), []);
+    }
+
+    #[test]
+    fn each_failure_has_its_sign() {
+        assert_eq!(signs(&[(0.1, 0.1, 0.5)], &diagnosis(0.995, 1.2)), [Sign::Collapse]);
+        assert_eq!(signs(&[(0.1, 0.1, 0.5); 6], &diagnosis(0.3, 20.0)), [Sign::Plateau]);
+        assert_eq!(signs(&[(0.1, 0.1, 0.5); 5], &diagnosis(0.3, 20.0)), []);
+        assert_eq!(signs(&[(1.0, 0.9, 0.5), (0.3, 0.8, 0.6), (0.7, 0.7, 0.7)], &diagnosis(0.3, 20.0)), [Sign::Diverging]);
+        assert_eq!(signs(&[(1.0, 0.9, 0.1), (0.8, 0.8, 0.1), (0.7, 0.7, 0.1)], &diagnosis(0.3, 20.0)), [Sign::NearChance]);
+    }
+
+    #[test]
+    fn numbers_of_a_pair() {
+        let a =
+            LayerSums { misalignment: 1.0, covariance_squares: 8.0, covariance_trace: 4.0, dead: 1.0, ..LayerSums::default() };
+        let b = LayerSums { misalignment: 1.0, ..LayerSums::default() };
+        let [out_a, out_b] = [3.0, 4.0].map(|size| LayerSums { weights: size * size, distance: 25.0, ..LayerSums::default() });
+        let diagnosis = Diagnosis::new([&[a, out_a], &[b, out_b]], 4, &[5, 3]);
+        assert_eq!(diagnosis.alignment, [0.75]);
+        assert_eq!(diagnosis.participation_ratio, [1.0]);
+        assert_eq!(diagnosis.dead_units, [0.1]);
+        assert_eq!(diagnosis.weight_norm, [0.0, 3.5]);
+        assert_eq!(diagnosis.divergence, [0.0, 1.0]);
+    }
+}
