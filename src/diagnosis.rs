@@ -122,8 +122,10 @@ const PLATEAU_CHANGE: f64 = 0.01;
 const PLATEAU_GAIN: f64 = 0.002;
 /// Above this accuracy standing still is no failure.
 const GOOD_ENOUGH: f64 = 0.95;
-/// A hidden loss this many times its lowest, and above half of its first value, diverges.
-const DIVERGED: f64 = 2.0;
+/// A hidden loss that stays this many times above its lowest, and above half of its first value,
+const DIVERGED: f64 = 1.1;
+/// for so many epochs, diverges. (One epoch's rise is noise; far below its start a loss may wander.)
+const DIVERGED_EPOCHS: usize = 3;
 /// Epochs after which guessing is a failure,
 const PATIENCE: usize = 3;
 /// and what counts as guessing, in units of 1 / classes.
@@ -158,10 +160,10 @@ impl Watch {
         if self.stands_still() {
             signs.push(Sign::Plateau);
         }
+        let (before, recent) = self.losses.split_at(self.losses.len().saturating_sub(DIVERGED_EPOCHS));
         let diverges = |layer: usize| {
-            let of = |losses: &Vec<f64>| losses[layer];
-            let lowest = self.losses.iter().map(of).fold(f64::INFINITY, f64::min);
-            observation.losses[layer] > DIVERGED * lowest && observation.losses[layer] > 0.5 * of(&self.losses[0])
+            let lowest = before.iter().map(|losses| losses[layer]).fold(f64::INFINITY, f64::min);
+            recent.iter().all(|losses| losses[layer] > DIVERGED * lowest && losses[layer] > 0.5 * self.losses[0][layer])
         };
         if (0..hidden).any(diverges) {
             signs.push(Sign::Diverging);
@@ -220,7 +222,9 @@ mod tests {
         assert_eq!(signs(&[(0.1, 0.1, 0.5)], &diagnosis(0.995, 1.2)), [Sign::Collapse]);
         assert_eq!(signs(&[(0.1, 0.1, 0.5); 6], &diagnosis(0.3, 20.0)), [Sign::Plateau]);
         assert_eq!(signs(&[(0.1, 0.1, 0.5); 5], &diagnosis(0.3, 20.0)), []);
-        assert_eq!(signs(&[(1.0, 0.9, 0.5), (0.3, 0.8, 0.6), (0.7, 0.7, 0.7)], &diagnosis(0.3, 20.0)), [Sign::Diverging]);
+        let rising = [(1.0, 0.9, 0.5), (0.5, 0.8, 0.6), (0.6, 0.7, 0.7), (0.58, 0.7, 0.72), (0.65, 0.6, 0.74)];
+        assert_eq!(signs(&rising, &diagnosis(0.3, 20.0)), [Sign::Diverging]);
+        assert_eq!(signs(&rising[..4], &diagnosis(0.3, 20.0)), []);
         assert_eq!(signs(&[(1.0, 0.9, 0.1), (0.8, 0.8, 0.1), (0.7, 0.7, 0.1)], &diagnosis(0.3, 20.0)), [Sign::NearChance]);
     }
 

@@ -316,3 +316,79 @@ impl Learner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Adam, Method, Recipe};
+    use crate::cpu::Single;
+    use crate::layout::Views;
+    use crate::model::Parameters;
+    use crate::plan::{Plan, training_step};
+    use crate::random::{Generator, Stream};
+
+    const BATCH: usize = 12;
+
+    /// Everything of layer `layer` after a step, given what the slot and its partner computed on the way forward. With `perturb`
+    /// all other weights of the slot, and what the partner computed in other layers, are something else by then.
+    fn update(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
+        let architecture = config.architecture().unwrap();
+        let shapes = Shapes::new(config, &architecture, BATCH, Views::Replica);
+        let mut generator = Generator::new(3, Stream::Check, 0);
+        let mut batch = View {
+            order: Vec::new(),
+            inputs: vec![0.0; shapes.network[0].input_len()],
+            labels: (0..BATCH as u32).map(|row| row % 3).collect(),
+        };
+        for row in batch.inputs.chunks_exact_mut(shapes.network[0].input_stride()) {
+            row[..6].fill_with(|| generator.normal());
+            row[6] = 1.0;
+        }
+        let parameters = Parameters::of_run(config).unwrap();
+        let [_, activate, learn] = training_step(config, Plan::Layered, config.stages()[0]);
+        let pair = [0, 1].map(|slot| {
+            let mut learner = Learner::new(config, &shapes);
+            learner.set_weights(&shapes, Part::Network, &parameters.slots[slot]);
+            learner.set_weights(&shapes, Part::Projection, &parameters.projections[slot]);
+            let mut activations = Activations::new(config, &shapes);
+            activations.forward::<Single>(&Setting { config, shapes: &shapes, phase: &activate }, &batch, &learner);
+            (learner, activations)
+        });
+        let [(mut learner, own), (_, mut partner)] = pair;
+        if perturb {
+            let mut elsewhere = |tensors: &mut Tensors| {
+                for part in Part::ALL {
+                    for index in (0..tensors.all(part).len()).filter(|&index| index != layer) {
+                        tensors[(part, index)].fill_with(|| generator.normal());
+                    }
+                }
+            };
+            [&mut learner.weights, &mut partner.outputs, &mut partner.prototypes, &mut partner.normalized].map(&mut elsewhere);
+        }
+        let step = Step::new(0, BATCH, &Adam::default(), 1);
+        let setting = Setting { config, shapes: &shapes, phase: &learn };
+        learner.learn::<Single>(&setting, &step, 0, &batch, &own, &partner);
+        let mut state: Vec<u32> = Vec::new();
+        for tensors in [&learner.weights, &learner.first_moments, &learner.second_moments] {
+            for part in Part::ALL {
+                state.extend(tensors.all(part).get(layer).into_iter().flatten().map(|value| value.to_bits()));
+            }
+        }
+        state
+    }
+
+    /// Given its inputs and the partner's outputs of the same layer, a layer's update keeps its bits whatever all else is.
+    #[test]
+    fn an_update_depends_on_its_layer_and_its_guide_only() {
+        let small = |recipe: Recipe| TrainingConfig { layers: vec![6, 5, 4, 3], batch_size: BATCH, ..recipe.config() };
+        let plain = TrainingConfig { projection: 0, normalize: false, ..small(Recipe::Contrastive) };
+        for config in [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain] {
+            for layer in 0..3 {
+                assert_eq!(update(&config, layer, false), update(&config, layer, true), "{config:?} layer {layer}");
+            }
+        }
+        // The control: here the layers above do matter.
+        let backprop = TrainingConfig { method: Method::Backprop, ..small(Recipe::Contrastive) };
+        assert_ne!(update(&backprop, 0, false), update(&backprop, 0, true));
+    }
+}

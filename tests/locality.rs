@@ -1,0 +1,118 @@
+//! No gradient crosses a layer or a model: shown by bits, with backpropagation as the control that must fail.
+
+mod common;
+
+use ffcl_gpu::config::{Method, Recipe, TrainingConfig};
+use ffcl_gpu::cpu::Blocked;
+use ffcl_gpu::cpu::backend::CpuBackend;
+use ffcl_gpu::dataset::digits;
+use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
+use ffcl_gpu::gpu::context::ContextOptions;
+use ffcl_gpu::layout::Step;
+use ffcl_gpu::model::{LayerParameters, Parameters};
+use ffcl_gpu::plan::Plan;
+
+const STEPS: usize = 3;
+
+fn small(recipe: Recipe) -> TrainingConfig {
+    TrainingConfig { layers: vec![784, 20, 12, 10], batch_size: 30, seed: 5, ..recipe.config() }
+}
+
+/// The parameters after some steps from `start`, with the CPU (`None`) or a GPU plan; nothing where there is no adapter.
+fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Option<Parameters> {
+    let dataset = digits::generate_with_counts(0, 90, 20);
+    let job = Job { config, dataset: &dataset };
+    let mut backend: Box<dyn Backend> = match plan {
+        None => Box::new(CpuBackend::<Blocked>::new(job).unwrap()),
+        Some(plan) => {
+            let context = common::context(&ContextOptions::default())?;
+            let options = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
+            Box::new(GpuBackend::new(job, context, options).unwrap())
+        }
+    };
+    backend.set_parameters(start).unwrap();
+    backend.begin_epoch(1).unwrap();
+    let steps: Vec<Step> = (0..STEPS).map(|step| Step::new(30 * step, 30, &config.adam, step as u64 + 1)).collect();
+    backend.train(&steps, &mut |_| ()).unwrap();
+    Some(backend.parameters().unwrap())
+}
+
+fn perturb(layer: &mut LayerParameters) {
+    layer.weight.iter_mut().chain(&mut layer.bias).for_each(|value| *value = 1.3 * *value + 0.07);
+}
+
+/// The first layers of every model and what belongs to them.
+fn below(parameters: &Parameters, layer: usize) -> Vec<&[LayerParameters]> {
+    let projections = parameters.projections.iter().map(|layers| &layers[..(layer + 1).min(layers.len())]);
+    parameters.slots.iter().map(|layers| &layers[..=layer]).chain(projections).collect()
+}
+
+/// Whether layers up to `layer` move by the same bits whatever the layers above are, in both models.
+fn ignores_what_is_above(config: &TrainingConfig, plan: Option<Plan>, layer: usize) -> Option<bool> {
+    let start = Parameters::of_run(config).unwrap();
+    let mut other = start.clone();
+    for slot in other.slots.iter_mut().chain(&mut other.projections) {
+        slot.iter_mut().skip(layer + 1).for_each(perturb);
+    }
+    let (one, two) = (train(config, plan, &start)?, train(config, plan, &other)?);
+    assert_ne!(below(&start, layer), below(&one, layer), "nothing moved");
+    assert_ne!(one.slots[0][2], two.slots[0][2]);
+    Some(below(&one, layer) == below(&two, layer))
+}
+
+#[test]
+fn a_layer_moves_the_same_whatever_stands_above_it() {
+    let cases = [
+        (small(Recipe::Paper), vec![None, Some(Plan::Layered), Some(Plan::Fused)]),
+        (small(Recipe::Centred), vec![None, Some(Plan::Layered)]),
+        (small(Recipe::Contrastive), vec![None, Some(Plan::Layered)]),
+        (TrainingConfig { projection: 0, ..small(Recipe::Contrastive) }, vec![None, Some(Plan::Layered)]),
+        (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, vec![None, Some(Plan::Layered)]),
+    ];
+    for (config, plans) in cases {
+        for (plan, layer) in plans.into_iter().flat_map(|plan| [(plan, 0), (plan, 1)]) {
+            let Some(local) = ignores_what_is_above(&config, plan, layer) else { continue };
+            assert!(local, "{config:?} {plan:?} layer {layer}");
+        }
+    }
+}
+
+/// The control: the same comparison sees a gradient that crosses layers.
+#[test]
+fn backpropagation_is_not_local() {
+    let config = TrainingConfig { method: Method::Backprop, ..small(Recipe::Contrastive) };
+    for plan in [None, Some(Plan::Layered)] {
+        let Some(local) = ignores_what_is_above(&config, plan, 0) else { continue };
+        assert!(!local, "{plan:?}");
+    }
+}
+
+/// Without guidance, or with a model's own prototypes, A moves the same whatever B is; with the partner's it does not.
+#[test]
+fn only_guidance_joins_the_models() {
+    let own = TrainingConfig { guide: ffcl_gpu::config::Guide::Own, ..small(Recipe::Contrastive) };
+    let alone = |method| TrainingConfig { method, ..small(Recipe::Contrastive) };
+    let cases = [(own, true), (alone(Method::Independent), true), (alone(Method::Backprop), true), (alone(Method::Local), false)];
+    for (config, expected) in cases {
+        for plan in [None, Some(Plan::Layered)] {
+            let start = Parameters::of_run(&config).unwrap();
+            let mut other = start.clone();
+            other.slots[1].iter_mut().chain(&mut other.projections[1]).for_each(perturb);
+            let Some((one, two)) = train(&config, plan, &start).zip(train(&config, plan, &other)) else { continue };
+            assert_eq!(one.slots[0] == two.slots[0], expected, "{config:?} {plan:?}");
+        }
+    }
+}
+
+/// The frozen partner keeps every bit.
+#[test]
+fn a_frozen_partner_does_not_move() {
+    let config = TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) };
+    let start = Parameters::of_run(&config).unwrap();
+    for plan in [None, Some(Plan::Layered)] {
+        let Some(end) = train(&config, plan, &start) else { continue };
+        assert_eq!((&end.slots[1], &end.projections[1]), (&start.slots[1], &start.projections[1]));
+        assert_ne!(end.slots[0], start.slots[0]);
+    }
+}
