@@ -57,7 +57,7 @@ fn twins(criterion: &mut Criterion) {
     group.bench_function("output_gradient", |bencher| {
         let loss = OutputLoss::BinaryCrossEntropy;
         bencher.iter(|| {
-            output_gradient::output_gradient::<Blocked>(last, loss, true, &logits, &labels, &mut last_deltas, &mut metrics);
+            output_gradient::output_gradient::<Blocked>(last, loss, true, &logits, None, &labels, &mut last_deltas, &mut metrics);
         });
     });
 

@@ -184,7 +184,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var row = thread; row < 2u * TILE_ROWS; row += THREADS) {
                 if (batch_row(row) < layer.batch_size) {
                     let view = (2u * replica + row / TILE_ROWS) >> layer.label_shift;
-                    let result = output_loss(layer, row, labels[view * layer.batch_size + batch_row(row)]);
+                    let result = output_loss(layer, row, row, labels[view * layer.batch_size + batch_row(row)]);
                     add_to_metric(layer, row, index, result.loss);
                     add_to_metric(layer, row, depth, result.right);
                 }

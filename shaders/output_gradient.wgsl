@@ -25,7 +25,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= layer.batch_size) {
         return;
     }
-    let result = output_loss(layer, slot * layer.batch_size + row, labels[(slot >> layer.label_shift) * layer.batch_size + row]);
+    let partner = (slot ^ 1u) * layer.batch_size + row;
+    let result = output_loss(layer, slot * layer.batch_size + row, partner, labels[(slot >> layer.label_shift) * layer.batch_size + row]);
     let metrics = (slot * (layer.layer_count + 1u)) * layer.batch_size + row;
     row_metrics[metrics + layer.index * layer.batch_size] += result.loss;
     if (COUNT) {

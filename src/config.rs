@@ -171,6 +171,9 @@ pub struct TrainingConfig {
     pub projection: usize,
     /// Divides the cosines to the prototypes.
     pub temperature: f64,
+    /// Share of a hidden layer's target that is not the label but what the partner's layer answers about the same image: its softmax
+    /// over its prototypes.
+    pub mutual: f64,
     /// Bring each row of a hidden layer's output to the length √width before the next layer reads it.
     pub normalize: bool,
     /// Random changes of the training images.
@@ -200,6 +203,7 @@ impl Default for TrainingConfig {
             guide: Guide::default(),
             projection: 0,
             temperature: 0.1,
+            mutual: 0.0,
             normalize: false,
             augmentation: Augmentation::default(),
             standardize: false,
@@ -292,6 +296,12 @@ impl TrainingConfig {
         }
         if self.projection > MAX_PROJECTION {
             return fail(format!("--projection {} is too wide; give 1 to {MAX_PROJECTION}, or 0 for none", self.projection));
+        }
+        if !(0.0..1.0).contains(&self.mutual) {
+            return fail(format!("--mutual {} is out of range; give 0 to less than 1, such as 0.3", self.mutual));
+        }
+        if self.mutual > 0.0 && self.hidden_loss != HiddenLoss::Prototypes {
+            return fail("--mutual belongs to --hidden-loss prototypes; leave one of them out".into());
         }
         let moves = &self.augmentation;
         if moves.shift > 64 || !(0.0..=180.0).contains(&moves.rotation) || !(0.0..=0.5).contains(&moves.scale) {

@@ -84,8 +84,8 @@ device_struct! {
         label_shift: u32,
         /// Factor of the prototypes: one over the temperature.
         inverse_temperature: f32,
-        /// Padding to a multiple of 16 bytes, as uniform buffers want it.
-        padding_0: u32,
+        /// Share of the target that is the partner's own answer.
+        mutual: f32,
     }
 }
 
@@ -283,12 +283,13 @@ impl Layer {
 
     /// The layer whose weights are prototypes of `classes` classes: it reads unit rows as wide as this layer's output. Its bias keeps
     /// absent classes out of the softmax.
-    pub fn guide(&self, classes: usize, guide: Guide, temperature: f64) -> Self {
+    pub fn guide(&self, classes: usize, config: &TrainingConfig) -> Self {
         Self {
             view_shift: 0,
             rectified: 0,
-            weight_flip: u32::from(guide == Guide::Partner),
-            inverse_temperature: (1.0 / temperature) as f32,
+            weight_flip: u32::from(config.guide == Guide::Partner),
+            inverse_temperature: (1.0 / config.temperature) as f32,
+            mutual: config.mutual as f32,
             ..self.between(self.output_width as usize, classes)
         }
     }
@@ -395,7 +396,7 @@ impl Shapes {
         let projected = if config.has_projections() { hidden } else { &[] };
         let projections: Vec<Layer> = projected.iter().map(|layer| layer.projection(config.projection)).collect();
         let sources = if projections.is_empty() { hidden } else { &projections };
-        let guides = sources.iter().map(|layer| layer.guide(architecture.classes(), config.guide, config.temperature)).collect();
+        let guides = sources.iter().map(|layer| layer.guide(architecture.classes(), config)).collect();
         Self { network, projections, guides }
     }
 

@@ -127,7 +127,7 @@ fn local_gradients_match_finite_differences() {
             cosine_gradient::cosine_gradient::<Double>(&layer, true, own, partner, &mut deltas, &mut metrics);
         } else {
             let kind = OutputLoss::BinaryCrossEntropy;
-            output_gradient::output_gradient::<Double>(&layer, kind, true, &own, &labels, &mut deltas, &mut metrics);
+            output_gradient::output_gradient::<Double>(&layer, kind, true, &own, None, &labels, &mut deltas, &mut metrics);
         }
         let [mut moved, mut first, mut second, mut gradients] = [(); 4].map(|()| weights.clone());
         let step = Step::new(0, BATCH, &Adam::default(), 1);

@@ -144,6 +144,9 @@ pub struct TrainOptions {
     /// Divides the cosines to the prototypes.
     #[arg(long, help_heading = "Method")]
     temperature: Option<f64>,
+    /// Share of a hidden layer's target that is the partner's answer about the same image instead of the label.
+    #[arg(long, value_name = "FRACTION", help_heading = "Method")]
+    mutual: Option<f64>,
     /// Bring each row of a hidden layer's output to one length before the next layer reads it.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Method")]
     normalize: Option<bool>,
@@ -213,6 +216,7 @@ impl TrainOptions {
             guide: self.guide.unwrap_or(recipe.guide),
             projection: self.projection.unwrap_or(recipe.projection),
             temperature: self.temperature.unwrap_or(recipe.temperature),
+            mutual: self.mutual.unwrap_or(recipe.mutual),
             normalize: self.normalize.unwrap_or(recipe.normalize),
             augmentation: Augmentation {
                 shift: self.shift.unwrap_or(recipe.augmentation.shift),

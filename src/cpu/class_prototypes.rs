@@ -33,7 +33,7 @@ pub fn class_prototypes<A: Arithmetic>(guide: &Layer, rows: &[f32], labels: &[u3
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Guide;
+    use crate::config::TrainingConfig;
     use crate::cpu::Double;
     use crate::layout::Views;
     use crate::model::Architecture;
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn prototypes_are_mean_directions_over_the_temperature() {
         let hidden = Layer::new(&Architecture::new(vec![9, 2, 3]).unwrap(), 0, 3, Views::Replica);
-        let guide = hidden.guide(3, Guide::Own, 0.5);
+        let guide = hidden.guide(3, &TrainingConfig { temperature: 0.5, ..TrainingConfig::default() });
         let mut weights = vec![0.0f32; guide.weight_len()];
         let rows = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.6, 0.8, 1.0, 0.0];
         class_prototypes::<Double>(&guide, &rows, &[0, 0, 2], &mut weights);

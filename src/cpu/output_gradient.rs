@@ -10,12 +10,14 @@ const LOG_FLOOR: f32 = -100.0;
 const KEPT_CLASSES: usize = 16;
 
 /// Writes `deltas`, adds each row's loss and, if `count`, its right answer to `row_metrics`; shapes as in [`crate::layout`], without the slot
-/// axis. `labels` is `[batch]`.
+/// axis. `labels` is `[batch]`. With the `partner`'s logits, `layer.mutual` of the target is its softmax (cross-entropy only).
+#[expect(clippy::too_many_arguments, reason = "the bindings and constants of the kernel, in its order")]
 pub fn output_gradient<A: Arithmetic>(
     layer: &Layer,
     kind: OutputLoss,
     count: bool,
     logits: &[f32],
+    partner: Option<&[f32]>,
     labels: &[u32],
     deltas: &mut [A::Stored],
     row_metrics: &mut [A::Stored],
@@ -23,7 +25,12 @@ pub fn output_gradient<A: Arithmetic>(
     let batch_size = layer.batch_size as usize;
     let rows = logits.chunks_exact(layer.output_stride()).zip(deltas.chunks_exact_mut(layer.weight_stride()));
     for (row, ((logits, delta), &label)) in rows.zip(labels).enumerate() {
-        let (loss, right) = row_gradient::<A>(batch_size, kind, &logits[..layer.output_width as usize], label as usize, delta);
+        let width = layer.output_width as usize;
+        let (mut loss, right) = row_gradient::<A>(batch_size, kind, &logits[..width], label as usize, delta);
+        if let Some(partner) = partner {
+            let partner = &partner[row * layer.output_stride()..][..width];
+            loss = mix_in_partner::<A>(layer, &logits[..width], partner, loss, delta);
+        }
         let mut add = |index: u32, number: A::Number| {
             let sum = &mut row_metrics[index as usize * batch_size + row];
             *sum = A::store(A::load(*sum) + number);
@@ -33,6 +40,31 @@ pub fn output_gradient<A: Arithmetic>(
             add(layer.layer_count, A::Number::lift(f32::from(u8::from(right))));
         }
     }
+}
+
+/// Turns the cross-entropy's `loss` and `delta` of one image into those with the partner's softmax in the target; returns the loss.
+fn mix_in_partner<A: Arithmetic>(
+    layer: &Layer,
+    logits: &[f32],
+    partner: &[f32],
+    loss: A::Number,
+    delta: &mut [A::Stored],
+) -> A::Number {
+    let lift = A::Number::lift;
+    let (share, rest) = (lift(layer.mutual), lift(1.0) - lift(layer.mutual));
+    let scale = lift(1.0) / lift(layer.batch_size as f32);
+    let softmax = |logits: &[f32]| {
+        let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+        let terms: Vec<_> = logits.iter().map(|&logit| (lift(logit) - lift(largest)).exp()).collect();
+        let sum = A::sum(terms.iter().copied());
+        (terms.into_iter().map(|term| term / sum).collect::<Vec<_>>(), lift(largest), sum.ln())
+    };
+    let ((p, largest, log_sum), (q, ..)) = (softmax(logits), softmax(partner));
+    for ((delta, &p), &q) in delta.iter_mut().zip(&p).zip(&q) {
+        *delta = A::store(rest * A::load(*delta) + share * (p - q) * scale);
+    }
+    let cross = A::sum(q.iter().zip(logits).map(|(&q, &logit)| q * (log_sum - (lift(logit) - largest))));
+    rest * loss + share * cross
 }
 
 /// One image: fills `delta`, returns the loss and whether the largest logit is the label's. See the kernel's header for the
@@ -113,6 +145,8 @@ fn row_gradient<A: Arithmetic>(
 mod tests {
     use super::*;
     use crate::cpu::{Double, Single};
+    use crate::layout::Views;
+    use crate::model::Architecture;
     use crate::random::{Generator, Stream};
 
     /// The two losses straight from their definitions.
@@ -174,6 +208,39 @@ mod tests {
         // One class leaves nothing to learn.
         for kind in KINDS {
             assert_eq!(row_gradient::<Single>(1, kind, &[3.0], 0, &mut delta), (0.0, true));
+        }
+    }
+
+    /// With the partner's softmax in the target: against finite differences of the definition.
+    #[test]
+    fn a_mixed_target_has_its_gradient() {
+        let plain = Layer::new(&Architecture::new(vec![2, 4, 4]).unwrap(), 1, 1, Views::Replica);
+        let layer = Layer { mutual: 0.3, ..plain };
+        let (logits, partner) = ([0.3f32, -1.2, 2.0, 0.7, 1.0, 0.0, 0.0, 0.0], [1.1f32, 0.4, -0.6, 2.2, 1.0, 0.0, 0.0, 0.0]);
+        let (mut deltas, mut metrics) = (vec![f32::NAN; 4], vec![0.0f32; layer.metrics_len()]);
+        let (loss, label) = (OutputLoss::CrossEntropy, 1);
+        output_gradient::<Double>(&layer, loss, false, &logits, Some(&partner), &[label], &mut deltas, &mut metrics);
+        let softmax = |z: &[f64]| {
+            let sum: f64 = z.iter().map(|z| z.exp()).sum();
+            z.iter().map(|z| z.exp() / sum).collect::<Vec<_>>()
+        };
+        let wide = |values: &[f32]| values[..4].iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+        let share = f64::from(layer.mutual);
+        let target: Vec<f64> = softmax(&wide(&partner))
+            .iter()
+            .enumerate()
+            .map(|(k, q)| share * q + if k == label as usize { 1.0 - share } else { 0.0 })
+            .collect();
+        let value = |z: &[f64]| -softmax(z).iter().zip(&target).map(|(p, t)| t * p.ln()).sum::<f64>();
+        assert!((f64::from(metrics[1]) - value(&wide(&logits))).abs() < 1e-6);
+        for k in 0..4 {
+            let [above, below] = [1e-5, -1e-5].map(|step| {
+                let mut moved = wide(&logits);
+                moved[k] += step;
+                value(&moved)
+            });
+            // Truncation is of the order of step², and the result is rounded to f32.
+            assert!((f64::from(deltas[k]) - (above - below) / 2e-5).abs() < 1e-7, "{k}");
         }
     }
 }

@@ -46,8 +46,9 @@ pub struct Learner {
     deltas: Tensors,
     /// With respect to normalised rows.
     gradients: Tensors,
-    /// What guides give, and their products.
+    /// What guides give, the same of the partner's rows where they are part of the target, and the products of both.
     scores: Tensors,
+    partner_scores: Tensors,
     products: Tensors,
     scratch: Tensors,
     /// The network's weights when the epoch began.
@@ -174,6 +175,7 @@ impl Learner {
             deltas: Tensors::new(shapes, only(&Part::ALL, Layer::delta_len)),
             gradients: Tensors::new(shapes, gradients),
             scores: Tensors::new(shapes, only(&[Part::Guide], Layer::output_len)),
+            partner_scores: Tensors::new(shapes, only(if config.mutual > 0.0 { &[Part::Guide] } else { &[] }, Layer::output_len)),
             products: Tensors::new(shapes, only(&[Part::Guide], Layer::delta_len)),
             scratch: Tensors::new(shapes, only(&learning, weight_update::scratch_len)),
             before: Tensors::new(shapes, only(&[Part::Network], Layer::weight_len)),
@@ -184,7 +186,8 @@ impl Learner {
     /// Bytes of all tensors.
     pub fn bytes(&self) -> usize {
         let moments = 3 * self.weights.bytes();
-        let rest = [&self.before, &self.deltas, &self.gradients, &self.scores, &self.products, &self.scratch];
+        let rest =
+            [&self.before, &self.deltas, &self.gradients, &self.scores, &self.partner_scores, &self.products, &self.scratch];
         moments + rest.iter().map(|tensors| tensors.bytes()).sum::<usize>() + 4 * self.row_metrics.len()
     }
 
@@ -273,15 +276,23 @@ impl Learner {
                 }
                 Kernel::Forward => {
                     let inputs = own.inputs(config, part, index, batch);
-                    let (scores, products) = (&mut self.scores[at], &mut self.products[at]);
-                    forward::forward::<A>(layer, inputs, &guide.prototypes[at], scores, products);
+                    let products = &mut self.products[at];
+                    forward::forward::<A>(layer, inputs, &guide.prototypes[at], &mut self.scores[at], products);
+                    if layer.mutual > 0.0 {
+                        // What the partner finds out about its own rows in this phase, found out here again.
+                        let guide = if layer.weight_flip > 0 { own } else { partner };
+                        let inputs = partner.inputs(config, part, index, batch);
+                        forward::forward::<A>(layer, inputs, &guide.prototypes[at], &mut self.partner_scores[at], products);
+                    }
                 }
                 Kernel::OutputGradient => {
                     let network = part == Part::Network;
                     let loss = if network { config.output_loss } else { OutputLoss::CrossEntropy };
                     let logits = if network { &own.outputs[at] } else { &self.scores[at] };
                     let deltas = &mut self.deltas[at];
-                    output_gradient::output_gradient::<A>(layer, loss, network, logits, &batch.labels, deltas, metrics);
+                    let partner = (layer.mutual > 0.0).then(|| &self.partner_scores[at][..]);
+                    let labels = &batch.labels;
+                    output_gradient::output_gradient::<A>(layer, loss, network, logits, partner, labels, deltas, metrics);
                 }
                 Kernel::InputGradient => {
                     let (target, mask) = input_gradient_target(config, part, index);

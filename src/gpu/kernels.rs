@@ -166,9 +166,12 @@ impl Variant {
         Self::plain(Kernel::CosineGradient).lanes(tiles.lanes, tiles.rows, representation).flag("CENTRE", centre)
     }
 
-    /// The gradient of logits; `count`: right answers are counted.
-    pub fn output_gradient(loss: OutputLoss, count: bool) -> Self {
-        Self::plain(Kernel::OutputGradient).flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy).flag("COUNT", count)
+    /// The gradient of logits; `count`: right answers are counted; `mutual`: the partner's answer is part of the target.
+    pub fn output_gradient(loss: OutputLoss, count: bool, mutual: bool) -> Self {
+        Self::plain(Kernel::OutputGradient)
+            .flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy)
+            .flag("COUNT", count)
+            .flag("MUTUAL", mutual)
     }
 
     /// A batch, whose images may be shifted (`moves`) and turned or resized too (`turns`).
@@ -202,6 +205,7 @@ impl Variant {
             .lanes(tile.lanes, tile.threads() / tile.lanes, representation)
             .flag("KEEP_PREACTIVATION", representation == Representation::PreActivation)
             .flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy)
+            .flag("MUTUAL", false)
     }
 
     /// The weight gradient and Adam, of `layers` layers in one dispatch.

@@ -123,7 +123,7 @@ impl Builder<'_> {
                     let network = part == Part::Network;
                     let loss = if network { config.output_loss } else { OutputLoss::CrossEntropy };
                     let buffers = vec![uniform, outputs, &train.labels, deltas, row_metrics];
-                    (Variant::output_gradient(loss, network), buffers)
+                    (Variant::output_gradient(loss, network, layer.mutual > 0.0), buffers)
                 }
                 Kernel::InputGradient => {
                     let (target, mask) = input_gradient_target(config, part, index);

@@ -2,7 +2,7 @@
 
 use super::bounded::Bounding;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator};
-use crate::config::Guide;
+use crate::config::TrainingConfig;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
@@ -19,7 +19,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
         for (j, batch_size) in BATCHES.into_iter().enumerate() {
             let (classes, views) = ([1, 2, 10, 65][(i + j) % 4], if i % 2 == 0 { Views::Replica } else { Views::Slot });
             let hidden = Layer::new(&Architecture::new(vec![2, width, classes])?, 0, batch_size, views);
-            let layer = hidden.guide(classes, Guide::Partner, 0.1);
+            let layer = hidden.guide(classes, &TrainingConfig::default());
             let mut generator = generator(row.cases);
             let rows = activations(&mut generator, slots * batch_size, width, layer.input_stride(), false);
             // The last class is absent, wherever there are two.

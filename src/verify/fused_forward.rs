@@ -172,6 +172,7 @@ impl Case {
                 self.loss,
                 true,
                 outputs(slot),
+                None,
                 labels,
                 &mut expected,
                 metrics,

@@ -2,7 +2,7 @@
 
 use super::bounded::Bounding;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, rows};
-use crate::config::Guide;
+use crate::config::TrainingConfig;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
@@ -20,7 +20,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
             case(context, tiles, row, &layer, true)?;
             // The weights of the partner, as prototypes are.
             let hidden = Layer::new(&Architecture::new(vec![2, inputs, outputs])?, 0, batch_size, Views::Replica);
-            case(context, tiles, row, &hidden.guide(outputs, Guide::Partner, 0.1), false)?;
+            case(context, tiles, row, &hidden.guide(outputs, &TrainingConfig::default()), false)?;
         }
     }
     Ok(())

@@ -9,18 +9,22 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::{Layer, Views};
+use crate::layout::{Layer, Views, partner};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 
 pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
     for classes in SIZES {
         for batch_size in BATCHES {
-            // The prototypes of hidden layers count no right answers.
-            for (loss, count) in
-                [(OutputLoss::BinaryCrossEntropy, true), (OutputLoss::CrossEntropy, true), (OutputLoss::CrossEntropy, false)]
-            {
-                let layer = Layer::new(&Architecture::new(vec![2, 3, classes])?, 1, batch_size, Views::Replica);
+            // The prototypes of hidden layers count no right answers, and may look at the partner's.
+            let cases = [
+                (OutputLoss::BinaryCrossEntropy, true, 0.0),
+                (OutputLoss::CrossEntropy, true, 0.0),
+                (OutputLoss::CrossEntropy, false, 0.3),
+            ];
+            for (loss, count, mutual) in cases {
+                let plain = Layer::new(&Architecture::new(vec![2, 3, classes])?, 1, batch_size, Views::Replica);
+                let layer = Layer { mutual, ..plain };
                 case(context, tiles, row, &layer, loss, count)?;
             }
         }
@@ -38,10 +42,11 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: Ou
     let mut expected = exact(&poison(slots * layer.delta_len()));
     let mut expected_metrics = exact(&metrics);
     let outputs = expected.chunks_exact_mut(layer.delta_len()).zip(expected_metrics.chunks_exact_mut(layer.metrics_len()));
+    let of = |slot: usize| &logits[slot * layer.output_len()..][..layer.output_len()];
     for (slot, (deltas, metrics)) in outputs.enumerate() {
-        let logits = &logits[slot * layer.output_len()..][..layer.output_len()];
+        let (own, other) = (of(slot), (layer.mutual > 0.0).then(|| of(partner(slot))));
         let labels = &labels[slot / 2 * batch_size..][..batch_size];
-        cpu::output_gradient::output_gradient::<Bounding>(layer, loss, count, logits, labels, deltas, metrics);
+        cpu::output_gradient::output_gradient::<Bounding>(layer, loss, count, own, other, labels, deltas, metrics);
     }
 
     let (mut actual, mut actual_metrics) = (poison(slots * layer.delta_len()), metrics);
@@ -53,7 +58,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: Ou
         Argument::Write(bytes_mut(&mut actual_metrics)),
     ];
     let groups = layer_groups(Kernel::OutputGradient, layer, tiles, slots);
-    run_once(context, &Variant::output_gradient(loss, count), &mut arguments, groups)?;
+    run_once(context, &Variant::output_gradient(loss, count, layer.mutual > 0.0), &mut arguments, groups)?;
     row.cases += 1;
     let name = format!("{classes} classes batch {batch_size} {loss:?}");
     row.compare_all(&format!("{name}: deltas"), &actual, &expected);
