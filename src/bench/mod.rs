@@ -96,7 +96,7 @@ pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<std::r
     let images = regime.images.unwrap_or((8 * regime.batch_size).max(1024));
     let dataset = digits::generate_with_counts(digits::SEED, images, 16);
     let architecture = config.architecture()?;
-    let parameters = Parameters::initialize(&architecture, config.seed, config.replicas);
+    let parameters = Parameters::of_run(&config)?;
     let mut contestants = Vec::new();
     for (name, make) in makers {
         let mut backend = match make(Job { config: &config, dataset: &dataset }) {

@@ -3,7 +3,7 @@
 use super::arguments::VerifyOptions;
 use super::{print_line, session};
 use ffcl_gpu::Result;
-use ffcl_gpu::config::TrainingConfig;
+use ffcl_gpu::config::{Method, Recipe, TrainingConfig};
 use ffcl_gpu::error::Error;
 use ffcl_gpu::plan::{Kernel, Plan};
 use ffcl_gpu::verify::{Row, kernel, steps};
@@ -21,7 +21,7 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     if !options.json {
         print_line(&format!("{}\n", context.description))?;
         print_line(&format!(
-            "{:<36} {:>6} {:>9} {:>11} {:>11} {:>9}",
+            "{:<46} {:>6} {:>9} {:>11} {:>11} {:>9}",
             "check", "cases", "values", "worst error", "tolerance", "ratio"
         ))?;
     }
@@ -34,14 +34,22 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
         print(&kernel(&context, each)?)?;
     }
     drop(context);
-    for plan in [Plan::Fused, Plan::Layered] {
-        let config = TrainingConfig { seed: 1, ..TrainingConfig::default() };
-        let rows = steps::check(&config, LONGEST, &|job| {
+    let paper = TrainingConfig { seed: 1, ..Recipe::Paper.config() };
+    let contrastive = TrainingConfig { seed: 1, ..Recipe::Contrastive.config() };
+    let backprop = TrainingConfig { method: Method::Backprop, ..contrastive.clone() };
+    let runs = [
+        ("paper, fused", &paper, Plan::Fused),
+        ("paper, layered", &paper, Plan::Layered),
+        ("contrastive", &contrastive, Plan::Layered),
+        ("backprop", &backprop, Plan::Layered),
+    ];
+    for (name, config, plan) in runs {
+        let rows = steps::check(config, LONGEST, &|job| {
             let backend = session::open_gpu(&options.device.device, Some(plan), job)?;
             Ok(Box::new(backend.ok_or_else(|| Error::Device("the adapter is gone; see `ffcl-gpu devices`".into()))?))
         })?;
         for row in rows {
-            print(&Row { name: format!("{plan}: {}", row.name), ..row })?;
+            print(&Row { name: format!("{name}: {}", row.name), ..row })?;
         }
     }
     if !options.json {
@@ -55,7 +63,7 @@ fn show(row: &Row, json: bool) -> Result<()> {
         return print_line(&serde_json::json!(row).to_string());
     }
     print_line(&format!(
-        "{:<36} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
+        "{:<46} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
         row.name,
         row.cases,
         row.values,

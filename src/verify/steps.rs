@@ -29,7 +29,7 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
     let images = (longest.min(20) * config.batch_size).max(200);
     let dataset = digits::generate_with_counts(digits::SEED, images, 100);
     let job = Job { config, dataset: &dataset };
-    let start = Parameters::initialize(&config.architecture()?, config.seed, config.replicas);
+    let start = Parameters::of_run(config)?;
     let mut device = make(job)?;
     let mut single = CpuBackend::<Single>::new(job)?;
     let mut double = CpuBackend::<Double>::new(job)?;
@@ -48,7 +48,7 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
             let steps: Vec<Step> = (done..target)
                 .map(|step| {
                     let first_row = (step - done) % per_epoch * config.batch_size;
-                    Step::new(first_row, config.batch_size, &config.adam, step as u64 + 1)
+                    Step::new(first_row, config.batch_size, &config.adam, step as u64 + 1).in_epoch(target as u32)
                 })
                 .collect();
             backend.train(&steps, &mut |_| ())?;
