@@ -134,7 +134,7 @@ fn show_profile(options: &BenchOptions, regime: &Regime) -> Result<()> {
     let dataset = digits::generate_with_counts(digits::SEED, regime.batch_size.max(1024), 16);
     let job = Job { config: &config, dataset: &dataset };
     let Some(mut backend) = session::open_gpu(&options.device.device, options.plan.plan(), job)? else { return Ok(()) };
-    backend.set_parameters(&Parameters::of_run(config)?)?;
+    backend.set_parameters(&Parameters::of_run(&config)?)?;
     backend.begin_epoch(1)?;
     let steps: Vec<Step> = (1..=STEPS).map(|time| Step::new(0, config.batch_size, &config.adam, time as u64)).collect();
     // Warm-up: drivers finish compiling when a kernel first runs.

@@ -374,7 +374,8 @@ mod tests {
                     }
                 }
             };
-            [&mut learner.weights, &mut partner.outputs, &mut partner.prototypes, &mut partner.normalized].map(&mut elsewhere);
+            let others = [&mut learner.weights, &mut partner.outputs, &mut partner.prototypes, &mut partner.normalized];
+            others.into_iter().for_each(&mut elsewhere);
         }
         let step = Step::new(0, BATCH, &Adam::default(), 1);
         let setting = Setting { config, shapes: &shapes, phase: &learn };
