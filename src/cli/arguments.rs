@@ -7,6 +7,7 @@ use ffcl_gpu::config::{RunOptions, TrainingConfig};
 use ffcl_gpu::dataset::DatasetName;
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::plan::Plan;
+use ffcl_gpu::study::grid::Shard;
 use std::path::{Path, PathBuf};
 
 /// Train two networks that guide each other, without backpropagation, on any GPU.
@@ -24,6 +25,9 @@ pub enum Command {
     /// Train a pair of networks (or many) and watch them learn.
     #[command(after_help = "Example: ffcl-gpu train --dataset mnist --data-dir data/mnist --epochs 30 --out runs/first")]
     Train(Box<TrainOptions>),
+    /// Train everything that a file compares, with several seeds each, and report on it.
+    #[command(after_help = "Example: ffcl-gpu study studies/guidance.toml --out runs/guidance --data-dir data/mnist")]
+    Study(StudyOptions),
     /// Check every kernel, and whole training steps, against the CPU twins on this adapter, now.
     #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
     Verify(VerifyOptions),
@@ -132,6 +136,67 @@ impl TrainOptions {
             max_steps: self.max_steps,
             ..self.run.config()
         }
+    }
+}
+
+/// Options of `study`: a file, or a command about a study's folder.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct StudyOptions {
+    #[command(subcommand)]
+    pub command: Option<StudyCommand>,
+    /// What to compare.
+    // Required but where a command is given.
+    #[arg(value_name = "FILE.toml", required = true)]
+    pub file: Option<PathBuf>,
+    /// Results go into this folder; what it already holds of the study is not trained again.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub out: Option<PathBuf>,
+    /// Folder with the data sets' files (or with folders of their names).
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// How a GPU cuts a step into dispatches; the results are the same.
+    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
+    pub plan: PlanName,
+    /// Train only every n-th cell, from the i-th: one of n machines that share the folder.
+    #[arg(long, value_name = "i/n")]
+    pub shard: Option<Shard>,
+    /// List the cells and what is left of them, and train nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print only errors.
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Print one JSON object for each cell and seed, as in results.jsonl.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with a study's folder.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StudyCommand {
+    /// Write report.md, results.csv and pictures of what a study has so far.
+    #[command(after_help = "Example: ffcl-gpu study report runs/guidance")]
+    Report(ReportOptions),
+}
+
+/// Options of `study report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportOptions {
+    /// The study's folder.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Write the report into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+impl StudyOptions {
+    /// The folder of the data sets' files, if one was given.
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 }
 

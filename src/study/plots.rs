@@ -5,7 +5,9 @@ use super::results::SeedResult;
 use super::statistics::mean_and_deviation;
 use super::summary::{Group, MEASURES, Row, Summary};
 use crate::output::picture::{self, Area, COLOURS, Drawn, TITLE, short};
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
+use std::ops::Range;
 
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (470, 380);
@@ -37,6 +39,30 @@ struct Chart {
     panels: Vec<Vec<Line>>,
 }
 
+/// A horizontal axis that names the values that it is told to.
+struct Axis {
+    range: Range<f64>,
+    ticks: Vec<f64>,
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.range.start) / (self.range.end - self.range.start);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
+
 /// One variant's line.
 struct Line {
     variant: usize,
@@ -66,8 +92,7 @@ pub fn all(summary: &Summary) -> std::result::Result<Vec<Picture>, String> {
 /// Accuracy over the epochs in one group.
 fn curves(summary: &Summary, group: &Group) -> Chart {
     type Curve = fn(&SeedResult) -> &[f64];
-    let measures: [Curve; 2] =
-        [|result| &result.curve.test_accuracy_single, |result| &result.curve.test_accuracy_ensemble];
+    let measures: [Curve; 2] = [|result| &result.curve.test_accuracy_single, |result| &result.curve.test_accuracy_ensemble];
     let line = |row: &Row, curve: Curve| -> Vec<Point> {
         let epochs = row.results.iter().map(|result| curve(result).len()).min().unwrap_or(0);
         let point = |epoch| point((epoch + 1) as f64, mean_and_deviation(row.results.iter().map(|result| curve(result)[epoch])));
@@ -103,20 +128,20 @@ fn round_values(last: usize) -> Vec<f64> {
 /// Accuracy against training images, depth and width, wherever two groups differ by nothing else.
 fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
     /// A group's place on an axis, and what it must share with its neighbours there.
-    struct Axis {
+    struct Sweep {
         name: &'static str,
         x_label: &'static str,
         logarithmic: bool,
         place: fn(&Group) -> Option<(usize, String)>,
     }
     let axes = [
-        Axis {
+        Sweep {
             name: "train-images",
             x_label: "training images (logarithmic)",
             logarithmic: true,
             place: |group| Some((group.train_images, joined(group.layers))),
         },
-        Axis {
+        Sweep {
             name: "depth",
             x_label: "hidden layers",
             logarithmic: false,
@@ -125,7 +150,7 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
                 Some((depth, format!("{width} wide, {} training images", group.train_images)))
             },
         },
-        Axis {
+        Sweep {
             name: "width",
             x_label: "width of hidden layers (logarithmic)",
             logarithmic: true,
@@ -189,7 +214,8 @@ fn draw(chart: &Chart) -> std::result::Result<String, String> {
     let size = (PANEL.0 * chart.panels.len() as u32 + legend, TITLE + PANEL.1.max(40 + 22 * chart.names.len() as u32));
     picture::draw(size, &chart.title, |area| {
         let (panels, right) = area.split_horizontally(size.0 - legend);
-        for ((area, lines), (measure, _)) in panels.split_evenly((1, chart.panels.len())).iter().zip(&chart.panels).zip(MEASURES) {
+        for ((area, lines), (measure, _)) in panels.split_evenly((1, chart.panels.len())).iter().zip(&chart.panels).zip(MEASURES)
+        {
             draw_panel(area, chart, lines, measure)?;
         }
         draw_legend(&right, chart)
@@ -198,7 +224,7 @@ fn draw(chart: &Chart) -> std::result::Result<String, String> {
 
 fn draw_panel(area: &Area, chart: &Chart, lines: &[Line], measure: &str) -> Drawn {
     let place = |x: f64| if chart.logarithmic { x.log10() } else { x };
-    let places: Vec<_> = chart.ticks.iter().copied().map(place).collect();
+    let ticks = chart.ticks.iter().copied().map(place).collect();
     let xs = || lines.iter().flat_map(|line| &line.points).map(|point| place(point.x));
     let (left, right) = (xs().fold(f64::MAX, f64::min), xs().fold(f64::MIN, f64::max));
     let margin = if right > left { 0.03 * (right - left) } else { 0.5 };
@@ -214,7 +240,7 @@ fn draw_panel(area: &Area, chart: &Chart, lines: &[Line], measure: &str) -> Draw
         .margin(10)
         .x_label_area_size(42)
         .y_label_area_size(56)
-        .build_cartesian_2d((left - margin..right + margin).with_key_points(places), low..high)?;
+        .build_cartesian_2d(Axis { range: left - margin..right + margin, ticks }, low..high)?;
     axes.configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))

@@ -95,7 +95,8 @@ fn train_group(
         }
         Ok(())
     })?;
-    let results = outcome.last.iter().zip(curves).map(|(report, curve)| result(shared, cell, job, &outcome, report, curve, &device));
+    let results =
+        outcome.last.iter().zip(curves).map(|(report, curve)| result(shared, cell, job, &outcome, report, curve, &device));
     Ok(results.collect())
 }
 

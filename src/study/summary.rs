@@ -10,10 +10,8 @@ use crate::dataset::DatasetName;
 pub type Measure = fn(&SeedResult) -> f64;
 
 /// The measures that are shown, with their names.
-pub const MEASURES: [(&str, Measure); 2] = [
-    ("single", |result| result.test_accuracy_single),
-    ("ensemble", |result| result.test_accuracy_ensemble),
-];
+pub const MEASURES: [(&str, Measure); 2] =
+    [("single", |result| result.test_accuracy_single), ("ensemble", |result| result.test_accuracy_ensemble)];
 
 /// The results of one cell.
 #[derive(Clone, Debug)]
