@@ -37,6 +37,16 @@ pub fn describe(request: &DeviceRequest) -> Result<DeviceDescription> {
     })
 }
 
+/// The same, where a plan may be forced that the CPU does not have.
+pub fn describe_for(request: &DeviceRequest, plan: Option<Plan>) -> Result<DeviceDescription> {
+    let device = describe(request)?;
+    if device.kind == "cpu" && plan == Some(Plan::Fused) { Err(fused_on_cpu()) } else { Ok(device) }
+}
+
+fn fused_on_cpu() -> Error {
+    Error::Configuration("--plan fused is for GPUs, and --device came to the CPU; leave --plan out or use --device gpu".into())
+}
+
 /// Opens the adapter that the request comes to, with the notice; `None` is the CPU.
 pub fn open_context(request: &DeviceRequest) -> Result<Option<Context>> {
     let choice = choose(request)?;
@@ -53,9 +63,7 @@ fn announce(choice: &Choice) {
 fn open_backend(choice: Choice, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
     match open_choice(choice)? {
         Some(context) => Ok(Box::new(prepare(context, plan, job)?)),
-        None if plan == Some(Plan::Fused) => Err(Error::Configuration(
-            "--plan fused is for GPUs, and --device came to the CPU; leave --plan out or use --device gpu".into(),
-        )),
+        None if plan == Some(Plan::Fused) => Err(fused_on_cpu()),
         None => Ok(Box::new(CpuBackend::<Blocked>::new(job)?)),
     }
 }

@@ -55,7 +55,7 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
         return list(&manifest, &tasks, options.json).map(|()| ExitCode::SUCCESS);
     }
     let open: Vec<_> = tasks.iter().filter(|task| !task.missing.is_empty()).collect();
-    let device = (!open.is_empty()).then(|| session::describe(&options.device.device)).transpose()?;
+    let device = (!open.is_empty()).then(|| session::describe_for(&options.device.device, options.plan.plan())).transpose()?;
     let fail = |error| Error::file("create the folder", out, error, "give --out a folder that can be written");
     std::fs::create_dir_all(out).map_err(fail)?;
     let mut writer = Writer::open(out, options.shard)?;
@@ -83,10 +83,10 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
                 writer.append(&results)?;
                 progress.cell(task, &results)?;
             }
-            // The other cells need not suffer for one whose numbers ran away.
-            Err(Error::NotFinite(problem)) => {
+            // The other cells need not suffer for one that fits no device or whose numbers ran away.
+            Err(error @ (Error::NotFinite(_) | Error::Limit { .. } | Error::Configuration(_))) => {
                 failed += 1;
-                progress.bar.suspend(|| complain(&format!("note: {key} has no result: {problem}")));
+                progress.bar.suspend(|| complain(&format!("note: {key} has no result: {error}")));
             }
             Err(error) => {
                 progress.bar.finish_and_clear();
@@ -104,10 +104,13 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
         }
     } else if talks {
         let folder = out.display();
-        print_line(&format!("{left} cells of the study are left; `ffcl-gpu study report {folder}` shows what is there"))?;
+        print_line(&format!(
+            "left     {left} of {} cells; `ffcl-gpu study report {folder}` shows what is there",
+            manifest.cells.len()
+        ))?;
     }
     if failed > 0 {
-        complain(&format!("error: {failed} cells have no result; change their variants, such as to a smaller learning-rate"));
+        complain(&format!("error: {failed} cells have no result; change them as the notes say and run again"));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

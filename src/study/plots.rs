@@ -3,8 +3,8 @@
 use super::file::joined;
 use super::results::SeedResult;
 use super::statistics::mean_and_deviation;
-use super::summary::{Group, MEASURES, Row, Summary};
-use crate::output::picture::{self, Area, COLOURS, Drawn, TITLE, short};
+use super::summary::{ENSEMBLE, Group, Measure, Row, SINGLE, Summary};
+use crate::output::picture::{self, Area, COLOURS, Drawn, TITLE};
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
 use std::ops::Range;
@@ -12,6 +12,7 @@ use std::ops::Range;
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (470, 380);
 const TEXT: (&str, u32) = ("sans-serif", 14);
+const CAPTIONS: [&str; 2] = ["single networks, mean of A and B", "pairs: A and B together"];
 
 /// A file that shows something.
 #[derive(Clone, Debug)]
@@ -29,14 +30,15 @@ struct Chart {
     name: String,
     title: String,
     x_label: &'static str,
+    y_label: &'static str,
     /// Values that the horizontal axis names.
     ticks: Vec<f64>,
     /// Whether equal factors, not equal differences, are equally far apart.
     logarithmic: bool,
     /// The variants' names; a line's place among them is its looks.
     names: Vec<String>,
-    /// For each measure, a line for each variant that has one.
-    panels: Vec<Vec<Line>>,
+    /// Single networks and pairs: a line for each variant that has one.
+    panels: [Vec<Line>; 2],
 }
 
 /// A horizontal axis that names the values that it is told to.
@@ -99,22 +101,27 @@ fn curves(summary: &Summary, group: &Group) -> Chart {
         (0..epochs).map(point).collect()
     };
     let names = summary.variants();
-    let lines = |&measure: &Curve| {
+    let lines = |measure: Curve| {
         let of = |(variant, name): (usize, &&str)| Some(Line { variant, points: line(group.row(name)?, measure) });
         names.iter().enumerate().filter_map(of).collect::<Vec<_>>()
     };
-    let panels: Vec<_> = measures.iter().map(lines).collect();
+    let panels = measures.map(lines);
     let longest = panels.iter().flatten().map(|line| line.points.len()).max().unwrap_or(0);
     let Group { dataset, layers, train_images, .. } = group;
     Chart {
         name: format!("epochs-{dataset}-{}-{train_images}.svg", joined(layers)),
-        title: format!("{}: {dataset}, {}, {train_images} training images", summary.manifest.title, joined(layers)),
+        title: format!("{} ({dataset}, {}, {train_images} training images)", summary.manifest.title, joined(layers)),
         x_label: "epoch",
+        y_label: y_label(summary),
         ticks: round_values(longest),
         logarithmic: false,
         names: names.iter().map(ToString::to_string).collect(),
         panels,
     }
+}
+
+fn y_label(summary: &Summary) -> &'static str {
+    if summary.manifest.hold_out.is_some() { "accuracy on held-out images, %" } else { "test accuracy, %" }
 }
 
 /// 1, and at most eight round numbers up to `last`.
@@ -174,7 +181,7 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
         }
         for (rest, mut members) in families.into_iter().filter(|family| family.1.len() > 1) {
             members.sort_by_key(|member| member.0);
-            let lines = |&(_, measure): &(&str, super::summary::Measure)| {
+            let lines = |measure: Measure| {
                 let of = |(variant, name): (usize, &&str)| {
                     let at = |(x, group): &(usize, &Group)| Some(point(*x as f64, group.row(name)?.of(measure)));
                     let points: Vec<_> = members.iter().filter_map(at).collect();
@@ -185,12 +192,13 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
             let dataset = members[0].1.dataset;
             charts.push(Chart {
                 name: format!("{}-{dataset}-{}.svg", axis.name, rest.replace([' ', ','], "-").replace("--", "-")),
-                title: format!("{}: {dataset}, {rest}", summary.manifest.title),
+                title: format!("{} ({dataset}, {rest})", summary.manifest.title),
                 x_label: axis.x_label,
+                y_label: y_label(summary),
                 ticks: members.iter().map(|member| member.0 as f64).collect(),
                 logarithmic: axis.logarithmic,
                 names: names.iter().map(ToString::to_string).collect(),
-                panels: MEASURES.iter().map(lines).collect(),
+                panels: [SINGLE, ENSEMBLE].map(lines),
             });
         }
     }
@@ -210,19 +218,20 @@ fn point(x: f64, (mean, deviation): (f64, f64)) -> Point {
 
 fn draw(chart: &Chart) -> std::result::Result<String, String> {
     let longest = chart.names.iter().map(|name| name.chars().count()).max().unwrap_or(0) as u32;
-    let legend = 60 + 8 * longest.min(40);
-    let size = (PANEL.0 * chart.panels.len() as u32 + legend, TITLE + PANEL.1.max(40 + 22 * chart.names.len() as u32));
-    picture::draw(size, &chart.title, |area| {
+    let legend = 70 + 8 * longest.min(40);
+    let size = (2 * PANEL.0 + legend, TITLE + PANEL.1.max(40 + 22 * chart.names.len() as u32));
+    // A letter of the title is about 8 pixels wide.
+    let title: String = chart.title.chars().take(size.0 as usize / 8).collect();
+    picture::draw(size, &title, |area| {
         let (panels, right) = area.split_horizontally(size.0 - legend);
-        for ((area, lines), (measure, _)) in panels.split_evenly((1, chart.panels.len())).iter().zip(&chart.panels).zip(MEASURES)
-        {
-            draw_panel(area, chart, lines, measure)?;
+        for ((area, lines), caption) in panels.split_evenly((1, 2)).iter().zip(&chart.panels).zip(CAPTIONS) {
+            draw_panel(area, chart, lines, caption)?;
         }
         draw_legend(&right, chart)
     })
 }
 
-fn draw_panel(area: &Area, chart: &Chart, lines: &[Line], measure: &str) -> Drawn {
+fn draw_panel(area: &Area, chart: &Chart, lines: &[Line], caption: &str) -> Drawn {
     let place = |x: f64| if chart.logarithmic { x.log10() } else { x };
     let ticks = chart.ticks.iter().copied().map(place).collect();
     let xs = || lines.iter().flat_map(|line| &line.points).map(|point| place(point.x));
@@ -236,7 +245,7 @@ fn draw_panel(area: &Area, chart: &Chart, lines: &[Line], measure: &str) -> Draw
     let (low, high) = ((low - space).max(0.0), (high + space).min(100.0));
     let decimals = if high - low < 5.0 { 1 } else { 0 };
     let mut axes = ChartBuilder::on(area)
-        .caption(if measure == "single" { "single networks, mean of A and B" } else { "pairs: A and B together" }, TEXT)
+        .caption(caption, TEXT)
         .margin(10)
         .x_label_area_size(42)
         .y_label_area_size(56)
@@ -247,8 +256,8 @@ fn draw_panel(area: &Area, chart: &Chart, lines: &[Line], measure: &str) -> Draw
         .axis_desc_style(TEXT)
         .label_style(("sans-serif", 12))
         .x_desc(chart.x_label)
-        .y_desc("test accuracy, %")
-        .x_label_formatter(&|x| short(if chart.logarithmic { 10f64.powf(*x).round() } else { *x }))
+        .y_desc(chart.y_label)
+        .x_label_formatter(&|x| format!("{}", if chart.logarithmic { 10f64.powf(*x) } else { *x }.round()))
         .y_label_formatter(&|y| format!("{y:.decimals$}"))
         .draw()?;
     for line in lines {
@@ -289,7 +298,10 @@ fn draw_legend(area: &Area, chart: &Chart) -> Drawn {
             row += 1;
         }
     }
-    area.draw(&Text::new("band: ± 1 std", (6, 52 + 22 * row), ("sans-serif", 12).into_font().color(&BLACK.mix(0.6))))
+    if chart.panels.iter().flatten().flat_map(|line| &line.points).any(|point| point.deviation > 0.0) {
+        area.draw(&Text::new("band: ± 1 std", (6, 52 + 22 * row), ("sans-serif", 12).into_font().color(&BLACK.mix(0.6))))?;
+    }
+    Ok(())
 }
 
 fn colour(variant: usize) -> RGBColor {

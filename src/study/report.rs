@@ -4,11 +4,14 @@ use super::file::joined;
 use super::manifest::Manifest;
 use super::plots::{self, Picture};
 use super::results::{SeedResult, read_all};
-use super::summary::{Group, MEASURES, Summary};
+use super::summary::{ENSEMBLE, Group, Measure, SINGLE, Summary};
 use crate::error::{Error, Result};
 use crate::output::whole_file::write_whole;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// A alone: what counts where its partner learns nothing.
+const A: Measure = |result| result.test_accuracy_a;
 
 /// What a report was made of.
 #[derive(Clone, Debug)]
@@ -113,14 +116,16 @@ fn ruled(title: &str) -> String {
 
 fn accuracies(groups: &[&Group]) -> String {
     let (title, cells) = axes(groups);
-    let mut text = ruled(&format!("{title} variant | n | train | single | ensemble | best |"));
+    let mut text = ruled(&format!("{title} variant | n | train | A | B | single | ensemble | best |"));
     for group in groups {
         for row in &group.rows {
             let percent = |measure| percent(row.of(measure), row.results.len());
             let columns = [
                 percent(|result| result.train_accuracy),
-                percent(MEASURES[0].1),
-                percent(MEASURES[1].1),
+                percent(A),
+                percent(|result| result.test_accuracy_b),
+                percent(SINGLE),
+                percent(ENSEMBLE),
                 percent(|result| result.best_test_accuracy_single),
             ];
             let name = escaped(&row.cell.variant);
@@ -136,18 +141,18 @@ fn differences(groups: &[&Group], baseline: &str) -> String {
         "\nDifferences to *{}* in percentage points, seed by seed: mean [95 % confidence interval by Student's t].\n\n",
         escaped(baseline)
     );
-    text += &ruled(&format!("{title} variant | n | single | ensemble |"));
+    text += &ruled(&format!("{title} variant | n | A | single | ensemble |"));
     let mut any = false;
     for group in groups {
         let Some(base) = group.row(baseline) else { continue };
         for row in group.rows.iter().filter(|row| row.cell.variant != baseline) {
-            let columns = MEASURES.map(|(_, measure)| match row.minus(base, measure).1 {
+            let columns = [A, SINGLE, ENSEMBLE].map(|measure| match row.minus(base, measure).1 {
                 Some((mean, half)) => {
                     format!("{:+.2} [{:+.2}, {:+.2}]", 100.0 * mean, 100.0 * (mean - half), 100.0 * (mean + half))
                 }
                 None => "needs two seeds".into(),
             });
-            let count = row.minus(base, MEASURES[0].1).0;
+            let count = row.minus(base, SINGLE).0;
             text += &format!("{} {} | {count} | {} |\n", cells(group), escaped(&row.cell.variant), columns.join(" | "));
             any = true;
         }
@@ -236,7 +241,7 @@ mod tests {
         for part in [
             "# A \\| study",
             "2 of 3 cells finished",
-            "| training images | variant | n | train | single | ensemble | best |\n|---|---|---|---|---|---|---|\n",
+            "| training images | variant | n | train | A | B | single | ensemble | best |\n|---|---|---|---|---|---|---|---|---|\n",
             "| 10 | b | 2 | 60.00 ± 14.14 | 60.00 ± 14.14 |",
             "| 100 | b | 1 | 90.00 | 90.00 |",
             // Differences 0.2 and 0.1: half the width is 12.706 · 0.0707 / √2.

@@ -9,9 +9,10 @@ use crate::dataset::DatasetName;
 /// A number of each seed.
 pub type Measure = fn(&SeedResult) -> f64;
 
-/// The measures that are shown, with their names.
-pub const MEASURES: [(&str, Measure); 2] =
-    [("single", |result| result.test_accuracy_single), ("ensemble", |result| result.test_accuracy_ensemble)];
+/// Mean of A and B.
+pub const SINGLE: Measure = |result| result.test_accuracy_single;
+/// Both together.
+pub const ENSEMBLE: Measure = |result| result.test_accuracy_ensemble;
 
 /// The results of one cell.
 #[derive(Clone, Debug)]
