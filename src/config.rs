@@ -1,5 +1,9 @@
 //! What a training run is, as data: every option and every default stands here and nowhere else.
 
+mod options;
+
+pub use options::RunOptions;
+
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 use clap::ValueEnum;

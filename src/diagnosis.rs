@@ -1,6 +1,6 @@
 //! What the hidden layers look like after an epoch, and the signs of a run that fails.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Images of the test set, its first ones, on which representations are looked at.
 pub const SAMPLE: usize = 512;
@@ -68,7 +68,7 @@ impl Diagnosis {
 }
 
 /// A sign of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sign {
     /// A hidden layer maps every image to nearly one direction, on which both models agree.

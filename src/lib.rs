@@ -1,7 +1,7 @@
 //! Training of two networks that guide each other, without backpropagation, in hand-written compute shaders.
 //!
 //! Data flows one way: configuration ([`config`]) → data set ([`dataset`]) → backend ([`engine`]: [`gpu`] or [`cpu`]) →
-//! metrics ([`train`]) → files ([`output`]). `ARCHITECTURE.md` has the map.
+//! metrics ([`train`]) → files ([`output`]); [`study`] compares many runs. `ARCHITECTURE.md` has the map.
 
 pub mod bench;
 pub mod config;
@@ -17,6 +17,7 @@ pub mod model;
 pub mod output;
 pub mod plan;
 pub mod random;
+pub mod study;
 pub mod train;
 pub mod verify;
 

@@ -180,11 +180,3 @@ fn check_finite(reports: &[ReplicaReport]) -> Result<()> {
     }
     Ok(())
 }
-
-/// Mean and sample standard deviation; the deviation of one value is 0.
-pub fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = values.clone().count() as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let squares = values.map(|value| (value - mean).powi(2)).sum::<f64>();
-    (mean, if count > 1.0 { (squares / (count - 1.0)).sqrt() } else { 0.0 })
-}

@@ -3,11 +3,11 @@
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
-use ffcl_gpu::config::{
-    Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig,
-};
+use ffcl_gpu::config::{RunOptions, TrainingConfig};
+use ffcl_gpu::dataset::DatasetName;
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::plan::Plan;
+use ffcl_gpu::study::grid::Shard;
 use std::path::{Path, PathBuf};
 
 /// Train two networks that guide each other, without backpropagation, on any GPU.
@@ -24,7 +24,10 @@ pub struct Arguments {
 pub enum Command {
     /// Train a pair of networks (or many) and watch them learn.
     #[command(after_help = "Example: ffcl-gpu train --dataset mnist --data-dir data/mnist --epochs 30 --out runs/first")]
-    Train(TrainOptions),
+    Train(Box<TrainOptions>),
+    /// Train everything that a file compares, with several seeds each, and report on it.
+    #[command(after_help = "Example: ffcl-gpu study studies/guidance.toml --out runs/guidance --data-dir data/mnist")]
+    Study(StudyOptions),
     /// Check every kernel, and whole training steps, against the CPU twins on this adapter, now.
     #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
     Verify(VerifyOptions),
@@ -41,15 +44,6 @@ pub struct DeviceOption {
     /// auto (best GPU, else CPU), cpu, gpu (best adapter, software too), an index from `devices`, or part of a name.
     #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
     pub device: DeviceRequest,
-}
-
-/// The data sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DatasetName {
-    /// Drawn by the program itself; needs no files.
-    Digits,
-    /// The four IDX files of MNIST, raw or gzipped.
-    Mnist,
 }
 
 /// How a step is cut into dispatches.
@@ -94,75 +88,13 @@ pub struct TrainOptions {
     /// Take the images in the data set's own order.
     #[arg(long, help_heading = "Data")]
     pub no_shuffle: bool,
-    /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Data")]
-    standardize: Option<bool>,
-    /// Shift each training image by up to N pixels along each axis, anew in each epoch, A's and B's copy independently.
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    shift: Option<u32>,
-    /// Turn it by up to so many degrees either way.
-    #[arg(long, value_name = "DEGREES", help_heading = "Data")]
-    rotation: Option<f64>,
-    /// Resize it by up to this fraction either way.
-    #[arg(long, value_name = "FRACTION", help_heading = "Data")]
-    scale: Option<f64>,
-    /// A and B see the same changes.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Data")]
-    shared_view: Option<bool>,
 
-    /// Widths of the network, input first, classes last.
-    #[arg(long, value_delimiter = ',', default_value = "784,64,64,10", value_name = "WIDTHS", help_heading = "Model")]
-    pub layers: Vec<usize>,
+    #[command(flatten)]
+    pub run: RunOptions,
     /// Start from the weights in a safetensors file.
     #[arg(long, value_name = "FILE", help_heading = "Model")]
     pub init_from: Option<PathBuf>,
 
-    /// A named set of options; those given here win over it. Default: contrastive, or ffcl3 for that method.
-    #[arg(long, value_enum, help_heading = "Method")]
-    recipe: Option<Recipe>,
-    /// How the networks learn.
-    #[arg(long, value_enum, help_heading = "Method")]
-    method: Option<Method>,
-    /// Loss of the output layer.
-    #[arg(long, value_enum, help_heading = "Method")]
-    output_loss: Option<OutputLoss>,
-    /// Loss of the hidden layers.
-    #[arg(long, value_enum, help_heading = "Method")]
-    hidden_loss: Option<HiddenLoss>,
-    /// What the cosine loss compares.
-    #[arg(long, value_enum, help_heading = "Method")]
-    representation: Option<Representation>,
-    /// Subtract the batch's mean from what the cosine loss compares.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Method")]
-    centre: Option<bool>,
-    /// Whose prototypes guide the hidden layers.
-    #[arg(long, value_enum, help_heading = "Method")]
-    guide: Option<Guide>,
-    /// Width of the projection between a hidden layer and its prototypes; 0 for none.
-    #[arg(long, value_name = "WIDTH", help_heading = "Method")]
-    projection: Option<usize>,
-    /// Divides the cosines to the prototypes.
-    #[arg(long, help_heading = "Method")]
-    temperature: Option<f64>,
-    /// Share of a hidden layer's target that is the partner's answer about the same image instead of the label.
-    #[arg(long, value_name = "FRACTION", help_heading = "Method")]
-    mutual: Option<f64>,
-    /// Bring each row of a hidden layer's output to one length before the next layer reads it.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Method")]
-    normalize: Option<bool>,
-
-    /// Passes over the training set.
-    #[arg(long, help_heading = "Training")]
-    epochs: Option<u32>,
-    /// Images in a step; images that fill no whole batch are left out of the epoch.
-    #[arg(long, help_heading = "Training")]
-    batch_size: Option<usize>,
-    /// Learning rate of Adam.
-    #[arg(long, help_heading = "Training")]
-    learning_rate: Option<f64>,
-    /// How it changes over the run.
-    #[arg(long, value_enum, help_heading = "Training")]
-    schedule: Option<Schedule>,
     /// Seed of the first replica; the next ones count up from it.
     #[arg(long, default_value_t = TrainingConfig::default().seed, help_heading = "Training")]
     pub seed: u64,
@@ -195,37 +127,76 @@ impl TrainOptions {
         self.data_dir.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 
-    /// The run that was asked for: the recipe, with the options that were given.
+    /// The run that was asked for.
     pub fn config(&self) -> TrainingConfig {
-        let recipe = self.recipe.unwrap_or_else(|| Recipe::of(self.method.unwrap_or_default())).config();
         TrainingConfig {
-            layers: self.layers.clone(),
-            epochs: self.epochs.unwrap_or(recipe.epochs),
-            batch_size: self.batch_size.unwrap_or(recipe.batch_size),
-            adam: Adam { learning_rate: self.learning_rate.unwrap_or(recipe.adam.learning_rate), ..recipe.adam },
-            schedule: self.schedule.unwrap_or(recipe.schedule),
             seed: self.seed,
             replicas: self.replicas,
             shuffle: !self.no_shuffle,
             max_steps: self.max_steps,
-            method: self.method.unwrap_or(recipe.method),
-            output_loss: self.output_loss.unwrap_or(recipe.output_loss),
-            hidden_loss: self.hidden_loss.unwrap_or(recipe.hidden_loss),
-            representation: self.representation.unwrap_or(recipe.representation),
-            centre: self.centre.unwrap_or(recipe.centre),
-            guide: self.guide.unwrap_or(recipe.guide),
-            projection: self.projection.unwrap_or(recipe.projection),
-            temperature: self.temperature.unwrap_or(recipe.temperature),
-            mutual: self.mutual.unwrap_or(recipe.mutual),
-            normalize: self.normalize.unwrap_or(recipe.normalize),
-            augmentation: Augmentation {
-                shift: self.shift.unwrap_or(recipe.augmentation.shift),
-                rotation: self.rotation.unwrap_or(recipe.augmentation.rotation),
-                scale: self.scale.unwrap_or(recipe.augmentation.scale),
-                shared: self.shared_view.unwrap_or(recipe.augmentation.shared),
-            },
-            standardize: self.standardize.unwrap_or(recipe.standardize),
+            ..self.run.config()
         }
+    }
+}
+
+/// Options of `study`: a file, or a command about a study's folder.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct StudyOptions {
+    #[command(subcommand)]
+    pub command: Option<StudyCommand>,
+    /// What to compare.
+    // Required but where a command is given.
+    #[arg(value_name = "FILE.toml", required = true)]
+    pub file: Option<PathBuf>,
+    /// Results go into this folder; what it already holds of the study is not trained again.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub out: Option<PathBuf>,
+    /// Folder with the data sets' files (or with folders of their names).
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// How a GPU cuts a step into dispatches; the results are the same.
+    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
+    pub plan: PlanName,
+    /// Train only every n-th cell, from the i-th: one of n machines that share the folder.
+    #[arg(long, value_name = "i/n")]
+    pub shard: Option<Shard>,
+    /// List the cells and what is left of them, and train nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print only errors.
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Print one JSON object for each cell and seed, as in results.jsonl.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with a study's folder.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StudyCommand {
+    /// Write report.md, results.csv and pictures of what a study has so far.
+    #[command(after_help = "Example: ffcl-gpu study report runs/guidance")]
+    Report(ReportOptions),
+}
+
+/// Options of `study report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportOptions {
+    /// The study's folder.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Write the report into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+impl StudyOptions {
+    /// The folder of the data sets' files, if one was given.
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 }
 
@@ -286,6 +257,7 @@ pub struct DevicesOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ffcl_gpu::config::Recipe;
 
     #[test]
     fn the_command_line_is_consistent_and_its_defaults_are_the_librarys() {

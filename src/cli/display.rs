@@ -5,7 +5,8 @@ use super::{print_line, report};
 use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Result;
-use ffcl_gpu::train::{Event, Outcome, ReplicaReport, mean_and_deviation};
+use ffcl_gpu::study::statistics::mean_and_deviation;
+use ffcl_gpu::train::{Event, Outcome, ReplicaReport};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What the terminal shows: a bar for the running epoch, a row for each that is done.

@@ -5,6 +5,7 @@ mod bench;
 mod devices;
 mod display;
 mod session;
+mod study;
 mod train;
 mod verify;
 
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Train(options) => train::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Study(options) => study::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),

@@ -13,13 +13,12 @@ use ffcl_gpu::{Error, Result};
 pub fn open(request: &DeviceRequest, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
     let choice = choose(request)?;
     announce(&choice);
-    match open_choice(choice)? {
-        Some(context) => Ok(Box::new(prepare(context, plan, job)?)),
-        None if plan == Some(Plan::Fused) => Err(Error::Configuration(
-            "--plan fused is for GPUs, and --device came to the CPU; leave --plan out or use --device gpu".into(),
-        )),
-        None => Ok(Box::new(CpuBackend::<Blocked>::new(job)?)),
-    }
+    open_backend(choice, plan, job)
+}
+
+/// The same for commands that open a device many times: without the notice.
+pub fn reopen(request: &DeviceRequest, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
+    open_backend(choose(request)?, plan, job)
 }
 
 /// Prepares `job` on the adapter that the request comes to; `None` is the CPU. For commands that open a device many times: without
@@ -38,6 +37,16 @@ pub fn describe(request: &DeviceRequest) -> Result<DeviceDescription> {
     })
 }
 
+/// The same, where a plan may be forced that the CPU does not have.
+pub fn describe_for(request: &DeviceRequest, plan: Option<Plan>) -> Result<DeviceDescription> {
+    let device = describe(request)?;
+    if device.kind == "cpu" && plan == Some(Plan::Fused) { Err(fused_on_cpu()) } else { Ok(device) }
+}
+
+fn fused_on_cpu() -> Error {
+    Error::Configuration("--plan fused is for GPUs, and --device came to the CPU; leave --plan out or use --device gpu".into())
+}
+
 /// Opens the adapter that the request comes to, with the notice; `None` is the CPU.
 pub fn open_context(request: &DeviceRequest) -> Result<Option<Context>> {
     let choice = choose(request)?;
@@ -48,6 +57,14 @@ pub fn open_context(request: &DeviceRequest) -> Result<Option<Context>> {
 fn announce(choice: &Choice) {
     if let Choice::Cpu(Some(notice)) | Choice::Gpu(_, Some(notice)) = choice {
         super::report(&format!("note: {notice}"));
+    }
+}
+
+fn open_backend(choice: Choice, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
+    match open_choice(choice)? {
+        Some(context) => Ok(Box::new(prepare(context, plan, job)?)),
+        None if plan == Some(Plan::Fused) => Err(fused_on_cpu()),
+        None => Ok(Box::new(CpuBackend::<Blocked>::new(job)?)),
     }
 }
 

@@ -1,11 +1,11 @@
 //! `ffcl-gpu train`.
 
-use super::arguments::{DatasetName, TrainOptions};
+use super::arguments::TrainOptions;
 use super::display::Display;
 use super::{print_line, session};
-use ffcl_gpu::dataset::{Dataset, digits, idx};
+use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::engine::Job;
-use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::error::Result;
 use ffcl_gpu::memory;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::run_directory::{RunDirectory, RunRecord};
@@ -56,17 +56,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
 }
 
 fn load(options: &TrainOptions) -> Result<Dataset> {
-    let mut dataset = match options.dataset {
-        DatasetName::Digits => digits::generate(digits::SEED),
-        DatasetName::Mnist => {
-            let directory = options.data_dir().ok_or_else(|| {
-                Error::Configuration(
-                    "--dataset mnist needs --data-dir DIR (or FFCL_DATA_DIR) with the four IDX files; --dataset digits needs no files".into(),
-                )
-            })?;
-            idx::load("mnist", directory)?
-        }
-    };
+    let mut dataset = options.dataset.load(options.data_dir())?;
     if let Some(count) = options.hold_out {
         dataset.hold_out(count)?;
     }

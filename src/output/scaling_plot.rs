@@ -1,5 +1,6 @@
 //! A picture of a benchmark: throughput against what varies within each group, a panel a group.
 
+use super::picture::{self, Area, COLOURS, Drawn, TITLE, short};
 use super::whole_file::write_whole;
 use crate::bench::Measurement;
 use crate::error::{Error, Result};
@@ -9,8 +10,6 @@ use std::path::Path;
 
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (440, 360);
-/// Told apart by people who cannot tell red from green, too.
-const COLOURS: [RGBColor; 4] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
 
 /// One panel: for each backend, the points (what varies, images a second).
 struct Panel {
@@ -69,27 +68,14 @@ fn panels(measurements: &[Measurement]) -> Vec<Panel> {
 }
 
 fn draw(panels: &[Panel], device: &str) -> std::result::Result<String, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut picture = String::new();
-    {
-        let columns = panels.len().min(3);
-        let rows = panels.len().div_ceil(columns);
-        let size = (PANEL.0 * columns as u32, 34 + PANEL.1 * rows as u32);
-        let root = SVGBackend::with_string(&mut picture, size).into_drawing_area();
-        root.fill(&WHITE).map_err(|error| text(&error))?;
-        let root = root.titled(device, ("sans-serif", 15)).map_err(|error| text(&error))?;
-        for (panel, area) in panels.iter().zip(root.split_evenly((rows, columns))) {
-            draw_panel(panel, &area).map_err(|error| text(&error))?;
-        }
-        root.present().map_err(|error| text(&error))?;
-    }
-    Ok(picture)
+    let columns = panels.len().min(3);
+    let rows = panels.len().div_ceil(columns);
+    picture::draw((PANEL.0 * columns as u32, TITLE + PANEL.1 * rows as u32), device, |area| {
+        panels.iter().zip(area.split_evenly((rows, columns))).try_for_each(|(panel, area)| draw_panel(panel, &area))
+    })
 }
 
-fn draw_panel<'a>(
-    panel: &Panel,
-    area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
-) -> std::result::Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {
+fn draw_panel(panel: &Panel, area: &Area) -> Drawn {
     // The values that vary stand side by side, each with its own label; throughput spans whole powers of ten.
     let mut values: Vec<f64> = panel.lines.values().flatten().map(|point| point.0).collect();
     values.sort_by(f64::total_cmp);
@@ -125,17 +111,6 @@ fn draw_panel<'a>(
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
     }
     chart.configure_series_labels().position(SeriesLabelPosition::UpperRight).background_style(WHITE.mix(0.8)).draw()
-}
-
-/// 1234567 as 1.2M.
-fn short(value: f64) -> String {
-    let (scaled, unit) = match value {
-        value if value >= 1e9 => (value * 1e-9, "G"),
-        value if value >= 1e6 => (value * 1e-6, "M"),
-        value if value >= 1e3 => (value * 1e-3, "k"),
-        value => (value, ""),
-    };
-    format!("{}{unit}", (scaled * 10.0).round() / 10.0)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::Path;
 
 /// What to do where writing fails.
-pub(super) const REMEDY: &str = "give --out a folder that can be written";
+pub(crate) const REMEDY: &str = "give --out a folder that can be written";
 
 /// Writes a file by way of a temporary one beside it, so that a reader finds the old file or the new one, whole.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

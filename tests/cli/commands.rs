@@ -33,7 +33,7 @@ fn verify_needs_an_adapter() {
 
 #[test]
 fn every_command_has_help_and_the_main_ones_an_example() {
-    for (command, has_example) in [("train", true), ("verify", true), ("bench", true), ("devices", false)] {
+    for (command, has_example) in [("train", true), ("study", false), ("verify", true), ("bench", true), ("devices", false)] {
         for flag in ["--help", "-h"] {
             let ran = run(&[command, flag]).succeeded();
             assert_eq!(ran.stderr, "");
@@ -43,7 +43,11 @@ fn every_command_has_help_and_the_main_ones_an_example() {
         }
     }
     let ran = run(&["--help"]).succeeded();
-    assert!(["train", "verify", "bench", "devices"].iter().all(|command| ran.stdout.contains(command)), "{}", ran.stdout);
+    assert!(
+        ["train", "study", "verify", "bench", "devices"].iter().all(|command| ran.stdout.contains(command)),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(run(&["--version"]).succeeded().stdout, concat!("ffcl-gpu ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 

@@ -5,5 +5,6 @@ mod commands;
 mod gpu;
 mod output;
 mod refusals;
+mod study;
 mod support;
 mod train;

@@ -1,0 +1,48 @@
+//! What all pictures share: SVG on a light ground, and colours.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+/// Told apart by people who cannot tell red from green, too (Okabe and Ito, without the yellow that fades on white).
+pub(crate) const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+
+/// Height of the line with the title.
+pub(crate) const TITLE: u32 = 34;
+
+/// A part of a picture.
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// What drawing comes to.
+pub(crate) type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// A picture with a title above what `content` draws; an error is the library's words.
+pub(crate) fn draw(size: (u32, u32), title: &str, content: impl FnOnce(&Area) -> Drawn) -> std::result::Result<String, String> {
+    let mut picture = String::new();
+    let drawn = || -> Drawn {
+        let root = SVGBackend::with_string(&mut picture, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        content(&root.titled(title, ("sans-serif", 15))?)?;
+        root.present()
+    };
+    drawn().map_err(|error| error.to_string())?;
+    Ok(picture)
+}
+
+/// 1234567 as 1.2M.
+pub(crate) fn short(value: f64) -> String {
+    let (scaled, unit) = match value {
+        value if value >= 1e9 => (value * 1e-9, "G"),
+        value if value >= 1e6 => (value * 1e-6, "M"),
+        value if value >= 1e3 => (value * 1e-3, "k"),
+        value => (value, ""),
+    };
+    format!("{}{unit}", (scaled * 10.0).round() / 10.0)
+}

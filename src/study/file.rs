@@ -1,0 +1,200 @@
+//! A study as its author wrote it: a TOML file.
+
+use crate::config::RunOptions;
+use crate::dataset::DatasetName;
+use crate::error::{Error, Result};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use std::fmt::Display;
+use std::path::Path;
+
+/// What a study varies, and what it keeps.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Study {
+    /// What it asks.
+    pub title: String,
+    /// The variant that the others are compared with, seed by seed.
+    pub baseline: Option<String>,
+    /// Seeds of each cell.
+    pub seeds: usize,
+    /// The first one; the others count up from it.
+    #[serde(default = "first_seed")]
+    pub first_seed: u64,
+    /// Measure on so many images from the end of the training set, which are not trained on, instead of the test set.
+    pub hold_out: Option<usize>,
+    /// The data to learn.
+    #[serde(default = "datasets")]
+    pub datasets: Vec<DatasetName>,
+    /// Shapes of the networks; where none are named, the options' own.
+    pub layers: Option<Vec<Vec<usize>>>,
+    /// Numbers of training images, from the data set's beginning; where none are named, all.
+    pub train_sizes: Option<Vec<usize>>,
+    /// At least so many steps for every cell, in whole epochs, instead of a number of epochs.
+    pub steps: Option<u64>,
+    /// What all variants share.
+    #[serde(default)]
+    pub base: RunOptions,
+    /// The variants, in the order in which they are shown.
+    pub variants: IndexMap<String, RunOptions>,
+}
+
+fn first_seed() -> u64 {
+    1
+}
+
+fn datasets() -> Vec<DatasetName> {
+    vec![DatasetName::Mnist]
+}
+
+/// As many replicas as a run may have.
+const MAX_SEEDS: usize = 1 << 15;
+
+impl Study {
+    /// Reads a file and checks everything that needs no data.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::file("read", path, error, "give a study as a TOML file, such as studies/guidance.toml"))?;
+        let refused = |problem: String| Error::Configuration(format!("{}: {problem}", path.display()));
+        let study: Self = toml::from_str(&text).map_err(|error| refused(explain(&text, &error)))?;
+        study.check().map_err(|error| refused(error.to_string()))?;
+        Ok(study)
+    }
+
+    /// Everything that can be wrong without looking at data.
+    fn check(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::Configuration(message));
+        if self.seeds == 0 || self.seeds > MAX_SEEDS {
+            return fail(format!("seeds = {} is out of range; give 1 to {MAX_SEEDS}", self.seeds));
+        }
+        if self.first_seed.checked_add(self.seeds as u64).is_none() {
+            return fail(format!("first-seed = {} is too large; give a smaller one", self.first_seed));
+        }
+        if self.variants.is_empty() {
+            return fail("it has no variants; add a table such as [variants.partner]".into());
+        }
+        for name in self.variants.keys().chain([&self.title]) {
+            if name.trim().is_empty() || name.chars().any(char::is_control) {
+                return fail(format!("{name:?} is no title or name; give one line of letters"));
+            }
+        }
+        if let Some(name) = self.baseline.as_ref().filter(|&name| !self.variants.contains_key(name)) {
+            let names: Vec<_> = self.variants.keys().map(String::as_str).collect();
+            return fail(format!("baseline = {name:?} names no variant; there are {}", names.join(", ")));
+        }
+        check_axis("datasets", &self.datasets, |name| name.to_string())?;
+        check_axis("layers", self.layers.as_deref().unwrap_or(&[vec![]]), |widths| format!("{widths:?}"))?;
+        check_axis("train-sizes", self.train_sizes.as_deref().unwrap_or(&[1]), usize::to_string)?;
+        if self.train_sizes.iter().flatten().any(|&size| size == 0) {
+            return fail("train-sizes holds 0, which leaves nothing to train on; give 1 or more".into());
+        }
+        if self.steps == Some(0) {
+            return fail("steps = 0 trains nothing; give 1 or more, or leave it out".into());
+        }
+        for (name, options) in &self.variants {
+            let within = |error: Error| Error::Configuration(format!("variant {name}: {error}"));
+            let options = options.over(&self.base);
+            if self.layers.is_some() && options.layers.is_some() {
+                return fail(format!("variant {name} has layers of its own, and the study varies them; leave one of them out"));
+            }
+            if self.steps.is_some() && options.epochs.is_some() {
+                return fail(format!("variant {name} has epochs, which follow from the study's steps; leave one of them out"));
+            }
+            for layers in self.layers.iter().flatten() {
+                let options = RunOptions { layers: Some(layers.clone()), ..options.clone() };
+                options.config().architecture().map_err(within)?;
+            }
+            options.config().architecture().map_err(within)?;
+        }
+        Ok(())
+    }
+}
+
+/// An axis needs values, and each of them once.
+fn check_axis<T: PartialEq>(axis: &str, values: &[T], show: impl Fn(&T) -> String) -> Result<()> {
+    if values.is_empty() {
+        return Err(Error::Configuration(format!("{axis} is empty; name a value, or leave it out")));
+    }
+    match values.iter().enumerate().find(|(index, value)| values[..*index].contains(value)) {
+        Some((_, value)) => Err(Error::Configuration(format!("{axis} names {} twice; leave one out", show(value)))),
+        None => Ok(()),
+    }
+}
+
+/// A parser's message as one line: where, what, and the name that was probably meant.
+fn explain(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    // "unknown field `x`, expected one of `y`, `z`": every second piece stands between backquotes.
+    let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
+    let meant = match quoted.split_first() {
+        Some((given, names)) if message.starts_with("unknown") => nearest(given, names),
+        _ => None,
+    };
+    let hint = meant.map_or_else(|| "mend the file".to_owned(), |name| format!("did you mean `{name}`?"));
+    format!("{place}{message}; {hint}")
+}
+
+/// The name that `given` is probably a slip of.
+fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
+    let distance = |name: &&&str| strsim::damerau_levenshtein(given, name);
+    names.iter().min_by_key(distance).filter(|name| distance(name) <= given.len().div_ceil(3)).copied()
+}
+
+/// A list for people: 784-64-64-10.
+pub fn joined(widths: &[impl Display]) -> String {
+    widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn study(text: &str) -> Result<Study> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("study.toml");
+        std::fs::write(&path, text).unwrap();
+        Study::read(&path)
+    }
+
+    #[test]
+    fn a_short_file_has_sensible_defaults_and_keeps_the_order_of_its_variants() {
+        let read = study("title = 'A'\nseeds = 2\n[variants.zebra]\n[variants.ant]\nguide = 'own'").unwrap();
+        assert_eq!((read.first_seed, read.datasets), (1, vec![DatasetName::Mnist]));
+        assert_eq!(read.variants.keys().collect::<Vec<_>>(), ["zebra", "ant"]);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_was_probably_meant() {
+        let cases = [
+            ("[variants.a]\nepoch = 3", "`epochs`?"),
+            ("[variants.a]\nlearning_rate = 3", "`learning-rate`?"),
+            ("[variants.a]\nmethod = 'bakprop'", "`backprop`?"),
+            ("[variants.a]\nfoo = 3", "expected one of"),
+            ("dataset = ['digits']\n[variants.a]", "`datasets`?"),
+            ("[variants.a]\nepochs = 'many'", "line 4"),
+            ("[variants.a]\nepochs = 0", "variant a: --epochs 0"),
+            ("[variants.a", "line 3"),
+            ("", "variants"),
+            ("[variants]", "no variants"),
+            ("baseline = 'b'\n[variants.a]", "there are a"),
+            ("first-seed = 18446744073709551615\n[variants.a]", "line 3"),
+            ("datasets = []\n[variants.a]", "datasets is empty"),
+            ("train-sizes = [3, 5, 3]\n[variants.a]", "3 twice"),
+            ("train-sizes = [0]\n[variants.a]", "train-sizes holds 0"),
+            ("layers = [[784]]\n[variants.a]", "variant a: --layers"),
+            ("layers = [[784, 10]]\n[variants.a]\nlayers = [784, 10]", "leave one of them out"),
+            ("steps = 0\n[variants.a]", "steps = 0"),
+            ("steps = 5\n[base]\nepochs = 1\n[variants.a]", "leave one of them out"),
+            ("[variants.\"a\\nb\"]", "no title or name"),
+        ];
+        for (rest, part) in cases {
+            let error = study(&format!("title = 'A'\nseeds = 2\n{rest}")).unwrap_err();
+            let message = error.to_string();
+            assert!(error.is_usage() && message.contains("study.toml: "), "{message}");
+            assert!(message.contains(part) && !message.contains('\n'), "{rest:?}: {message}");
+        }
+        assert!(study("title = 'A'\nseeds = 0\n[variants.a]").unwrap_err().to_string().contains("seeds = 0"));
+    }
+}

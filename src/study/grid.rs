@@ -1,0 +1,194 @@
+//! The cells of a study: every combination of data set, layers, number of training images and variant.
+
+use super::file::{Study, joined};
+use crate::config::{RunOptions, TrainingConfig};
+use crate::dataset::{Dataset, DatasetName};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// What a cell is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellKey {
+    /// The data to learn.
+    pub dataset: DatasetName,
+    /// Widths of the network.
+    pub layers: Vec<usize>,
+    /// Training images.
+    pub train_images: usize,
+    /// The variant's name.
+    pub variant: String,
+    /// Changes with everything that may change the cell's results, and with nothing else.
+    pub fingerprint: String,
+}
+
+impl std::fmt::Display for CellKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}, {} images, {}", self.dataset, joined(&self.layers), self.train_images, self.variant)
+    }
+}
+
+/// One point of the grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// What it is.
+    #[serde(flatten)]
+    pub key: CellKey,
+    /// Steps of each seed's run.
+    pub steps: u64,
+    /// The run of the first seed.
+    pub training: TrainingConfig,
+}
+
+/// The cells of `study` in their order; `datasets` are those that it names, held-out images already taken away.
+pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for (&name, dataset) in study.datasets.iter().zip(datasets) {
+        let available = dataset.train.count();
+        let shapes: Vec<_> = study.layers.as_ref().map_or(vec![None], |shapes| shapes.iter().map(Some).collect());
+        for shape in shapes {
+            for &size in study.train_sizes.as_deref().unwrap_or(&[available]) {
+                if size > available {
+                    return Err(Error::Configuration(format!(
+                        "train-sizes names {size}, but {name} has {available} images to train on; give at most so many"
+                    )));
+                }
+                for (variant, options) in &study.variants {
+                    let options = options.over(&study.base);
+                    let layers = shape.cloned().or(options.layers.clone());
+                    let mut training = RunOptions { layers, ..options }.config();
+                    training.seed = study.first_seed;
+                    training.check_against(size, dataset.train.pixels_per_image(), dataset.classes).map_err(|error| {
+                        Error::Configuration(format!("variant {variant} with {size} images of {name}: {error}"))
+                    })?;
+                    let per_epoch = training.steps_per_epoch(size) as u64;
+                    if let Some(steps) = study.steps {
+                        training.epochs = u32::try_from(steps.div_ceil(per_epoch)).map_err(|_| {
+                            Error::Configuration(format!("steps = {steps} takes too many epochs; give fewer steps"))
+                        })?;
+                    }
+                    let key = CellKey {
+                        dataset: name,
+                        layers: training.layers.clone(),
+                        train_images: size,
+                        variant: variant.clone(),
+                        fingerprint: fingerprint(&training, dataset, size, study.hold_out)?,
+                    };
+                    cells.push(Cell { key, steps: per_epoch * u64::from(training.epochs), training });
+                }
+            }
+        }
+    }
+    Ok(cells)
+}
+
+/// The same for equal runs on equal data, in every build; seeds and how many of them train side by side change nothing.
+fn fingerprint(training: &TrainingConfig, dataset: &Dataset, train_images: usize, hold_out: Option<usize>) -> Result<String> {
+    let run = TrainingConfig { seed: 0, replicas: 1, ..training.clone() };
+    let text = serde_json::to_vec(&(&dataset.name, train_images, hold_out, &run))
+        .map_err(|error| Error::Configuration(format!("the run cannot be written as JSON: {error}")))?;
+    // Labels tell apart data sets that share a name, such as files of another origin under the names of MNIST's.
+    let parts = [&text, &dataset.train.labels, &dataset.test.labels];
+    Ok(format!("{:016x}", parts.into_iter().flatten().fold(FNV_OFFSET, |hash, &byte| fnv_1a(hash, byte))))
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// One byte into a hash (Fowler, Noll and Vo, variant 1a, 64 bits).
+fn fnv_1a(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// One of several machines that share a study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which one, from 1.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+}
+
+impl Shard {
+    /// Whether it is the one that trains cell `cell`.
+    pub fn has(&self, cell: usize) -> bool {
+        cell % self.count == self.index - 1
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+        match parts {
+            Some((index, count)) if (1..=count).contains(&index) => Ok(Self { index, count }),
+            _ => Err("give i/n with i from 1 to n, such as 2/8".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::digits;
+    use crate::study::file::tests::study;
+
+    fn grid(rest: &str) -> Result<Vec<Cell>> {
+        let text = format!("title = 'A'\nseeds = 2\ndatasets = ['digits']\n{rest}");
+        cells(&study(&text).unwrap(), &[digits::generate_with_counts(digits::SEED, 300, 20)])
+    }
+
+    #[test]
+    fn every_combination_is_a_cell_and_variants_vary_fastest() {
+        let axes = "train-sizes = [200, 300]\nlayers = [[784, 8, 10], [784, 10]]\n[base]\nbatch-size = 50\nepochs = 2";
+        let cells = grid(&format!("{axes}\n[variants.b]\n[variants.a]\nepochs = 3\nrecipe = 'paper'")).unwrap();
+        let shown: Vec<_> = cells.iter().map(|cell| (cell.key.to_string(), cell.steps)).collect();
+        assert_eq!(shown.len(), 8);
+        assert_eq!(shown[0], ("digits 784-8-10, 200 images, b".into(), 8));
+        assert_eq!(shown[1], ("digits 784-8-10, 200 images, a".into(), 12));
+        assert_eq!(shown[7], ("digits 784-10, 300 images, a".into(), 18));
+        let fingerprints: std::collections::HashSet<_> = cells.iter().map(|cell| &cell.key.fingerprint).collect();
+        assert_eq!(fingerprints.len(), 8);
+    }
+
+    #[test]
+    fn steps_become_whole_epochs() {
+        let cells = grid("steps = 10\ntrain-sizes = [200, 300]\n[base]\nbatch-size = 50\n[variants.a]").unwrap();
+        let epochs: Vec<_> = cells.iter().map(|cell| (cell.training.epochs, cell.steps)).collect();
+        assert_eq!(epochs, [(3, 12), (2, 12)]);
+    }
+
+    #[test]
+    fn what_the_data_cannot_give_is_refused() {
+        let refused = |rest| grid(rest).unwrap_err().to_string();
+        assert!(refused("train-sizes = [301]\n[variants.a]").contains("has 300 images"));
+        assert!(refused("train-sizes = [100]\n[variants.a]").contains("variant a with 100 images of digits: --batch-size 128"));
+        assert!(refused("layers = [[783, 10]]\n[variants.a]").contains("784 pixels"));
+    }
+
+    /// A fingerprint that changed by itself would have every finished study trained again.
+    #[test]
+    fn fingerprints_follow_the_run_and_nothing_else() {
+        let of = |rest: &str| grid(rest).unwrap()[0].key.fingerprint.clone();
+        let plain = of("[variants.a]");
+        assert_eq!(of("[variants.b]\nepochs = 30"), plain);
+        assert_eq!(of("first-seed = 7\n[variants.a]"), plain);
+        for other in ["[variants.a]\nepochs = 31", "train-sizes = [299]\n[variants.a]", "hold-out = 20\n[variants.a]"] {
+            assert_ne!(of(other), plain, "{other}");
+        }
+        // The reference values of the hash's authors.
+        let hash = |text: &str| text.bytes().fold(FNV_OFFSET, fnv_1a);
+        assert_eq!((hash("a"), hash("foobar")), (0xaf63_dc4c_8601_ec8c, 0x8594_4171_f739_67e8));
+    }
+
+    #[test]
+    fn shards_share_the_cells() {
+        let shards: Vec<Shard> = ["1/3", "2/3", "3/3"].iter().map(|text| text.parse().unwrap()).collect();
+        for cell in 0..10 {
+            assert_eq!(shards.iter().filter(|shard| shard.has(cell)).count(), 1);
+        }
+        for wrong in ["", "1", "0/3", "4/3", "1/0", "-1/3", "a/b", "1/3/5"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `study.json`: what a folder's results belong to, so that a report needs neither the study's file nor data.
+
+use super::file::Study;
+use super::grid::Cell;
+use crate::error::{Error, Result};
+use crate::output::whole_file::write_whole;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const NAME: &str = "study.json";
+
+/// The study and all its cells, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The study's title.
+    pub title: String,
+    /// The variant that the others are compared with.
+    pub baseline: Option<String>,
+    /// Training images that are measured on instead of the test set.
+    pub hold_out: Option<usize>,
+    /// The first seed of each cell.
+    pub first_seed: u64,
+    /// Seeds of each cell.
+    pub seeds: usize,
+    /// The cells.
+    pub cells: Vec<Cell>,
+}
+
+impl Manifest {
+    /// The study with its cells.
+    pub fn new(study: &Study, cells: Vec<Cell>) -> Self {
+        Self {
+            title: study.title.clone(),
+            baseline: study.baseline.clone(),
+            hold_out: study.hold_out,
+            first_seed: study.first_seed,
+            seeds: study.seeds,
+            cells,
+        }
+    }
+
+    /// The seeds of each cell.
+    pub fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        (self.first_seed..).take(self.seeds)
+    }
+
+    /// Writes it into the study's folder; all shards write the same.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        write_whole(&folder.join(NAME), format!("{:#}\n", serde_json::json!(self)).as_bytes())
+    }
+
+    /// Reads it from a study's folder.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(NAME);
+        let remedy = "give a folder that `ffcl-gpu study FILE.toml --out` has made";
+        let text = std::fs::read(&path).map_err(|error| Error::file("read", &path, error, remedy))?;
+        serde_json::from_slice(&text).map_err(|error| Error::Format {
+            path,
+            problem: format!("is no description of a study: {error}"),
+            remedy: "run the study again, which writes it anew".into(),
+        })
+    }
+}
