@@ -11,7 +11,7 @@ use super::tiles::Tiles;
 use crate::config::{OutputLoss, Representation, Stage, TrainingConfig};
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
 use crate::error::Result;
-use crate::layout::{EVALUATION_METRICS, Joined, Layer, Reduction, Shapes, Shuffle, Step, Views};
+use crate::layout::{EVALUATION_METRICS, Joined, Layer, Pairs, Reduction, Shapes, Shuffle, Step, Views};
 use crate::model::{Architecture, LayerParameters, Parameters};
 use crate::plan::{Dispatch, Kernel, Part, Plan, Target, evaluation_step, input_gradient_target, training_step};
 use std::collections::VecDeque;
@@ -234,6 +234,8 @@ impl Builder<'_> {
                 [self.uniforms(&shapes.network)?, self.uniforms(&shapes.projections)?, self.uniforms(&shapes.guides)?]
             }
         };
+        let pairs = Pairs::new(config.seed, &shapes.network[0]);
+        let pairs = self.allocator.uniform("pairs", bytemuck::bytes_of(&pairs))?;
         let mut prepared = Vec::new();
         for Dispatch { kernel, part, layer: index } in training_step(config, plan, stage).concat() {
             let (layer, uniform) = (shapes.of(part, index), &tables[part as usize][index]);
@@ -273,6 +275,10 @@ impl Builder<'_> {
                 Kernel::CosineGradient => {
                     let buffers = vec![uniform, compared, scratch.means.of(part, index), deltas, row_metrics];
                     (Variant::cosine_gradient(&self.tiles, config.representation, config.centre), buffers)
+                }
+                Kernel::Pairs => (Variant::plain(kernel), vec![&pairs, steps, &train.labels, &scratch.pairs]),
+                Kernel::PairGradient => {
+                    (Variant::pair_gradient(&self.tiles), vec![uniform, outputs, &scratch.pairs, deltas, row_metrics])
                 }
                 Kernel::Normalize => {
                     groups = layer_groups(kernel, rows, &self.tiles, slots);

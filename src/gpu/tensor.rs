@@ -1,7 +1,7 @@
 //! A tensor of every layer: one buffer for all of them, or one each.
 
 use super::buffers::Allocator;
-use crate::config::{Representation, TrainingConfig};
+use crate::config::{HiddenLoss, Representation, TrainingConfig};
 use crate::error::Result;
 use crate::layout::{Joined, Layer, Shapes};
 use crate::plan::Part;
@@ -66,6 +66,8 @@ pub struct Scratch {
     pub normalized: Tensor,
     /// Gradients with respect to these.
     pub gradients: Tensor,
+    /// The rows that each row of a slot is compared with, where the loss does that; else a stub.
+    pub pairs: wgpu::Buffer,
     /// Each layer's delta.
     pub deltas: Tensor,
 }
@@ -115,6 +117,8 @@ impl Scratch {
             Part::Guide => layer.batch_size as usize * layer.gradient_stride(),
             _ => 0,
         })?;
+        let paired = config.has_hidden_losses() && config.hidden_loss == HiddenLoss::Pairs;
+        let pairs = allocator.storage("pairs", if paired { 2 * slots * shapes.network[0].batch_size as usize } else { 4 })?;
         if let Some(joined) = joined {
             let outputs = Tensor::joined(allocator, "outputs", joined.activations)?;
             return Ok(Self {
@@ -125,6 +129,7 @@ impl Scratch {
                 means,
                 normalized,
                 gradients,
+                pairs,
             });
         }
         Ok(Self {
@@ -135,6 +140,7 @@ impl Scratch {
             means,
             normalized,
             gradients,
+            pairs,
         })
     }
 
