@@ -21,9 +21,9 @@ impl Tensor {
     /// A buffer of `length` f32 for each layer; a stub, which can be bound, where that is 0.
     pub fn separate(allocator: &Allocator, name: &str, shapes: &Shapes, length: impl Fn(Part, &Layer) -> usize) -> Result<Self> {
         let mut parts = [const { Vec::new() }; 3];
-        for part in Part::ALL {
+        for (part, kind) in Part::ALL.into_iter().zip(["layer", "projection", "guide"]) {
             for layer in shapes.all(part) {
-                let name = format!("{name} of {part:?} {}", layer.index);
+                let name = format!("{name} of {kind} {}", layer.index);
                 parts[part as usize].push(allocator.storage(&name, length(part, layer).max(4))?);
             }
         }
