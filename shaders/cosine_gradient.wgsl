@@ -1,4 +1,4 @@
-// Loss and gradient of one hidden layer for every slot and row (shared/cosine_loss.wgsl states them).
+// Loss and gradient of one hidden layer for every slot and row (shared/cosine_distance.wgsl states them).
 //
 // RELU_MASK: representations are relu(z); otherwise z. CENTRE: the vectors compared are those less their slot's means over the
 // batch, which count as constants.

@@ -30,8 +30,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             orders[index] = position;
             continue;
         }
-        let low = shuffle.seed_low + replica;
-        let seed = vec2<u32>(low, shuffle.seed_high + select(0u, 1u, low < shuffle.seed_low));
+        let seed = replica_seed(vec2<u32>(shuffle.seed_low, shuffle.seed_high), replica);
         let even_keys = philox(seed, shuffle.stream, vec2<u32>(shuffle.epoch, 0u));
         let odd_keys = philox(seed, shuffle.stream, vec2<u32>(shuffle.epoch, 1u));
         var value = position;

@@ -12,6 +12,7 @@
 //! | activations | `[slot, batch, quads(n + 1)]` | `h₀ … hₙ₋₁, 1, 0 …`: the 1 makes the bias an ordinary row of the weights |
 //! | weights, moments | `[slot, 4·quads(n + 1), quads(m)]` | row `i < n`: weights from input `i`; row `n`: biases; then zeros |
 //! | deltas | `[slot, batch, quads(m)]` | `δ₀ … δₘ₋₁, 0 …` |
+//! | pairs | `[slot, batch]` | two u32: rows of the batch, or [`NO_ROW`] |
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
 //!
 //! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before the
@@ -180,6 +181,28 @@ device_struct! {
 }
 
 device_struct! {
+    /// The pairs of rows that a step draws.
+    Pairs {
+        /// Lower half of replica 0's seed; replica r has seed + r.
+        seed_low: u32,
+        /// Upper half.
+        seed_high: u32,
+        /// The random stream of A's pairs; B has the next one.
+        stream: u32,
+        /// Rows of a batch.
+        batch_size: u32,
+        /// The labels' leading index is `slot >> label_shift`.
+        label_shift: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+        /// Padding.
+        padding_2: u32,
+    }
+}
+
+device_struct! {
     /// Rows of numbers to be summed.
     Reduction {
         /// Numbers in each sum.
@@ -225,6 +248,9 @@ impl Views {
         if moves.is_active() && !moves.shared { Views::Slot } else { Views::Replica }
     }
 }
+
+/// In place of a row of the batch where there is none.
+pub const NO_ROW: u32 = u32::MAX;
 
 /// The slot of the other model of a pair.
 pub const fn partner(slot: usize) -> usize {
@@ -475,6 +501,20 @@ impl Shuffle {
     }
 }
 
+impl Pairs {
+    /// The pairs among batches as `layer` takes them, of runs whose seeds start at `seed`.
+    pub fn new(seed: u64, layer: &Layer) -> Self {
+        Self {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            stream: Stream::Pairs { model: 0 }.id(),
+            batch_size: layer.batch_size,
+            label_shift: layer.label_shift,
+            ..Self::default()
+        }
+    }
+}
+
 impl Shard {
     /// The shard `first_image .. first_image + image_count` of `images`, gathered in batches of `batch_size` for `views`.
     pub fn new(images: &Images, first_image: usize, image_count: usize, batch_size: usize, views: Views) -> Self {
@@ -581,7 +621,8 @@ mod tests {
 
     #[test]
     fn uniform_structures_are_whole_sixteen_bytes() {
-        for size in [size_of::<Layer>(), size_of::<Step>(), size_of::<Shard>(), size_of::<Shuffle>(), size_of::<Reduction>()] {
+        let others = [size_of::<Shard>(), size_of::<Shuffle>(), size_of::<Pairs>(), size_of::<Reduction>()];
+        for size in [size_of::<Layer>(), size_of::<Step>()].into_iter().chain(others) {
             assert_eq!(size % 16, 0);
         }
     }

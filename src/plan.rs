@@ -16,6 +16,10 @@ pub enum Kernel {
     BatchMean,
     /// Loss and gradient of a hidden layer.
     CosineGradient,
+    /// Random pairs of rows of one class and of two.
+    Pairs,
+    /// Loss and gradient of a hidden layer by pairs of rows.
+    PairGradient,
     /// Rows brought to one length.
     Normalize,
     /// Means of the unit rows of each class.
@@ -44,12 +48,14 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, in the order in which a run meets them.
-    pub const ALL: [Kernel; 17] = [
+    pub const ALL: [Kernel; 19] = [
         Kernel::Shuffle,
         Kernel::Gather,
         Kernel::Forward,
         Kernel::BatchMean,
         Kernel::CosineGradient,
+        Kernel::Pairs,
+        Kernel::PairGradient,
         Kernel::Normalize,
         Kernel::ClassPrototypes,
         Kernel::OutputGradient,
@@ -72,6 +78,8 @@ impl Kernel {
             Kernel::Forward => "forward",
             Kernel::BatchMean => "batch_mean",
             Kernel::CosineGradient => "cosine_gradient",
+            Kernel::Pairs => "pairs",
+            Kernel::PairGradient => "pair_gradient",
             Kernel::Normalize => "normalize",
             Kernel::ClassPrototypes => "class_prototypes",
             Kernel::OutputGradient => "output_gradient",
@@ -162,6 +170,9 @@ pub fn training_step(config: &TrainingConfig, plan: Plan, stage: Stage) -> [Phas
             let output = stage == Stage::EndToEnd || config.method != Method::Ffcl3;
             let mut activate = forward(config, if output { layers } else { layers - 1 });
             let mut learn = Phase::new();
+            if config.hidden_loss == HiddenLoss::Pairs && !losses.is_empty() {
+                activate.push(on(Kernel::Pairs, Part::Network, 0));
+            }
             for layer in losses.clone() {
                 hidden_loss(config, layer, &mut activate, &mut learn);
             }
@@ -249,7 +260,8 @@ fn hidden_loss(config: &TrainingConfig, layer: usize, activate: &mut Phase, lear
                 learn.push(on(Kernel::InputGradient, Part::Projection, layer));
             }
         }
-        HiddenLoss::Pairs => {}
+        // The step's pairs serve all layers.
+        HiddenLoss::Pairs => learn.push(on(Kernel::PairGradient, Part::Network, layer)),
     }
 }
 
@@ -324,5 +336,26 @@ mod tests {
         assert_eq!(updates(&ffcl3, Stage::Local), network(&[0, 1]));
         assert_eq!(updates(&ffcl3, Stage::Encoder), network(&[0, 1]));
         assert_eq!(updates(&ffcl3, Stage::EndToEnd), network(&[0, 1, 2]));
+    }
+
+    /// Pairs are drawn once a step, where a layer has a loss by them.
+    #[test]
+    fn pairs_are_drawn_once_for_the_layers_that_use_them() {
+        let ffcl3 = Recipe::Ffcl3.config();
+        let of = |stage, kernel| {
+            let [_, activate, learn] = training_step(&ffcl3, Plan::Layered, stage);
+            let layers = |phase: Phase| {
+                let found = phase.into_iter().filter(|dispatch| dispatch.kernel == kernel);
+                found.map(|dispatch| (dispatch.part, dispatch.layer)).collect::<Vec<_>>()
+            };
+            [layers(activate), layers(learn)]
+        };
+        let network = |layer| (Part::Network, layer);
+        assert_eq!(of(Stage::Local, Kernel::Pairs), [vec![network(0)], vec![]]);
+        assert_eq!(of(Stage::Local, Kernel::PairGradient), [vec![], vec![network(0), network(1)]]);
+        assert_eq!(of(Stage::Encoder, Kernel::Pairs), [vec![network(0)], vec![]]);
+        assert_eq!(of(Stage::Encoder, Kernel::PairGradient), [vec![], vec![network(1)]]);
+        assert_eq!(of(Stage::EndToEnd, Kernel::Pairs), [vec![], vec![]]);
+        assert_eq!(of(Stage::EndToEnd, Kernel::PairGradient), [vec![], vec![]]);
     }
 }

@@ -33,6 +33,11 @@ pub enum Stream {
         /// 0 for A, 1 for B.
         model: u8,
     },
+    /// Pairs of rows of a batch; the counter is the row's position in the epoch's order and, above it, the epoch.
+    Pairs {
+        /// 0 for A, 1 for B.
+        model: u8,
+    },
     /// The generated data set `digits`; the counter is owned by `dataset::digits`.
     Digits {
         /// 0 for the training images, 1 for the test images.
@@ -52,6 +57,7 @@ impl Stream {
             Stream::Check => 0x0400_0000,
             Stream::Projection { model, layer } => 0x0500_0000 | (model as u32) << 16 | layer as u32,
             Stream::Augmentation { model } => 0x0600_0000 | model as u32,
+            Stream::Pairs { model } => 0x0700_0000 | model as u32,
         }
     }
 }
@@ -159,6 +165,8 @@ mod tests {
             Stream::Projection { model: 1, layer: 0 },
             Stream::Augmentation { model: 0 },
             Stream::Augmentation { model: 1 },
+            Stream::Pairs { model: 0 },
+            Stream::Pairs { model: 1 },
         ];
         for (index, left) in streams.iter().enumerate() {
             for right in &streams[index + 1..] {

@@ -36,6 +36,8 @@ kernels! {
     forward: Forward,
     batch_mean: BatchMean,
     cosine_gradient: CosineGradient,
+    pairs: Pairs,
+    pair_gradient: PairGradient,
     normalize: Normalize,
     class_prototypes: ClassPrototypes,
     output_gradient: OutputGradient,

@@ -12,6 +12,9 @@ a lone weight whose first gradient happens to be smaller than that turns roundin
 seeds one such weight alone exceeds the tolerance; a mistake in the method shows in many weights, which is why the verdict counts
 them, or in a loss.
 
+Every method is there but ffcl3, whose pairs are drawn at random, and so is every loss of hidden layers with a guide. Options are the
+program's, and begin at its recipe `paper`; the learning rate is constant and images are as they are.
+
     pip install torch safetensors numpy
     cargo build --release
     python tests/pytorch_parity.py --binary target/release/ffcl-gpu --data-dir data/mnist --device gpu
@@ -39,6 +42,12 @@ def arguments():
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--layers", type=lambda text: [int(width) for width in text.split(",")], default="784,64,64,10")
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--method", choices=["local", "frozen-partner", "independent", "backprop"], default="local")
+    parser.add_argument("--hidden-loss", choices=["cosine", "prototypes"], default="cosine")
+    parser.add_argument("--guide", choices=["partner", "own"], default="partner")
+    parser.add_argument("--projection", type=int, default=0, help="width; 0 for none")
+    parser.add_argument("--temperature", type=float, default=0.1)
+    parser.add_argument("--normalize", action="store_true")
     parser.add_argument("--output-loss", choices=["binary-cross-entropy", "cross-entropy"], default="binary-cross-entropy")
     parser.add_argument("--centre", action="store_true")
     parser.add_argument("--representation", choices=["activation", "pre-activation"], default="activation")
@@ -60,14 +69,22 @@ def read_idx(folder, name, header, count):
     return content
 
 
-def start_weights(layers, seed):
-    """Uniform in ±1/sqrt(fan_in), under the names that ffcl-gpu gives them."""
-    random, tensors = np.random.default_rng(seed), {}
+def has_hidden_losses(options):
+    return options.method in ("local", "frozen-partner")
+
+
+def start_weights(options):
+    """Uniform in ±1/sqrt(fan_in), and projections normal with variance 1/fan_in, under the names that ffcl-gpu gives them."""
+    random, tensors, layers = np.random.default_rng(options.seed), {}, options.layers
     for model in "ab":
         for layer, (inputs, outputs) in enumerate(zip(layers, layers[1:])):
             for kind, shape in (("weight", (outputs, inputs)), ("bias", (outputs,))):
                 values = random.uniform(-1, 1, shape) / np.sqrt(inputs)
                 tensors[f"r0.{model}.layers.{layer}.{kind}"] = values.astype(np.float32)
+        if has_hidden_losses(options) and options.hidden_loss == "prototypes" and options.projection > 0:
+            for layer, width in enumerate(layers[1:-1]):
+                values = random.standard_normal((options.projection, width)) / np.sqrt(width)
+                tensors[f"r0.{model}.projections.{layer}.weight"] = values.astype(np.float32)
     return tensors
 
 
@@ -80,8 +97,10 @@ def run_program(options, start):
             options.binary.resolve(), "train", "--dataset", "mnist", "--data-dir", options.data_dir, "--device", options.device,
             "--init-from", first, "--out", out, "--no-shuffle", "--epochs", "1", "--max-steps", str(options.steps),
             "--layers", ",".join(map(str, options.layers)), "--batch-size", str(options.batch_size), "--learning-rate", "1e-4",
-            "--output-loss", options.output_loss, "--representation", options.representation, "--quiet",
-            *(["--centre"] if options.centre else [])])
+            "--output-loss", options.output_loss, "--representation", options.representation, "--quiet", "--recipe", "paper",
+            "--method", options.method, "--hidden-loss", options.hidden_loss, "--guide", options.guide,
+            "--projection", str(options.projection), "--temperature", str(options.temperature),
+            *(["--centre"] if options.centre else []), *(["--normalize"] if options.normalize else [])])
         if done.returncode != 0:
             sys.exit(f"{options.binary} failed with exit code {done.returncode}")
         losses = json.loads((out / "metrics.jsonl").read_text())["layer_losses"]
@@ -95,19 +114,47 @@ def cosine_loss(own, partner):
     return (1 - (own * partner).sum(1) / norms.sqrt()).mean()
 
 
+def unit(rows):
+    """Each row over its length; ε = 1e-12 keeps a row of zeros finite."""
+    return rows / ((rows * rows).sum(1, keepdim=True) + 1e-12).sqrt()
+
+
+def prototype_loss(own, guide, labels, options):
+    """Cross-entropy over the cosines to the mean directions of the guide's rows of each class in the batch, which are constants."""
+    present, targets = torch.unique(labels, return_inverse=True)
+    prototypes = torch.stack([unit(guide)[labels == label].sum(0) for label in present])
+    return F.cross_entropy(unit(own) @ unit(prototypes).detach().T / options.temperature, targets)
+
+
+def hidden_losses(options, parameters, layer, z, labels):
+    """The losses of one hidden layer in both models."""
+    if not has_hidden_losses(options):
+        return [torch.zeros((), dtype=each.dtype) for each in z]
+    if options.hidden_loss == "prototypes":
+        p = [F.relu(each) for each in z]
+        if options.projection > 0:
+            p = [F.linear(each, parameters[f"r0.{model}.projections.{layer}.weight"]) for each, model in zip(p, "ab")]
+        guides = p if options.guide == "own" else p[::-1]
+        return [prototype_loss(own, guide, labels, options) for own, guide in zip(p, guides)]
+    u = [F.relu(each) for each in z] if options.representation == "activation" else z
+    if options.centre:
+        u = [each - each.mean(0).detach() for each in u]
+    return [cosine_loss(u[0], u[1].detach()), cosine_loss(u[1], u[0].detach())]
+
+
 def layer_losses(options, parameters, images, labels):
-    """The local losses of both models, `[layer][model]`. The graph of each holds nothing but its own layer."""
+    """The losses of both models, `[layer][model]`. The graph of each holds nothing but its own layer, or with backprop its model."""
     inputs, losses, last = [images, images], [], len(options.layers) - 2
     for layer in range(last + 1):
         names = [f"r0.{model}.layers.{layer}" for model in "ab"]
         z = [F.linear(x, parameters[name + ".weight"], parameters[name + ".bias"]) for x, name in zip(inputs, names)]
         if layer < last:
+            losses += hidden_losses(options, parameters, layer, z, labels)
             inputs = [F.relu(each) for each in z]
-            u = inputs if options.representation == "activation" else z
-            if options.centre:
-                u = [each - each.mean(0).detach() for each in u]
-            losses += [cosine_loss(u[0], u[1].detach()), cosine_loss(u[1], u[0].detach())]
-            inputs = [each.detach() for each in inputs]
+            if options.normalize:
+                inputs = [unit(each) * options.layers[layer + 1] ** 0.5 for each in inputs]
+            if options.method != "backprop":
+                inputs = [each.detach() for each in inputs]
         elif options.output_loss == "cross-entropy":
             losses += [F.cross_entropy(each, labels) for each in z]
         else:
@@ -119,7 +166,8 @@ def layer_losses(options, parameters, images, labels):
 def run_torch(options, start, images, labels, dtype):
     """Tensors and mean loss of each layer after the same steps in PyTorch."""
     parameters = {name: torch.tensor(values, dtype=dtype, requires_grad=True) for name, values in start.items()}
-    adam = torch.optim.Adam(parameters.values(), lr=1e-4, betas=(0.9, 0.999), eps=1e-8)
+    moving = [tensor for name, tensor in parameters.items() if options.method != "frozen-partner" or ".a." in name]
+    adam = torch.optim.Adam(moving, lr=1e-4, betas=(0.9, 0.999), eps=1e-8)
     total = 0
     for batch in np.split(np.arange(len(images)), options.steps):
         losses = layer_losses(options, parameters, torch.tensor(images[batch], dtype=dtype), torch.tensor(labels[batch]).long())
@@ -130,6 +178,15 @@ def run_torch(options, start, images, labels, dtype):
     return {name: tensor.detach().numpy() for name, tensor in parameters.items()}, (total / options.steps).numpy()
 
 
+def describe(options):
+    """What else was asked for, in words."""
+    hidden = f"{options.representation}{', centred' if options.centre else ''}"
+    if options.hidden_loss == "prototypes":
+        hidden = f"prototypes of the {options.guide} network, projection {options.projection}, temperature {options.temperature}"
+    parts = [options.output_loss, *([hidden] if has_hidden_losses(options) else []), *(["normalized"] if options.normalize else [])]
+    return ", ".join(parts)
+
+
 def main():
     options = arguments()
     if not options.binary.is_file():
@@ -138,13 +195,13 @@ def main():
     pixels = read_idx(options.data_dir, "train-images-idx3-ubyte", 16, count * 784).reshape(count, 784)
     labels = read_idx(options.data_dir, "train-labels-idx1-ubyte", 8, count)
     images = (pixels / 255).astype(np.float32)
-    start = start_weights(options.layers, options.seed)
+    start = start_weights(options)
     program, program_losses, device = run_program(options, start)
     double, double_losses = run_torch(options, start, images, labels, torch.float64)
     single, single_losses = run_torch(options, start, images, labels, torch.float32)
 
     print(f"ffcl-gpu ({device}) and PyTorch {torch.__version__}: {options.steps} steps, batch {options.batch_size}, "
-          f"layers {options.layers}, {options.output_loss}, {options.representation}{', centred' if options.centre else ''}")
+          f"layers {options.layers}, {options.method}, {describe(options)}")
     print(f"{'':26}{'way':>9}{'torch 64':>10}{'torch 32':>10}{'torch 32-64':>13}")
     rows, beyond = [], 0
     for name, reference in double.items():
@@ -154,7 +211,8 @@ def main():
         print(f"{name:26}" + "{:9.1e}{:10.1e}{:10.1e}{:13.1e}".format(*rows[-1]))
     for layer, reference in enumerate(double_losses):
         one, other = program_losses[layer], single_losses[layer]
-        rows.append([0, *(abs(difference) / reference for difference in (one - reference, one - other, other - reference))])
+        scale = reference or 1.0  # a layer without a loss has none on either side
+        rows.append([0, *(abs(difference) / scale for difference in (one - reference, one - other, other - reference))])
         print(f"{f'loss {layer} {reference:.4e}':35}" + "{:10.1e}{:10.1e}{:13.1e}".format(*rows[-1][1:]))
     worst = np.max(rows, axis=0)
     passed = bool(worst[1] <= options.tolerance)  # false for NaN as well

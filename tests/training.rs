@@ -2,7 +2,7 @@
 
 mod common;
 
-use ffcl_gpu::config::{Adam, OutputLoss, Representation, TrainingConfig};
+use ffcl_gpu::config::{Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, TrainingConfig};
 use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, digits};
@@ -11,12 +11,17 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::model::Parameters;
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::plan::{Plan, fusible};
 use ffcl_gpu::train::{Event, ReplicaReport, train};
 use ffcl_gpu::verify::steps;
 
 fn small() -> TrainingConfig {
-    TrainingConfig { layers: vec![784, 33, 17, 10], epochs: 2, batch_size: 30, seed: 5, ..TrainingConfig::default() }
+    TrainingConfig { epochs: 2, ..small_run_of(Recipe::Paper) }
+}
+
+fn small_run_of(recipe: Recipe) -> TrainingConfig {
+    let recipe = recipe.config();
+    TrainingConfig { layers: vec![784, 33, 17, 10], epochs: 3, batch_size: 30, seed: 5, ..recipe }
 }
 
 /// Trains and returns the parameters and each epoch's reports.
@@ -53,6 +58,8 @@ fn numbers(reports: &[Vec<ReplicaReport>]) -> Vec<Vec<ReplicaReport>> {
 
 #[test]
 fn steps_agree_with_the_twins() {
+    let shifted = Augmentation { shift: 1, ..Augmentation::default() };
+    let turned = Augmentation { rotation: 10.0, shared: true, ..Augmentation::default() };
     let variants = [
         (TrainingConfig { batch_size: 64, ..small() }, 100),
         (TrainingConfig { layers: vec![784, 10], output_loss: OutputLoss::CrossEntropy, ..small() }, 10),
@@ -60,12 +67,26 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { centre: true, ..small() }, 10),
         (TrainingConfig { centre: true, representation: Representation::PreActivation, ..small() }, 10),
         (TrainingConfig { layers: vec![784, 65, 3, 129, 10], standardize: true, batch_size: 1, ..small() }, 10),
+        (small_run_of(Recipe::Contrastive), 10),
+        (TrainingConfig { projection: 0, guide: Guide::Own, replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { method: Method::FrozenPartner, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { method: Method::Independent, ..small() }, 10),
+        (TrainingConfig { method: Method::Backprop, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { method: Method::Backprop, ..small() }, 10),
+        (TrainingConfig { augmentation: shifted, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { augmentation: turned, ..small_run_of(Recipe::Contrastive) }, 10),
+        // Epochs 1 and 10, which the steps are taken in: of the first stage; of the first and the second; of the first and the third.
+        (TrainingConfig { epochs: 30, replicas: 2, ..small_run_of(Recipe::Ffcl3) }, 10),
+        (TrainingConfig { epochs: 15, ..small_run_of(Recipe::Ffcl3) }, 10),
+        (TrainingConfig { epochs: 3, ..small_run_of(Recipe::Ffcl3) }, 10),
+        (TrainingConfig { hidden_loss: HiddenLoss::Pairs, augmentation: shifted, normalize: true, ..small() }, 10),
     ];
     for (config, longest) in variants {
         let Some(context) = common::context(&ContextOptions::default()) else { return };
         for tiles in Tiles::possible(context.subgroup_size) {
-            for plan in [Some(Plan::Layered), (!config.centre && !config.layers.contains(&129)).then_some(Plan::Fused)] {
-                let options = GpuOptions { tiles, plan };
+            let fused = fusible(&config) && !config.layers.contains(&129);
+            for plan in [Plan::Layered].into_iter().chain(fused.then_some(Plan::Fused)) {
+                let options = GpuOptions { tiles, plan: Some(plan) };
                 let rows = steps::check(&config, longest, &|job| {
                     let context = common::context(&ContextOptions::default()).expect("it was there a moment ago");
                     Ok(Box::new(GpuBackend::new(job, context, options)?))

@@ -15,8 +15,7 @@ fn signed_unit(word: u32) -> f32 {
 
 fn change(shard: Shard, epoch: u32, view: u32, image: u32) -> Change {
     let replica = view >> shard.order_shift;
-    let low = shard.seed_low + replica;
-    let seed = vec2<u32>(low, shard.seed_high + select(0u, 1u, low < replica));
+    let seed = replica_seed(vec2<u32>(shard.seed_low, shard.seed_high), replica);
     let model = view & ((1u << shard.order_shift) - 1u);
     let words = philox(seed, shard.stream + model, vec2<u32>(image, epoch));
     let span = 2u * shard.shift + 1u;

@@ -24,3 +24,9 @@ fn philox(seed: vec2<u32>, stream: u32, counter: vec2<u32>) -> vec4<u32> {
     }
     return block;
 }
+
+// The seed of a replica: that of replica 0, and its number, in 64 bits.
+fn replica_seed(seed: vec2<u32>, replica: u32) -> vec2<u32> {
+    let low = seed.x + replica;
+    return vec2<u32>(low, seed.y + select(0u, 1u, low < replica));
+}

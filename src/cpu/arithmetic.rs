@@ -17,6 +17,8 @@ pub trait Real:
     fn ln(self) -> Self;
     /// The larger of two.
     fn max(self, other: Self) -> Self;
+    /// Whether this is the smaller of two. Of numbers that are closer than their errors, a device may find the other one smaller.
+    fn is_below(self, other: Self) -> bool;
     /// The sum of many.
     fn sum(values: impl Iterator<Item = Self>) -> Self {
         values.fold(Self::lift(0.0), |sum, value| sum + value)
@@ -40,6 +42,9 @@ macro_rules! real {
             }
             fn max(self, other: Self) -> Self {
                 $kind::max(self, other)
+            }
+            fn is_below(self, other: Self) -> bool {
+                self < other
             }
         }
     };

@@ -105,12 +105,12 @@ impl Batches {
     ) {
         let numbers: Vec<u32> = (0..self.views.len()).map(|index| self.view_number(index)).collect();
         let (shard, records) = (&self.shard, &self.records);
-        let setting = Setting { config, shapes: &self.shapes, phase };
+        let setting = Setting { config, shapes: &self.shapes, phase, step };
         if self.views.len() == self.slots.len() {
             let slots = self.slots.par_iter_mut().zip(&mut self.views).zip(learners).zip(&numbers);
-            slots.for_each(|(((activations, view), learner), &number)| {
+            slots.enumerate().for_each(|(slot, (((activations, view), learner), &number))| {
                 gather::gather(shard, step, number, records, &view.order, table, &mut view.inputs, &mut view.labels);
-                activations.forward::<A>(&setting, view, learner);
+                activations.forward::<A>(&setting, slot, view, learner);
             });
             return;
         }
@@ -125,7 +125,7 @@ impl Batches {
         });
         let (views, count) = (&self.views, self.slots.len());
         self.slots.par_iter_mut().zip(learners).enumerate().for_each(|(slot, (activations, learner))| {
-            activations.forward::<A>(&setting, &views[slot * views.len() / count], learner);
+            activations.forward::<A>(&setting, slot, &views[slot * views.len() / count], learner);
         });
     }
 
@@ -175,10 +175,10 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let [_, forward, learn] = &self.training_plans[self.stage];
         self.train.forward::<A>(&self.config, step, &self.table, forward, &self.learners);
         let batches = &self.train;
-        let setting = Setting { config: &self.config, shapes: &batches.shapes, phase: learn };
+        let setting = Setting { config: &self.config, shapes: &batches.shapes, phase: learn, step };
         self.learners.par_iter_mut().enumerate().for_each(|(slot, learner)| {
             let (own, partner) = (&batches.slots[slot], &batches.slots[partner(slot)]);
-            learner.learn::<A>(&setting, step, slot, batches.view(slot), own, partner);
+            learner.learn::<A>(&setting, slot, batches.view(slot), own, partner);
         });
     }
 
@@ -202,7 +202,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let step = Step::evaluation(0, self.sample.shard.sample_count as usize);
         self.sample.forward::<A>(&self.sample_config, &step, &self.table, forward, &self.learners);
         let (sample, learners) = (&self.sample, &self.learners);
-        let setting = Setting { config: &self.sample_config, shapes: &sample.shapes, phase: compare };
+        let setting = Setting { config: &self.sample_config, shapes: &sample.shapes, phase: compare, step: &step };
         // Reports need no more digits than f32 has, whatever the arithmetic of the run.
         let slot = |slot: usize| {
             let other = partner(slot);

@@ -17,6 +17,8 @@ pub mod matmul;
 pub mod normalize;
 pub mod normalize_gradient;
 pub mod output_gradient;
+pub mod pair_gradient;
+pub mod pairs;
 pub mod reduction;
 pub mod shuffle;
 mod slot;

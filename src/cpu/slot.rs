@@ -4,11 +4,11 @@ use super::cosine_gradient::Compared;
 use super::tensors::Tensors;
 use super::{
     Arithmetic, batch_mean, class_prototypes, cosine_gradient, covariance, forward, input_gradient, normalize,
-    normalize_gradient, output_gradient, softmax, weight_norms, weight_update,
+    normalize_gradient, output_gradient, pair_gradient, pairs, softmax, weight_norms, weight_update,
 };
-use crate::config::{OutputLoss, Representation, TrainingConfig};
+use crate::config::{HiddenLoss, OutputLoss, Representation, TrainingConfig};
 use crate::diagnosis::LayerSums;
-use crate::layout::{Layer, Shapes, Step};
+use crate::layout::{Layer, Pairs, Shapes, Step};
 use crate::model::LayerParameters;
 use crate::plan::{Dispatch, Kernel, Part, Phase, Target, input_gradient_target};
 use std::mem::take;
@@ -36,6 +36,8 @@ pub struct Activations {
     /// The pre-activations, in the rows of the outputs; empty unless the loss compares them.
     preactivations: Tensors,
     products: Tensors,
+    /// The rows that each row is compared with; empty unless the loss does that.
+    pairs: Vec<[u32; 2]>,
 }
 
 /// What a slot learns with.
@@ -65,6 +67,8 @@ pub struct Setting<'a> {
     pub shapes: &'a Shapes,
     /// What to run.
     pub phase: &'a Phase,
+    /// The step in which it runs.
+    pub step: &'a Step,
 }
 
 fn only(parts: &[Part], length: impl Fn(&Layer) -> usize) -> impl Fn(Part, &Layer) -> usize {
@@ -92,13 +96,14 @@ impl Activations {
             means: Tensors::new(shapes, only(&when(config.centre, Part::Network), Layer::weight_stride)),
             preactivations: Tensors::new(shapes, only(&kept, Layer::output_len)),
             products: Tensors::new(shapes, only(&forward, Layer::delta_len)),
+            pairs: vec![[0; 2]; if config.hidden_loss == HiddenLoss::Pairs { shapes.network[0].batch_size as usize } else { 0 }],
         }
     }
 
     /// Bytes of all tensors.
     pub fn bytes(&self) -> usize {
         let tensors = [&self.outputs, &self.normalized, &self.prototypes, &self.means, &self.preactivations, &self.products];
-        tensors.iter().map(|tensors| tensors.bytes()).sum()
+        tensors.iter().map(|tensors| tensors.bytes()).sum::<usize>() + size_of_val(&self.pairs[..])
     }
 
     /// What a layer reads.
@@ -113,7 +118,7 @@ impl Activations {
     }
 
     /// Takes one slot's batch through the phase's kernels.
-    pub fn forward<A: Arithmetic<Stored = f32>>(&mut self, setting: &Setting, batch: &View, learner: &Learner) {
+    pub fn forward<A: Arithmetic<Stored = f32>>(&mut self, setting: &Setting, slot: usize, batch: &View, learner: &Learner) {
         let (config, shapes) = (setting.config, setting.shapes);
         for &Dispatch { kernel, part, layer: index } in setting.phase {
             let (layer, at) = (shapes.of(part, index), (part, index));
@@ -142,6 +147,9 @@ impl Activations {
                     let kept = !self.preactivations[at].is_empty();
                     let rows = if kept { &self.preactivations[at] } else { &self.outputs[at] };
                     batch_mean::batch_mean::<A>(layer, rows, &mut self.means[at]);
+                }
+                Kernel::Pairs => {
+                    pairs::pairs(&Pairs::new(config.seed, layer), setting.step, slot as u32, &batch.labels, &mut self.pairs);
                 }
                 Kernel::Softmax => softmax::softmax::<A>(layer, &mut self.outputs[at]),
                 _ => {}
@@ -257,7 +265,6 @@ impl Learner {
     pub fn learn<A: Arithmetic<Stored = f32>>(
         &mut self,
         setting: &Setting,
-        step: &Step,
         slot: usize,
         batch: &View,
         own: &Activations,
@@ -273,6 +280,10 @@ impl Learner {
                 Kernel::CosineGradient => {
                     let (own, partner) = (own.compared(index, masked), partner.compared(index, masked));
                     cosine_gradient::cosine_gradient::<A>(layer, masked, own, partner, &mut self.deltas[at], metrics);
+                }
+                Kernel::PairGradient => {
+                    let rows = &own.outputs[at];
+                    pair_gradient::pair_gradient::<A>(layer, rows, &own.pairs, &mut self.deltas[at], metrics);
                 }
                 Kernel::Forward => {
                     let inputs = own.inputs(config, part, index, batch);
@@ -314,7 +325,7 @@ impl Learner {
                 }
                 Kernel::WeightUpdate if layer.moves(slot) => weight_update::weight_update::<A>(
                     layer,
-                    step,
+                    setting.step,
                     own.inputs(config, part, index, batch),
                     &self.deltas[at],
                     &mut self.weights[at],
@@ -357,12 +368,14 @@ mod tests {
         }
         let parameters = Parameters::of_run(config).unwrap();
         let [_, activate, learn] = training_step(config, Plan::Layered, config.stages()[0]);
+        let step = Step::new(0, BATCH, &Adam::default(), 1);
         let pair = [0, 1].map(|slot| {
             let mut learner = Learner::new(config, &shapes);
             learner.set_weights(&shapes, Part::Network, &parameters.slots[slot]);
             learner.set_weights(&shapes, Part::Projection, &parameters.projections[slot]);
             let mut activations = Activations::new(config, &shapes);
-            activations.forward::<Single>(&Setting { config, shapes: &shapes, phase: &activate }, &batch, &learner);
+            let setting = Setting { config, shapes: &shapes, phase: &activate, step: &step };
+            activations.forward::<Single>(&setting, slot, &batch, &learner);
             (learner, activations)
         });
         let [(mut learner, own), (_, mut partner)] = pair;
@@ -377,9 +390,8 @@ mod tests {
             let others = [&mut learner.weights, &mut partner.outputs, &mut partner.prototypes, &mut partner.normalized];
             others.into_iter().for_each(&mut elsewhere);
         }
-        let step = Step::new(0, BATCH, &Adam::default(), 1);
-        let setting = Setting { config, shapes: &shapes, phase: &learn };
-        learner.learn::<Single>(&setting, &step, 0, &batch, &own, &partner);
+        let setting = Setting { config, shapes: &shapes, phase: &learn, step: &step };
+        learner.learn::<Single>(&setting, 0, &batch, &own, &partner);
         let mut state: Vec<u32> = Vec::new();
         for tensors in [&learner.weights, &learner.first_moments, &learner.second_moments] {
             for part in Part::ALL {

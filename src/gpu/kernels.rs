@@ -2,7 +2,7 @@
 
 use super::tiles::{FusedTile, Tile, Tiles};
 use crate::config::{OutputLoss, Representation};
-use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Layer, Reduction, Shard, Shuffle, Step};
+use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Layer, Pairs, Reduction, Shard, Shuffle, Step};
 use crate::plan::Kernel;
 use std::fmt::Write;
 
@@ -41,6 +41,7 @@ const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
 const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
 const ROW_SCALE: &str = include_str!("../../shaders/shared/row_scale.wgsl");
 const AUGMENT: &str = include_str!("../../shaders/shared/augment.wgsl");
+const COSINE_DISTANCE: &str = include_str!("../../shaders/shared/cosine_distance.wgsl");
 const COSINE_LOSS: &str = include_str!("../../shaders/shared/cosine_loss.wgsl");
 const OUTPUT_LOSS: &str = include_str!("../../shaders/shared/output_loss.wgsl");
 
@@ -70,7 +71,17 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::CosineGradient => Source {
             text: include_str!("../../shaders/cosine_gradient.wgsl"),
-            prelude: &[Layer::WGSL, LANES, ROW, COSINE_LOSS],
+            prelude: &[Layer::WGSL, LANES, ROW, COSINE_DISTANCE, COSINE_LOSS],
+            bindings: &[Uniform, Read, Read, Write, Write],
+        },
+        Kernel::Pairs => Source {
+            text: include_str!("../../shaders/pairs.wgsl"),
+            prelude: &[Pairs::WGSL, Step::WGSL, RANDOM],
+            bindings: &[Uniform, Stepped, Read, Write],
+        },
+        Kernel::PairGradient => Source {
+            text: include_str!("../../shaders/pair_gradient.wgsl"),
+            prelude: &[Layer::WGSL, LANES, ROW, COSINE_DISTANCE],
             bindings: &[Uniform, Read, Read, Write, Write],
         },
         Kernel::Normalize => Source {
@@ -100,7 +111,7 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::FusedForward => Source {
             text: include_str!("../../shaders/fused_forward.wgsl"),
-            prelude: &[Layer::WGSL, LANES, PRODUCT, STAGE, ACTIVATION, ROW, COSINE_LOSS, OUTPUT_LOSS],
+            prelude: &[Layer::WGSL, LANES, PRODUCT, STAGE, ACTIVATION, ROW, COSINE_DISTANCE, COSINE_LOSS, OUTPUT_LOSS],
             bindings: &[Uniform, Read, Read, Write, Write, Write, Write],
         },
         Kernel::WeightUpdate => Source {
@@ -172,6 +183,11 @@ impl Variant {
             .flag("CROSS_ENTROPY", loss == OutputLoss::CrossEntropy)
             .flag("COUNT", count)
             .flag("MUTUAL", mutual)
+    }
+
+    /// The hidden layers' gradient by pairs.
+    pub fn pair_gradient(tiles: &Tiles) -> Self {
+        Self::plain(Kernel::PairGradient).size("LANES", tiles.lanes).size("ROWS", pair_rows(tiles))
     }
 
     /// A batch, whose images may be shifted (`moves`) and turned or resized too (`turns`).
@@ -258,6 +274,11 @@ impl Variant {
     }
 }
 
+/// Rows of a workgroup of the gradient by pairs: one, unless a row has one invocation.
+fn pair_rows(tiles: &Tiles) -> u32 {
+    if tiles.lanes == 1 { tiles.rows } else { 1 }
+}
+
 /// Workgroups of the kernels that work on the rows of one layer's batch.
 pub fn layer_groups(kernel: Kernel, layer: &Layer, tiles: &Tiles, slots: usize) -> [u32; 3] {
     let rows = layer.batch_size;
@@ -265,6 +286,7 @@ pub fn layer_groups(kernel: Kernel, layer: &Layer, tiles: &Tiles, slots: usize) 
         Kernel::Forward => tiles.forward(layer, slots).groups(rows, layer.weight_quads, slots),
         Kernel::BatchMean => [layer.weight_quads.div_ceil(64), slots as u32, 1],
         Kernel::CosineGradient | Kernel::Normalize | Kernel::NormalizeGradient => [rows.div_ceil(tiles.rows), slots as u32, 1],
+        Kernel::PairGradient => [rows.div_ceil(pair_rows(tiles)), slots as u32, 1],
         Kernel::ClassPrototypes => [layer.output_width, slots as u32, 1],
         Kernel::InputGradient => tiles.input_gradient(layer, slots).groups(rows, layer.input_width.div_ceil(4), slots),
         Kernel::Accuracy => [rows.div_ceil(64), slots as u32 / 2, 1],

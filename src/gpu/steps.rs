@@ -9,7 +9,7 @@ use super::tensor::{Parameters as DeviceParameters, Scratch};
 use super::tiles::Tiles;
 use crate::config::{OutputLoss, Representation, Stage, TrainingConfig};
 use crate::error::Result;
-use crate::layout::{DIAGNOSIS_SUMS, Layer, Reduction, Shapes, Step};
+use crate::layout::{DIAGNOSIS_SUMS, Layer, Pairs, Reduction, Shapes, Step};
 use crate::model::Architecture;
 use crate::plan::{Dispatch, Kernel, Part, Plan, Target, diagnosis_step, evaluation_step, input_gradient_target, training_step};
 
@@ -57,6 +57,8 @@ impl Builder<'_> {
                 [self.uniforms(&shapes.network)?, self.uniforms(&shapes.projections)?, self.uniforms(&shapes.guides)?]
             }
         };
+        let pairs = Pairs::new(config.seed, &shapes.network[0]);
+        let pairs = self.allocator.uniform("pairs", bytemuck::bytes_of(&pairs))?;
         let mut prepared = Vec::new();
         for Dispatch { kernel, part, layer: index } in training_step(config, plan, stage).concat() {
             let (layer, uniform) = (shapes.of(part, index), &tables[part as usize][index]);
@@ -96,6 +98,10 @@ impl Builder<'_> {
                 Kernel::CosineGradient => {
                     let buffers = vec![uniform, compared, scratch.means.of(part, index), deltas, row_metrics];
                     (Variant::cosine_gradient(&self.tiles, config.representation, config.centre), buffers)
+                }
+                Kernel::Pairs => (Variant::plain(kernel), vec![&pairs, steps, &train.labels, &scratch.pairs]),
+                Kernel::PairGradient => {
+                    (Variant::pair_gradient(&self.tiles), vec![uniform, outputs, &scratch.pairs, deltas, row_metrics])
                 }
                 Kernel::Normalize => {
                     groups = layer_groups(kernel, rows, &self.tiles, slots);

@@ -1,7 +1,7 @@
 //! A tensor of every layer: one buffer for all of them, or one each.
 
 use super::buffers::Allocator;
-use crate::config::{Representation, TrainingConfig};
+use crate::config::{HiddenLoss, Representation, TrainingConfig};
 use crate::error::Result;
 use crate::layout::{Joined, Layer, Shapes};
 use crate::plan::Part;
@@ -21,9 +21,9 @@ impl Tensor {
     /// A buffer of `length` f32 for each layer; a stub, which can be bound, where that is 0.
     pub fn separate(allocator: &Allocator, name: &str, shapes: &Shapes, length: impl Fn(Part, &Layer) -> usize) -> Result<Self> {
         let mut parts = [const { Vec::new() }; 3];
-        for part in Part::ALL {
+        for (part, kind) in Part::ALL.into_iter().zip(["layer", "projection", "guide"]) {
             for layer in shapes.all(part) {
-                let name = format!("{name} of {part:?} {}", layer.index);
+                let name = format!("{name} of {kind} {}", layer.index);
                 parts[part as usize].push(allocator.storage(&name, length(part, layer).max(4))?);
             }
         }
@@ -73,6 +73,8 @@ pub struct Scratch {
     pub normalized: Tensor,
     /// Gradients with respect to these.
     pub gradients: Tensor,
+    /// The rows that each row of a slot is compared with, where the loss does that; else a stub.
+    pub pairs: wgpu::Buffer,
     /// Each layer's delta.
     pub deltas: Tensor,
 }
@@ -129,6 +131,8 @@ impl Scratch {
             Part::Guide => layer.batch_size as usize * layer.gradient_stride(),
             _ => 0,
         })?;
+        let paired = config.has_hidden_losses() && config.hidden_loss == HiddenLoss::Pairs;
+        let pairs = allocator.storage("pairs", if paired { 2 * slots * shapes.network[0].batch_size as usize } else { 4 })?;
         if let Some(joined) = joined {
             let outputs = Tensor::joined(allocator, "outputs", joined.activations)?;
             return Ok(Self {
@@ -139,6 +143,7 @@ impl Scratch {
                 means,
                 normalized,
                 gradients,
+                pairs,
             });
         }
         Ok(Self {
@@ -149,6 +154,7 @@ impl Scratch {
             means,
             normalized,
             gradients,
+            pairs,
         })
     }
 

@@ -106,6 +106,10 @@ impl Real for Bounded {
         Self { value: self.value.max(other.value), error: self.error.max(other.error) }
     }
 
+    fn is_below(self, other: Self) -> bool {
+        self.value < other.value
+    }
+
     /// Any order of summation: each of n − 1 additions rounds a partial sum that the sum of magnitudes bounds.
     fn sum(values: impl Iterator<Item = Self>) -> Self {
         let (mut count, mut value, mut magnitude, mut carried) = (0.0, 0.0, 0.0, 0.0);

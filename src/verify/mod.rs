@@ -16,6 +16,8 @@ mod input_gradient;
 mod normalize;
 mod normalize_gradient;
 mod output_gradient;
+mod pair_gradient;
+mod pairs;
 mod reduction;
 mod shuffle;
 mod softmax;
@@ -116,6 +118,8 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         Kernel::Forward => forward::check,
         Kernel::BatchMean => batch_mean::check,
         Kernel::CosineGradient => cosine_gradient::check,
+        Kernel::Pairs => pairs::check,
+        Kernel::PairGradient => pair_gradient::check,
         Kernel::Normalize => normalize::check,
         Kernel::ClassPrototypes => class_prototypes::check,
         Kernel::OutputGradient => output_gradient::check,
@@ -133,6 +137,7 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
         kernel,
         Kernel::Forward
             | Kernel::CosineGradient
+            | Kernel::PairGradient
             | Kernel::Normalize
             | Kernel::NormalizeGradient
             | Kernel::InputGradient

@@ -8,14 +8,14 @@
 //! [`FACTOR`] times as far away.
 
 use super::Row;
-use crate::config::TrainingConfig;
+use crate::config::{HiddenLoss, TrainingConfig};
 use crate::cpu::backend::CpuBackend;
 use crate::cpu::{Double, Single};
 use crate::dataset::digits;
 use crate::engine::{Backend, Job};
 use crate::error::Result;
 use crate::layout::Step;
-use crate::model::Parameters;
+use crate::model::{LayerParameters, Parameters};
 
 /// Units in the last place that a device's coarsest operation here (exp near −2, root with division) is worth, in units of the
 /// twin's half unit: (3 + 2·2 + 1) / 0.5.
@@ -64,9 +64,10 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
                 let [device, single, double] = [0, 1, 2].map(|backend: usize| f64::from(losses[backend].training[slot][layer]));
                 // Each row's sum over the steps is rounded once a step, in f32 on every backend.
                 let storage = (target - done + config.batch_size) as f64 * STORAGE * double;
-                // The output layer's loss is a logarithm, which near 1 may be off by 2⁻²¹ whatever its size, for each row.
+                // A cross-entropy is a logarithm, which near 1 may be off by 2⁻²¹ whatever its size, for each row.
                 let images = ((target - done) * config.batch_size) as f64;
-                let logarithm = if layer + 2 == config.layers.len() { images * 2f64.powi(-21) } else { 0.0 };
+                let entropy = layer + 2 == config.layers.len() || config.hidden_loss == HiddenLoss::Prototypes;
+                let logarithm = if entropy { images * 2f64.powi(-21) } else { 0.0 };
                 let tolerance = FACTOR * (single - double).abs() + storage + logarithm;
                 row.compare((device - double).abs(), tolerance, || format!("slot {slot} layer {layer}: {device} for {double}"));
             }
@@ -80,25 +81,39 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
 
 fn compare_parameters(row: &mut Row, start: &Parameters, parameters: &[Parameters], steps: usize) {
     row.cases = 1;
+    compare_layers(row, start, parameters, steps, |parameters| &parameters.slots, Parameters::tensor_name);
+    compare_layers(row, start, parameters, steps, |parameters| &parameters.projections, Parameters::projection_name);
+}
+
+/// Compares the layers, `[slot][layer]`, that `part` takes from the parameters and `name` names.
+fn compare_layers(
+    row: &mut Row,
+    start: &Parameters,
+    parameters: &[Parameters],
+    steps: usize,
+    part: impl Fn(&Parameters) -> &Vec<Vec<LayerParameters>>,
+    name: impl Fn(usize, usize) -> String,
+) {
     let distance =
         |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt();
-    for (layer, kind) in (0..start.slots[0].len()).flat_map(|layer| ["weight", "bias"].map(|kind| (layer, kind))) {
+    let (slots, layers) = (part(start).len(), part(start)[0].len());
+    for (layer, kind) in (0..layers).flat_map(|layer| ["weight", "bias"].map(|kind| (layer, kind))) {
         let tensor = |parameters: &'_ Parameters, slot: usize| -> Vec<f32> {
-            let layer = &parameters.slots[slot][layer];
+            let layer = &part(parameters)[slot][layer];
             if kind == "weight" { layer.weight.clone() } else { layer.bias.clone() }
         };
         let of = |backend: usize, slot: usize| tensor(&parameters[backend], slot);
         // The same layer of all slots is one experiment done several times. Often a single weight near a zero gradient makes up the
         // whole distance, and the twin may be lucky with it in one slot: its worst slot says what rounding can do.
-        let rounding = (0..start.slots.len()).map(|slot| distance(&of(1, slot), &of(2, slot))).fold(0.0, f64::max);
-        for slot in 0..start.slots.len() {
+        let rounding = (0..slots).map(|slot| distance(&of(1, slot), &of(2, slot))).fold(0.0, f64::max);
+        for slot in 0..slots {
             let (before, double) = (tensor(start, slot), of(2, slot));
             let norm = distance(&before, &vec![0.0; before.len()]);
             let tolerance = FACTOR * rounding + steps as f64 * STORAGE * norm;
             let error = distance(&of(0, slot), &double);
             let movement = distance(&before, &double);
             row.compare(error, tolerance, || {
-                format!("{}.{kind}: {error:.2e} of a movement of {movement:.2e}", Parameters::tensor_name(slot, layer))
+                format!("{}.{kind}: {error:.2e} of a movement of {movement:.2e}", name(slot, layer))
             });
         }
     }

@@ -1,0 +1,72 @@
+// Loss and gradient of one hidden layer by pairs of rows, for every slot. Row i has drawn a row p of its class and a row q of another
+// (pairs.wgsl); with the cosines c of outputs u, as shared/cosine_distance.wgsl states them,
+//
+//     loss = mean over i of (1 - c(u_i, u_p)) + max(0, c(u_i, u_q) - 0.5)        without what a row has not drawn
+//
+// The gradient reaches both rows of a pair. A row gathers it: the terms that it has drawn, and, met by walking over the pairs of the
+// batch, those of the rows that have drawn it; in the order of the batch, without atomics. Where the row did not pass the ReLU,
+// the gradient does not pass either.
+//
+// Each of a row's invocations owns every LANES-th quad of the row's delta and adds to it in place. Rows meet different pairs, so only rows
+// of one invocation, which need no barriers, share a workgroup: LANES or ROWS is 1.
+//
+// Grid: x = rows (ROWS a workgroup, LANES invocations a row), y = slots.
+// Memory: all pairs of the slot (8 bytes each); for each term, four on average, both rows read three times and the delta read and
+// written once (all cached).   Twin: src/cpu/pair_gradient.rs
+
+@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(1) var<storage, read> outputs: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> pairs: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> deltas: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> row_metrics: array<f32>;
+
+const NONE = 0xffffffffu;
+// One less the margin of the cosine: from this distance on, rows of two classes are far enough from each other.
+const MARGIN_DISTANCE = 0.5;
+
+fn representation(layer: Layer, row: u32, quad: u32) -> vec4<f32> {
+    return outputs_only(layer, quad, outputs[row * layer.output_quads + quad]);
+}
+
+fn passes(layer: Layer, row: u32, quad: u32) -> vec4<bool> {
+    return vec4<bool>(layer.rectified == 0u) | (outputs[row * layer.output_quads + quad] > vec4<f32>(0.0));
+}
+
+@compute @workgroup_size(LANES * ROWS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let row = select(group.x * ROWS + thread, group.x, ROWS == 1u);
+    let lane = select(0u, thread, ROWS == 1u);
+    let slot = group.y;
+    // With more than one invocation a row there is a workgroup for each row, and this holds for none.
+    if (row >= layer.batch_size) {
+        return;
+    }
+    let first_row = slot * layer.batch_size;
+    let delta = (first_row + row) * layer.weight_quads;
+    for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
+        deltas[delta + quad] = vec4<f32>(0.0);
+    }
+    var loss = 0.0;
+    for (var drawer = 0u; drawer < layer.batch_size; drawer++) {
+        let drawn = pairs[first_row + drawer];
+        for (var kind = 0u; kind < 2u; kind++) {
+            // What a row draws is never the row itself, so it is at most one of the two.
+            if (drawn[kind] != NONE && (drawer == row || drawn[kind] == row)) {
+                let other = select(drawer, drawn[kind], drawer == row);
+                let cosine = cosine_distance(layer, first_row + row, first_row + other, thread);
+                let alike = kind == 0u;
+                let own_loss = select(max(0.0, MARGIN_DISTANCE - cosine.distance), cosine.distance, alike);
+                loss += select(0.0, own_loss, drawer == row);
+                // How the loss changes with the distance.
+                let sign = select(select(0.0, -1.0, cosine.distance < MARGIN_DISTANCE), 1.0, alike);
+                for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
+                    deltas[delta + quad] += sign * distance_delta(layer, first_row + row, first_row + other, quad, cosine);
+                }
+            }
+        }
+    }
+    if (lane == 0u) {
+        // One invocation owns this sum for the whole epoch: no atomics, one order, the same bits each time.
+        row_metrics[(slot * (layer.layer_count + 1u) + layer.index) * layer.batch_size + row] += loss;
+    }
+}
