@@ -42,7 +42,8 @@ impl Place {
     }
 
     fn run(&self, out: &Path, options: &[&str]) -> crate::support::Ran {
-        let study = ["study", text(&self.file()), "--out", text(out), "--data-dir", text(self.folder.path()), "--device", "cpu"];
+        let file = self.file();
+        let study = ["study", text(&file), "--out", text(out), "--data-dir", text(self.folder.path()), "--device", "cpu"];
         run(&join(&[&study, options]))
     }
 }
