@@ -20,7 +20,8 @@ mkdir -p "$folder"
 
 # Paths reach the tasks as variables, so that they need no quoting.
 export STUDY="$study" FOLDER="$folder" SHARDS="$shards" PROGRAM="$program"
-array=$(sbatch --parsable --export=ALL --job-name=study --array="1-$shards" --output="$folder/shard-%a.log" --requeue "$@" <<'JOB'
+array=$(sbatch --parsable --export=ALL --job-name=study --array="1-$shards" --output="$folder/shard-%a.log" --open-mode=append \
+    --requeue "$@" <<'JOB'
 #!/bin/sh
 exec "$PROGRAM" study "$STUDY" --out "$FOLDER" --shard "$SLURM_ARRAY_TASK_ID/$SHARDS"
 JOB

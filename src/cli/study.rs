@@ -5,10 +5,10 @@ use super::{print_line, report as complain, session};
 use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::{Error, Result};
-use ffcl_gpu::study::file::Study;
 use ffcl_gpu::study::grid::{self, Cell};
 use ffcl_gpu::study::manifest::Manifest;
 use ffcl_gpu::study::report::{self, Written};
+use ffcl_gpu::study::request::Study;
 use ffcl_gpu::study::results::{SeedResult, Writer, read_all};
 use ffcl_gpu::study::run::{Shared, first_images, train_cell};
 use ffcl_gpu::study::statistics::mean_and_deviation;
@@ -44,8 +44,13 @@ struct Task<'a> {
 
 fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode> {
     let study = Study::read(file)?;
-    let datasets = load(&study, options)?;
-    let manifest = Manifest::new(&study, grid::cells(&study, &datasets)?);
+    // What does not fit the data is a mistake of the file.
+    let of_file = |error| match error {
+        Error::Configuration(problem) => Error::Configuration(format!("{}: {problem}", file.display())),
+        error => error,
+    };
+    let datasets = load(&study, options).map_err(of_file)?;
+    let manifest = Manifest::new(&study, grid::cells(&study, &datasets).map_err(of_file)?);
     let earlier = read_all(out)?;
     let tasks: Vec<_> = (manifest.cells.iter().enumerate())
         .map(|(index, cell)| Task { index, cell, missing: missing(&manifest, cell, &earlier) })

@@ -1,6 +1,6 @@
 //! The cells of a study: every combination of data set, layers, number of training images and variant.
 
-use super::file::{Study, joined};
+use super::request::{Study, joined};
 use crate::config::{RunOptions, TrainingConfig};
 use crate::dataset::{Dataset, DatasetName};
 use crate::error::{Error, Result};
@@ -88,8 +88,12 @@ fn fingerprint(training: &TrainingConfig, dataset: &Dataset, train_images: usize
     let text = serde_json::to_vec(&(&dataset.name, train_images, hold_out, &run))
         .map_err(|error| Error::Configuration(format!("the run cannot be written as JSON: {error}")))?;
     // Labels tell apart data sets that share a name, such as files of another origin under the names of MNIST's.
-    let parts = [&text, &dataset.train.labels, &dataset.test.labels];
-    Ok(format!("{:016x}", parts.into_iter().flatten().fold(FNV_OFFSET, |hash, &byte| fnv_1a(hash, byte))))
+    Ok(fingerprint_of([&text, &dataset.train.labels, &dataset.test.labels].into_iter().flatten()))
+}
+
+/// Of any bytes.
+pub(super) fn fingerprint_of<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
+    format!("{:016x}", bytes.into_iter().fold(FNV_OFFSET, |hash, &byte| fnv_1a(hash, byte)))
 }
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -131,7 +135,7 @@ impl FromStr for Shard {
 mod tests {
     use super::*;
     use crate::dataset::digits;
-    use crate::study::file::tests::study;
+    use crate::study::request::tests::study;
 
     fn grid(rest: &str) -> Result<Vec<Cell>> {
         let text = format!("title = 'A'\nseeds = 2\ndatasets = ['digits']\n{rest}");

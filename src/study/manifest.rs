@@ -1,7 +1,7 @@
 //! `study.json`: what a folder's results belong to, so that a report needs neither the study's file nor data.
 
-use super::file::Study;
 use super::grid::Cell;
+use super::request::Study;
 use crate::error::{Error, Result};
 use crate::output::whole_file::write_whole;
 use serde::{Deserialize, Serialize};

@@ -1,14 +1,14 @@
 //! Studies: a file names what varies, every combination is a cell of a grid, each cell is trained with several seeds side by side,
 //! and what comes out is compared. A study can be stopped, gone on with, and spread over machines that share a folder.
 //!
-//! [`file`] reads the request, [`grid`] makes its cells, [`run`] trains one, [`results`] keeps what came out, [`summary`] brings it
+//! [`request`] reads the file, [`grid`] makes its cells, [`run`] trains one, [`results`] keeps what came out, [`summary`] brings it
 //! into order, [`report`] and [`plots`] show it.
 
-pub mod file;
 pub mod grid;
 pub mod manifest;
 pub mod plots;
 pub mod report;
+pub mod request;
 pub mod results;
 pub mod run;
 pub mod statistics;

@@ -1,6 +1,7 @@
 //! Pictures of a study: accuracy over the epochs, and against what varies. Each has a panel for single networks and one for pairs.
 
-use super::file::joined;
+use super::grid::fingerprint_of;
+use super::request::joined;
 use super::results::SeedResult;
 use super::statistics::mean_and_deviation;
 use super::summary::{ENSEMBLE, Group, Measure, Row, SINGLE, Summary};
@@ -109,7 +110,7 @@ fn curves(summary: &Summary, group: &Group) -> Chart {
     let longest = panels.iter().flatten().map(|line| line.points.len()).max().unwrap_or(0);
     let Group { dataset, layers, train_images, .. } = group;
     Chart {
-        name: format!("epochs-{dataset}-{}-{train_images}.svg", joined(layers)),
+        name: file_name(&format!("epochs {dataset} {} {train_images}", joined(layers))),
         title: format!("{} ({dataset}, {}, {train_images} training images)", summary.manifest.title, joined(layers)),
         x_label: "epoch",
         y_label: y_label(summary),
@@ -191,7 +192,7 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
             };
             let dataset = members[0].1.dataset;
             charts.push(Chart {
-                name: format!("{}-{dataset}-{}.svg", axis.name, rest.replace([' ', ','], "-").replace("--", "-")),
+                name: file_name(&format!("{} {dataset} {rest}", axis.name)),
                 title: format!("{} ({dataset}, {rest})", summary.manifest.title),
                 x_label: axis.x_label,
                 y_label: y_label(summary),
@@ -203,6 +204,16 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
         }
     }
     charts
+}
+
+/// A name for a file: no spaces, and no longer than any system takes.
+fn file_name(words: &str) -> String {
+    let words: Vec<_> = words.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let mut name = words.join("-");
+    if name.len() > 120 {
+        name = format!("{}-{}", &name[..100], fingerprint_of(name.as_bytes()));
+    }
+    format!("{name}.svg")
 }
 
 /// Number and width of hidden layers, if all have one width.
@@ -260,12 +271,13 @@ fn draw_panel(area: &Area, chart: &Chart, lines: &[Line], caption: &str) -> Draw
         .x_label_formatter(&|x| format!("{}", if chart.logarithmic { 10f64.powf(*x) } else { *x }.round()))
         .y_label_formatter(&|y| format!("{y:.decimals$}"))
         .draw()?;
+    // Many bands over each other must leave the lines to be seen.
+    let opacity = if lines.len() > 4 { 0.08 } else { 0.15 };
     for line in lines {
-        let colour = colour(line.variant);
         let edge = |sign: f64| line.points.iter().map(move |point| (place(point.x), point.mean + sign * point.deviation));
         if line.points.len() > 1 && line.points.iter().any(|point| point.deviation > 0.0) {
             let outline: Vec<_> = edge(1.0).chain(edge(-1.0).rev()).map(|(x, y)| (x, y.clamp(low, high))).collect();
-            axes.draw_series([Polygon::new(outline, colour.mix(0.15).filled())])?;
+            axes.draw_series([Polygon::new(outline, colour(line.variant).mix(opacity).filled())])?;
         }
     }
     for line in lines {
@@ -323,6 +335,13 @@ mod tests {
         assert_eq!(round_values(3), [1.0, 2.0, 3.0]);
         assert_eq!(round_values(30), [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
         assert_eq!(round_values(3510).len(), 8);
+    }
+
+    #[test]
+    fn names_of_files_are_short() {
+        assert_eq!(file_name("depth mnist 64 wide, 10 training images"), "depth-mnist-64-wide-10-training-images.svg");
+        let [one, other] = ["64", "65"].map(|last| file_name(&format!("epochs mnist {}{last} 10", "64-".repeat(250))));
+        assert!(one.len() < 130 && one != other);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A study for people: `report.md`, its pictures beside it, and `results.csv` with a row for each seed.
 
-use super::file::joined;
 use super::manifest::Manifest;
 use super::plots::{self, Picture};
+use super::request::joined;
 use super::results::{SeedResult, read_all};
 use super::summary::{ENSEMBLE, Group, Measure, SINGLE, Summary};
 use crate::error::{Error, Result};

@@ -146,7 +146,7 @@ mod tests {
     use crate::cpu::Blocked;
     use crate::cpu::backend::CpuBackend;
     use crate::dataset::digits;
-    use crate::study::{file::tests::study, grid};
+    use crate::study::{grid, request::tests::study};
     use std::cell::RefCell;
 
     /// Also a cell that goes on after some of its seeds were done.

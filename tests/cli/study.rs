@@ -42,7 +42,8 @@ impl Place {
     }
 
     fn run(&self, out: &Path, options: &[&str]) -> crate::support::Ran {
-        let study = ["study", text(&self.file()), "--out", text(out), "--data-dir", text(self.folder.path()), "--device", "cpu"];
+        let file = self.file();
+        let study = ["study", text(&file), "--out", text(out), "--data-dir", text(self.folder.path()), "--device", "cpu"];
         run(&join(&[&study, options]))
     }
 }
@@ -234,7 +235,8 @@ fn impossible_calls_are_refused() {
     let (file, folder) = (text(&place.folder.path().join("study.toml")).to_owned(), text(place.folder.path()).to_owned());
     let good = ["study", &file, "--out", text(&out), "--data-dir", &folder];
     let on_file = ["study", &file, "--out", &file, "--data-dir", &folder, "--device", "cpu"];
-    let calls: [(&[&str], &[&str], Refusal, &[&str]); 9] = [
+    type Call<'a> = (&'a [&'a str], &'a [&'a str], Refusal, &'a [&'a str]);
+    let calls: [Call; 9] = [
         (&["study"], &[], Refusal::Parser, &["FILE.toml"]),
         (&["study", &file], &[], Refusal::Parser, &["--out"]),
         (&good, &["--shard", "3/2"], Refusal::Parser, &["2/8"]),

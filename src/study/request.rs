@@ -165,6 +165,17 @@ pub(super) mod tests {
         assert_eq!(read.variants.keys().collect::<Vec<_>>(), ["zebra", "ant"]);
     }
 
+    /// Those that come with the program.
+    #[test]
+    fn the_studies_of_this_repository_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("studies");
+        let paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(paths.len() >= 6);
+        for path in paths {
+            Study::read(&path).unwrap();
+        }
+    }
+
     #[test]
     fn mistakes_are_named_with_what_was_probably_meant() {
         let cases = [
@@ -179,7 +190,7 @@ pub(super) mod tests {
             ("", "variants"),
             ("[variants]", "no variants"),
             ("baseline = 'b'\n[variants.a]", "there are a"),
-            ("first-seed = 18446744073709551615\n[variants.a]", "line 3"),
+            ("first-seed = 18446744073709551615\n[variants.a]", "too large"),
             ("datasets = []\n[variants.a]", "datasets is empty"),
             ("train-sizes = [3, 5, 3]\n[variants.a]", "3 twice"),
             ("train-sizes = [0]\n[variants.a]", "train-sizes holds 0"),
