@@ -20,7 +20,7 @@ fn devices_lists_the_cpu_and_json_only_adapters() {
 #[test]
 fn no_device_is_found_where_no_name_fits_and_auto_then_takes_the_cpu() {
     let nobody = [("WGPU_ADAPTER_NAME", "no adapter has this name")];
-    let arguments = |device| ["train", "--limit-train", "64", "--epochs", "1", "--device", device];
+    let arguments = |device| ["train", "--limit-train", "128", "--epochs", "1", "--device", device];
     let ran = run_with(&arguments("auto"), &nobody).succeeded();
     assert!(ran.stderr.starts_with("note: ") && ran.stderr.contains("CPU") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
     check_refused(&run_with(&arguments("gpu"), &nobody), Refusal::Line(2), &["--device cpu"]).unwrap();

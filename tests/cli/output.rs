@@ -70,12 +70,16 @@ fn out_holds_configuration_metrics_and_weights() {
     for (key, value) in [
         ("layers", json!(WIDTHS)),
         ("epochs", json!(3)),
-        ("batch_size", json!(64)),
+        ("batch_size", json!(128)),
         ("seed", json!(7)),
         ("replicas", json!(2)),
         ("shuffle", json!(true)),
         ("max_steps", Value::Null),
-        ("output_loss", json!("binary-cross-entropy")),
+        ("method", json!("local")),
+        ("output_loss", json!("cross-entropy")),
+        ("hidden_loss", json!("prototypes")),
+        ("projection", json!(32)),
+        ("schedule", json!("cosine")),
         ("representation", json!("activation")),
         ("centre", json!(false)),
         ("standardize", json!(false)),
@@ -100,6 +104,9 @@ fn out_holds_configuration_metrics_and_weights() {
             for (layer, pair) in WIDTHS.windows(2).enumerate() {
                 expected.insert(format!("r{replica}.{model}.layers.{layer}.weight"), vec![pair[1], pair[0]]);
                 expected.insert(format!("r{replica}.{model}.layers.{layer}.bias"), vec![pair[1]]);
+                if layer + 2 < WIDTHS.len() {
+                    expected.insert(format!("r{replica}.{model}.projections.{layer}.weight"), vec![32, pair[1]]);
+                }
             }
         }
     }

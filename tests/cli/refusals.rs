@@ -61,7 +61,7 @@ fn zero_epochs_and_unknown_devices_are_refused() {
     report(cases.map(|(arguments, hints)| {
         let folder = TempDir::new().unwrap();
         let out = folder.path().join("run");
-        let ran = run(&join(&[&["train", "--limit-train", "64", "--out", text(&out)], arguments]));
+        let ran = run(&join(&[&["train", "--limit-train", "128", "--out", text(&out)], arguments]));
         let refusal = if hints.is_empty() { Refusal::Parser } else { USAGE };
         assert!(!out.exists(), "{arguments:?} created the folder of --out");
         check_refused(&ran, refusal, hints).map_err(|problem| format!("{arguments:?}: {problem}"))
@@ -136,7 +136,7 @@ fn networks_beyond_all_memory_are_refused() {
     report(cases.map(|arguments| {
         let folder = TempDir::new().unwrap();
         let out = folder.path().join("run");
-        let arguments = join(&[&["train", "--device", "cpu", "--limit-train", "64", "--out", text(&out)], &arguments]);
+        let arguments = join(&[&["train", "--device", "cpu", "--limit-train", "128", "--out", text(&out)], &arguments]);
         let script = r#"ulimit -v 4000000 && exec "$0" "$@""#;
         let ran = crate::support::run_in_shell(script, &arguments, std::time::Duration::from_secs(15));
         assert!(!out.exists(), "{arguments:?} created the folder of --out");

@@ -20,7 +20,7 @@ fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
         ("device", "cpu"),
         ("data", "digits: 256 images"),
         ("model", "784-64-64-10"),
-        ("training", "2 epochs of 4 steps, batch 64"),
+        ("training", "2 epochs of 2 steps, batch 128"),
     ]) {
         assert!(line.starts_with(begin) && line.contains(part), "{line}");
     }
@@ -28,13 +28,15 @@ fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
     assert!(lines[title].contains("loss 3") && !lines[title].contains("loss 4"), "{}", lines[title]);
     for (epoch, row) in (1..=2).zip(&lines[title + 1..]) {
         let columns: Vec<_> = row.split_whitespace().collect();
-        // Epoch, three losses, four accuracies, speed.
-        assert_eq!((columns.len(), columns[0]), (9, epoch.to_string().as_str()), "{row}");
-        assert!(columns[1..8].iter().all(|number| number.parse::<f64>().is_ok_and(f64::is_finite)), "{row}");
+        // Epoch, three losses, four accuracies, alignment, directions, speed.
+        assert_eq!((columns.len(), columns[0]), (11, epoch.to_string().as_str()), "{row}");
+        assert!(columns[1..10].iter().all(|number| number.parse::<f64>().is_ok_and(f64::is_finite)), "{row}");
     }
     let rest: Vec<_> = lines[title + 3..].iter().filter(|line| !line.is_empty()).collect();
-    assert_eq!(rest.len(), 1, "{rest:?}");
-    assert!(rest[0].starts_with("8 steps in") && rest[0].contains('%'), "{}", rest[0]);
+    // What it came to, and a table of the three layers.
+    assert_eq!(rest.len(), 5, "{rest:?}");
+    assert!(rest[0].starts_with("4 steps in") && rest[0].contains('%'), "{}", rest[0]);
+    assert!(rest[1].starts_with("layer") && rest[4].trim_start().starts_with('3'), "{rest:?}");
 }
 
 #[test]
@@ -58,10 +60,23 @@ fn json_prints_json_lines_with_the_documented_keys() {
         let accuracies = ["test_accuracy_a", "test_accuracy_b", "test_accuracy_ensemble", "train_accuracy"];
         let mut documented = vec!["epoch", "layer_losses", "replica", "samples_per_second", "seconds"];
         documented.extend(accuracies);
+        documented.extend([
+            "alignment",
+            "participation_ratio",
+            "dead_units",
+            "weight_norm",
+            "update_norm",
+            "divergence",
+            "signs",
+        ]);
         documented.sort_unstable();
         assert_eq!(keys, documented);
         for name in accuracies {
             assert!(line[name].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), "{name} in {line}");
+        }
+        for (name, length) in [("alignment", 1), ("participation_ratio", 1), ("dead_units", 1), ("divergence", 2)] {
+            let numbers = line[name].as_array().unwrap();
+            assert!(numbers.len() == length && numbers.iter().all(|number| number.as_f64().is_some()), "{name} in {line}");
         }
         let losses = line["layer_losses"].as_array().unwrap();
         assert_eq!(losses.len(), 2, "{line}");
@@ -105,7 +120,7 @@ fn an_empty_variable_is_like_none() {
 #[test]
 fn max_steps_ends_a_run_within_an_epoch() {
     let ran = run(&["train", "--device", "cpu", "--limit-train", "256", "--max-steps", "6"]).succeeded();
-    assert!(ran.lines().last().unwrap().starts_with("6 steps in"), "{}", ran.stdout);
+    assert!(ran.lines().iter().any(|line| line.starts_with("6 steps in")), "{}", ran.stdout);
 }
 
 #[test]
@@ -161,4 +176,14 @@ fn an_error_that_nobody_can_read_keeps_its_exit_code() {
 fn a_full_disk_behind_standard_output_is_an_error() {
     let ran = crate::support::run_in_shell(r#""$0" "$@" > /dev/full"#, SMALL, std::time::Duration::from_secs(60));
     check_refused(&ran, Refusal::Line(1), &["standard output"]).unwrap();
+}
+
+/// The run itself says that it failed, and --quiet says nothing.
+#[test]
+fn a_run_that_collapses_says_so() {
+    let arguments =
+        ["train", "--device", "cpu", "--recipe", "paper", "--limit-train", "2000", "--epochs", "3", "--learning-rate", "1e-3"];
+    let ran = run(&arguments).succeeded();
+    assert!(ran.stderr.contains("warning: epoch") && ran.stderr.contains("collapsed"), "{}", ran.stderr);
+    assert_eq!(run(&join(&[&arguments, &["--quiet"]])).succeeded().stderr, "");
 }
