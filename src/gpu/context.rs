@@ -240,7 +240,9 @@ impl Context {
         //   it leaves out, or was below the batch when `pairs` wrote it, earlier in the same step.
         // - output_gradient, softmax and accuracy return for rows past the batch; loops run to the layer's widths. A label is below the
         //   number of classes: `Job::check`, called by the backend, compares each.
-        // - batch_mean returns for quads past the row.
+        // - batch_mean returns for quads past the row. covariance compares quads with the row's before it loads, and runs rows to the
+        //   batch; weight_norms strides up to a slot's weights. Both write one number a workgroup and sum, into buffers made of the same
+        //   number of workgroups.
         // - gather returns for quads past the row, and its grid has one y for each row of the batch. `Job::check_steps` and the
         //   construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold numbers
         //   below sample_count (shuffle writes a permutation before the first step); an image is compared with the shard's extent; the
