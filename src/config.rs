@@ -5,7 +5,7 @@ mod options;
 pub use options::RunOptions;
 
 use crate::error::{Error, Result};
-use crate::model::Architecture;
+use crate::model::{Architecture, Parameters};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -320,6 +320,17 @@ impl TrainingConfig {
             );
         }
         Architecture::new(self.layers.clone())
+    }
+
+    /// The parameters that the run begins with.
+    pub fn initial_parameters(&self) -> Result<Parameters> {
+        let architecture = self.architecture()?;
+        let parameters = Parameters::initialize(&architecture, self.seed, self.replicas);
+        Ok(if self.has_projections() {
+            parameters.with_projections(&architecture, self.projection, self.seed)
+        } else {
+            parameters
+        })
     }
 
     /// The run as its evaluation sees it: activations as they are, and nothing else kept.

@@ -1,6 +1,5 @@
 //! Shapes of networks, and their parameters as the host sees them.
 
-use crate::config::TrainingConfig;
 use crate::error::{Error, Result};
 use crate::random::{Generator, Stream, philox, unit};
 
@@ -110,17 +109,6 @@ impl Parameters {
             layers.collect()
         });
         Self { slots: slots.collect(), projections: vec![Vec::new(); 2 * replicas] }
-    }
-
-    /// The parameters that a run begins with.
-    pub fn of_run(config: &TrainingConfig) -> Result<Self> {
-        let architecture = config.architecture()?;
-        let parameters = Self::initialize(&architecture, config.seed, config.replicas);
-        Ok(if config.has_projections() {
-            parameters.with_projections(&architecture, config.projection, config.seed)
-        } else {
-            parameters
-        })
     }
 
     /// The same with projections to `width` numbers, normal with variance 1/inputs.

@@ -50,7 +50,7 @@ fn below(parameters: &Parameters, layer: usize) -> Vec<&[LayerParameters]> {
 
 /// Whether layers up to `layer` move by the same bits whatever the layers above are, in both models.
 fn ignores_what_is_above(config: &TrainingConfig, plan: Option<Plan>, layer: usize) -> Option<bool> {
-    let start = Parameters::of_run(config).unwrap();
+    let start = config.initial_parameters().unwrap();
     let mut other = start.clone();
     for slot in other.slots.iter_mut().chain(&mut other.projections) {
         slot.iter_mut().skip(layer + 1).for_each(perturb);
@@ -96,7 +96,7 @@ fn only_guidance_joins_the_models() {
     let cases = [(own, true), (alone(Method::Independent), true), (alone(Method::Backprop), true), (alone(Method::Local), false)];
     for (config, expected) in cases {
         for plan in [None, Some(Plan::Layered)] {
-            let start = Parameters::of_run(&config).unwrap();
+            let start = config.initial_parameters().unwrap();
             let mut other = start.clone();
             other.slots[1].iter_mut().chain(&mut other.projections[1]).for_each(perturb);
             let Some((one, two)) = train(&config, plan, &start).zip(train(&config, plan, &other)) else { continue };
@@ -109,7 +109,7 @@ fn only_guidance_joins_the_models() {
 #[test]
 fn a_frozen_partner_does_not_move() {
     let config = TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) };
-    let start = Parameters::of_run(&config).unwrap();
+    let start = config.initial_parameters().unwrap();
     for plan in [None, Some(Plan::Layered)] {
         let Some(end) = train(&config, plan, &start) else { continue };
         assert_eq!((&end.slots[1], &end.projections[1]), (&start.slots[1], &start.projections[1]));

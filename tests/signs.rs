@@ -10,7 +10,6 @@ use ffcl_gpu::diagnosis::Sign;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
-use ffcl_gpu::model::Parameters;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
 
@@ -21,7 +20,7 @@ fn small(recipe: Recipe, epochs: u32, learning_rate: f64) -> TrainingConfig {
 
 /// The signs that a run warns of, in order, and its reports.
 fn run(config: &TrainingConfig, dataset: &Dataset, backend: &mut dyn Backend) -> (Vec<Sign>, Vec<ReplicaReport>) {
-    backend.set_parameters(&Parameters::of_run(config).unwrap()).unwrap();
+    backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
     let (mut signs, mut reports) = (Vec::new(), Vec::new());
     let outcome = train(Job { config, dataset }, backend, &mut |event| {
         match event {

@@ -9,7 +9,6 @@ use crate::dataset::{Dataset, digits};
 use crate::engine::{Backend, Job};
 use crate::error::{Error, Result};
 use crate::layout::Step;
-use crate::model::Parameters;
 use regimes::Regime;
 use serde::Serialize;
 use std::time::Instant;
@@ -96,7 +95,7 @@ pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<std::r
     let images = regime.images.unwrap_or((8 * regime.batch_size).max(1024));
     let dataset = digits::generate_with_counts(digits::SEED, images, 16);
     let architecture = config.architecture()?;
-    let parameters = Parameters::of_run(&config)?;
+    let parameters = config.initial_parameters()?;
     let mut contestants = Vec::new();
     for (name, make) in makers {
         let mut backend = match make(Job { config: &config, dataset: &dataset }) {

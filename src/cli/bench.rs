@@ -12,7 +12,6 @@ use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::gpu::profile::profile;
 use ffcl_gpu::layout::Step;
-use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::scaling_plot;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::verify::steps;
@@ -134,7 +133,7 @@ fn show_profile(options: &BenchOptions, regime: &Regime) -> Result<()> {
     let dataset = digits::generate_with_counts(digits::SEED, regime.batch_size.max(1024), 16);
     let job = Job { config: &config, dataset: &dataset };
     let Some(mut backend) = session::open_gpu(&options.device.device, options.plan.plan(), job)? else { return Ok(()) };
-    backend.set_parameters(&Parameters::of_run(&config)?)?;
+    backend.set_parameters(&config.initial_parameters()?)?;
     backend.begin_epoch(1)?;
     let steps: Vec<Step> = (1..=STEPS).map(|time| Step::new(0, config.batch_size, &config.adam, time as u64)).collect();
     // Warm-up: drivers finish compiling when a kernel first runs.

@@ -7,7 +7,6 @@ use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::Result;
 use ffcl_gpu::memory;
-use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::run_directory::{RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Event, train};
@@ -19,7 +18,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     memory::require(4 * config.replicas as u128 * architecture.parameter_bytes(), "the weights of this run")?;
     let dataset = load(options)?;
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes)?;
-    let mut parameters = Parameters::of_run(&config)?;
+    let mut parameters = config.initial_parameters()?;
     if let Some(path) = &options.init_from {
         parameters = weights::load(path, &architecture, parameters)?;
     }

@@ -345,7 +345,6 @@ mod tests {
     use crate::config::{Adam, Method, Recipe};
     use crate::cpu::Single;
     use crate::layout::Views;
-    use crate::model::Parameters;
     use crate::plan::{Plan, training_step};
     use crate::random::{Generator, Stream};
 
@@ -366,7 +365,7 @@ mod tests {
             row[..6].fill_with(|| generator.normal());
             row[6] = 1.0;
         }
-        let parameters = Parameters::of_run(config).unwrap();
+        let parameters = config.initial_parameters().unwrap();
         let [_, activate, learn] = training_step(config, Plan::Layered, config.stages()[0]);
         let step = Step::new(0, BATCH, &Adam::default(), 1);
         let pair = [0, 1].map(|slot| {

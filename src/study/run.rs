@@ -7,7 +7,6 @@ use crate::dataset::{Dataset, Images};
 use crate::engine::{Backend, Job};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::model::Parameters;
 use crate::train::{Event, Outcome, ReplicaReport, train};
 
 /// Prepares a backend for a job.
@@ -63,7 +62,7 @@ fn prepare(job: Job, open: &Open) -> Result<Box<dyn Backend>> {
     // One copy to begin with and one to end with, on any device.
     memory::require(4 * job.config.replicas as u128 * architecture.parameter_bytes(), "the weights of this run")?;
     let mut backend = open(job)?;
-    backend.set_parameters(&Parameters::of_run(job.config)?)?;
+    backend.set_parameters(&job.config.initial_parameters()?)?;
     Ok(backend)
 }
 

@@ -29,7 +29,7 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
     let images = (longest.min(20) * config.batch_size).max(200);
     let dataset = digits::generate_with_counts(digits::SEED, images, 100);
     let job = Job { config, dataset: &dataset };
-    let start = Parameters::of_run(config)?;
+    let start = config.initial_parameters()?;
     let mut device = make(job)?;
     let mut single = CpuBackend::<Single>::new(job)?;
     let mut double = CpuBackend::<Double>::new(job)?;
