@@ -17,7 +17,6 @@
 @group(0) @binding(3) var<storage, read_write> weights: array<f32>;
 
 const THREADS = 64u;
-const ABSENT = -1e4;
 
 var<workgroup> partial: array<f32, THREADS>;
 
@@ -50,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    let scale = layer.inverse_temperature / sqrt(partial[0] + 1e-12);
+    let scale = layer.inverse_temperature / sqrt(partial[0] + SQUARE_FLOOR);
     // Each invocation takes up again what it wrote itself.
     for (var input = thread; input < layer.input_width; input += THREADS) {
         weights[first_weight + input * stride] *= scale;

@@ -34,7 +34,8 @@ fn main(
     let down = group.y * SIDE + local.y;
     let slot = group.z;
     var sums = vec3<f32>(0.0);
-    if (across < layer.weight_quads && down < layer.weight_quads) {
+    // S is symmetric: what stands beside the diagonal counts twice, and once is enough to compute it.
+    if (across < layer.weight_quads && down <= across) {
         var block: mat4x4<f32>;
         for (var row = 0u; row < layer.batch_size; row++) {
             let a = centred(layer, slot, row, down);
@@ -45,6 +46,7 @@ fn main(
             block[3] = fma(vec4<f32>(a.w), b, block[3]);
         }
         sums.x = dot(block[0], block[0]) + dot(block[1], block[1]) + dot(block[2], block[2]) + dot(block[3], block[3]);
+        sums.x *= select(2.0, 1.0, across == down);
         if (across == down) {
             sums.y = block[0].x + block[1].y + block[2].z + block[3].w;
             // Rectified outputs are never below 0: where the mean is 0, all are.

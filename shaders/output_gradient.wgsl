@@ -2,7 +2,7 @@
 // that a hidden layer's rows have with the prototypes. COUNT: right answers are counted.
 //
 // Grid: x = rows (64 a workgroup), y = slots; one invocation a row, since classes are few.
-// Memory: the row is read three times (cached), written once.   Twin: src/cpu/output_gradient.rs
+// Memory: the row is read three times (cached), written once; with MUTUAL the partner's too.   Twin: src/cpu/output_gradient.rs
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;

@@ -20,10 +20,6 @@
 @group(0) @binding(3) var<storage, read_write> deltas: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> row_metrics: array<f32>;
 
-const NONE = 0xffffffffu;
-// One less the margin of the cosine: from this distance on, rows of two classes are far enough from each other.
-const MARGIN_DISTANCE = 0.5;
-
 fn representation(layer: Layer, row: u32, quad: u32) -> vec4<f32> {
     return outputs_only(layer, quad, outputs[row * layer.output_quads + quad]);
 }
@@ -51,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let drawn = pairs[first_row + drawer];
         for (var kind = 0u; kind < 2u; kind++) {
             // What a row draws is never the row itself, so it is at most one of the two.
-            if (drawn[kind] != NONE && (drawer == row || drawn[kind] == row)) {
+            if (drawn[kind] != NO_ROW && (drawer == row || drawn[kind] == row)) {
                 let other = select(drawer, drawn[kind], drawer == row);
                 let cosine = cosine_distance(layer, first_row + row, first_row + other, thread);
                 let alike = kind == 0u;

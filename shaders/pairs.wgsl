@@ -1,7 +1,7 @@
 // The pairs of a step, for every slot and row of the batch: a random other row of the same class and a random row of another one,
 //
 //     pairs[slot, row] = (p, q)        p uniform among the rows other than this with its label, q among those with another label,
-//                                      NONE where there is no such row
+//                                      NO_ROW where there is no such row
 //
 // New for each step and model, the same for all layers of a model: words 0 and 1 of the model's random stream at the row's position in
 // the epoch and the epoch. A word picks by rank: the rows that match are counted, then the one of the drawn rank is looked up.
@@ -13,8 +13,6 @@
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> pairs: array<vec2<u32>>;
-
-const NONE = 0xffffffffu;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -34,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     // A rank among no rows is 0, and is never met. The row itself is one of those with its label.
     let ranks = vec2<u32>(multiply_high(words.x, equal - 1u), multiply_high(words.y, shape.batch_size - equal));
     var met = vec2<u32>(0u);
-    var pair = vec2<u32>(NONE);
+    var pair = vec2<u32>(NO_ROW);
     for (var other = 0u; other < shape.batch_size; other++) {
         let same = labels[first_label + other] == label;
         let matches = vec2<bool>(same && other != row, !same);

@@ -176,7 +176,7 @@ pub struct TrainingConfig {
     /// Divides the cosines to the prototypes.
     pub temperature: f64,
     /// Share of a hidden layer's target that is not the label but what the partner's layer answers about the same image: its softmax
-    /// over its prototypes.
+    /// over the prototypes that guide it.
     pub mutual: f64,
     /// Bring each row of a hidden layer's output to the length √width before the next layer reads it.
     pub normalize: bool,
@@ -270,6 +270,8 @@ impl Recipe {
 
 /// Above this, sizes are surely mistakes; below it, no product of two of them overflows 64 bits.
 const MAX_SIZE: usize = 1 << 24;
+/// Above this the pairs of a batch, whose work grows with its square, would take longer than everything else.
+const MAX_PAIRED_BATCH: usize = 1 << 14;
 /// A projection wider than any layer may be is a mistake.
 const MAX_PROJECTION: usize = 1 << 16;
 
@@ -305,14 +307,29 @@ impl TrainingConfig {
             return fail(format!("--mutual {} is out of range; give 0 to less than 1, such as 0.3", self.mutual));
         }
         if self.mutual > 0.0 && self.hidden_loss != HiddenLoss::Prototypes {
-            return fail("--mutual belongs to --hidden-loss prototypes; leave one of them out".into());
+            return fail(
+                "--mutual belongs to --hidden-loss prototypes; add that (or --recipe contrastive), or leave it out".into(),
+            );
         }
         let moves = &self.augmentation;
         if moves.shift > 64 || !(0.0..=180.0).contains(&moves.rotation) || !(0.0..=0.5).contains(&moves.scale) {
             return fail("--shift must be 0 to 64 pixels, --rotation 0 to 180 degrees, --scale 0 to 0.5".into());
         }
-        if self.centre && self.hidden_loss != HiddenLoss::Cosine {
-            return fail("--centre belongs to --hidden-loss cosine; leave one of them out".into());
+        let cosine = self.hidden_loss == HiddenLoss::Cosine;
+        for (given, option) in
+            [(self.centre, "--centre"), (self.representation == Representation::PreActivation, "--representation pre-activation")]
+        {
+            if given && !cosine {
+                return fail(format!(
+                    "{option} belongs to --hidden-loss cosine; add that (or --recipe paper), or leave {option} out"
+                ));
+            }
+        }
+        if self.hidden_loss == HiddenLoss::Pairs && self.batch_size > MAX_PAIRED_BATCH {
+            return fail(format!(
+                "--batch-size {} is too large for --hidden-loss pairs, where every row looks at every other; give at most {MAX_PAIRED_BATCH}",
+                self.batch_size
+            ));
         }
         if self.method == Method::Ffcl3 && (self.epochs < 3 || self.layers.len() < 3) {
             return fail(
@@ -335,12 +352,30 @@ impl TrainingConfig {
 
     /// The run as its evaluation sees it: activations as they are, and nothing else kept.
     pub fn of_evaluation(&self) -> Self {
-        Self { representation: Representation::Activation, centre: false, ..self.clone() }
+        Self {
+            method: Method::Independent,
+            hidden_loss: HiddenLoss::Cosine,
+            representation: Representation::Activation,
+            centre: false,
+            ..self.clone()
+        }
     }
 
     /// The same with the means of the activations.
     pub fn of_diagnosis(&self) -> Self {
         Self { centre: true, ..self.of_evaluation() }
+    }
+
+    /// Bytes of all parameters that the host holds.
+    pub fn parameter_bytes(&self, architecture: &Architecture) -> u128 {
+        let hidden: u128 = architecture.widths()[1..architecture.layer_count()].iter().map(|&width| width as u128).sum();
+        let projections = if self.has_projections() { 4 * hidden * self.projection as u128 } else { 0 };
+        2 * self.replicas as u128 * (architecture.parameter_bytes() + projections)
+    }
+
+    /// Whether a stage takes gradients down the network.
+    pub fn backpropagates(&self) -> bool {
+        self.stages().iter().any(|&stage| stage != Stage::Local)
     }
 
     /// Whether hidden layers have losses of their own.

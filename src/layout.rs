@@ -19,7 +19,7 @@
 //! first layer's activations ([`Joined`]); the layered plan has a buffer a layer.
 //!
 //! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1` ([`partner`]). The network's input is shared by the
-//! two models of a replica: its leading axis is a *view*, `slot >> 1` (with augmentation each slot has its own: [`Views`]). Padding stays zero without any masking in the update:
+//! two models of a replica: its leading axis is a *view*, `slot >> 1` (with augmentation each slot has its own: [`Views`]). Padding is left out of the update, and would stay zero anyway:
 //! its gradient is zero, and Adam moves nothing by zero.
 
 use crate::config::{Adam, Augmentation, Guide, TrainingConfig};
@@ -45,6 +45,28 @@ macro_rules! device_struct {
                 concat!("struct ", stringify!($name), " {\n", $("    ", stringify!($field), ": ", stringify!($kind), ",\n",)* "}\n");
         }
     };
+}
+
+/// Declares constants for host and device: Rust constants, and `CONSTANTS`, the same in WGSL.
+macro_rules! device_constants {
+    ($($(#[$outer:meta])* $name:ident: $kind:ident = $value:literal,)*) => {
+        $($(#[$outer])* pub const $name: $kind = $value;)*
+
+        /// The constants in WGSL.
+        pub const CONSTANTS: &str =
+            concat!($("const ", stringify!($name), ": ", stringify!($kind), " = ", stringify!($value), ";\n",)*);
+    };
+}
+
+device_constants! {
+    /// Added to the squared norm of a row, so that an all-zero row has a finite one: part of the definition of cosines and unit rows.
+    SQUARE_FLOOR: f32 = 1e-12,
+    /// The bias of a class that is not in the batch: far below any cosine over a temperature, so that its exponential is 0.
+    ABSENT: f32 = -1e4,
+    /// In place of a row that was not drawn.
+    NO_ROW: u32 = 0xffffffff,
+    /// One less the margin of the pair loss's cosine: from this distance on, rows of two classes are far enough from each other.
+    MARGIN_DISTANCE: f32 = 0.5,
 }
 
 device_struct! {
@@ -251,9 +273,6 @@ impl Views {
         if moves.is_active() && !moves.shared { Views::Slot } else { Views::Replica }
     }
 }
-
-/// In place of a row of the batch where there is none.
-pub const NO_ROW: u32 = u32::MAX;
 
 /// The slot of the other model of a pair.
 pub const fn partner(slot: usize) -> usize {

@@ -56,7 +56,7 @@ impl Architecture {
     }
 
     /// Floating-point operations that one image costs in training, both models: 2 in the forward pass and 2 in the weight
-    /// gradient for each weight. No layer needs the gradient of its input.
+    /// gradient for each weight. (With the plain cosine loss no layer needs the gradient of its input.)
     pub fn training_flops_per_image(&self) -> f64 {
         2.0 * 4.0 * self.widths.windows(2).map(|pair| (pair[0] * pair[1]) as f64).sum::<f64>()
     }

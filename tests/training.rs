@@ -74,6 +74,9 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { method: Method::Backprop, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Backprop, ..small() }, 10),
         (TrainingConfig { augmentation: shifted, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { augmentation: shifted, replicas: 2, ..small() }, 10),
+        (TrainingConfig { mutual: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { mutual: 0.3, guide: Guide::Own, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { augmentation: turned, ..small_run_of(Recipe::Contrastive) }, 10),
         // Epochs 1 and 10, which the steps are taken in: of the first stage; of the first and the second; of the first and the third.
         (TrainingConfig { epochs: 30, replicas: 2, ..small_run_of(Recipe::Ffcl3) }, 10),

@@ -12,8 +12,6 @@
 // LANES invocations share the row. The kernel says where rows stand: representation(layer, row, quad), zero behind the layer's
 // width, and passes(layer, row, quad), where the gradient does. All invocations of the workgroup call cosine_distance together.
 
-const SQUARE_FLOOR = 1e-12;
-
 struct Cosine {
     distance: f32,
     // 1 / n_u and 1 / n_v.

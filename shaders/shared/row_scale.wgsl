@@ -1,5 +1,5 @@
 // What normalize.wgsl multiplies a row by whose squares sum up to `squares`.
 fn row_scale(layer: Layer, one: bool, squares: f32) -> f32 {
-    let inverse = 1.0 / sqrt(squares + 1e-12);
+    let inverse = 1.0 / sqrt(squares + SQUARE_FLOOR);
     return select(sqrt(f32(layer.output_width)) * inverse, inverse, one);
 }

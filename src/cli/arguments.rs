@@ -49,10 +49,10 @@ pub struct DeviceOption {
 /// How a step is cut into dispatches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PlanName {
-    /// Fused for narrow networks, layered for wide ones.
+    /// Fused where it is possible, layered elsewhere and on software adapters.
     #[default]
     Auto,
-    /// Three dispatches a step, for layers up to 128 wide.
+    /// Three dispatches a step, for the plain cosine loss (--recipe paper) and layers up to 128 wide.
     Fused,
     /// A dispatch for each layer and kernel.
     Layered,

@@ -15,7 +15,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     let config = options.config();
     let architecture = config.architecture()?;
     // One copy to begin with and one to end with, on any device.
-    memory::require(4 * config.replicas as u128 * architecture.parameter_bytes(), "the weights of this run")?;
+    memory::require(2 * config.parameter_bytes(&architecture), "the weights of this run")?;
     let dataset = load(options)?;
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes)?;
     let mut parameters = config.initial_parameters()?;

@@ -143,12 +143,13 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let architecture = config.architecture()?;
         let slots = 2 * config.replicas as u128;
         let evaluation_batch = evaluation_batch_size(config, dataset.test.count(), u64::MAX);
-        // Weights, two moments and the gradient; activations, products and deltas of both batches; the replicas' orders; and two
-        // copies of the parameters while they are set or read.
-        let rows = (config.batch_size + evaluation_batch) as u128;
-        let projections = 4 * config.projection as u128 * architecture.activations();
-        let needed = slots * (6 * (architecture.parameter_bytes() + projections) + 12 * rows * architecture.activations())
-            + 4 * config.replicas as u128 * dataset.train.count() as u128;
+        // Weights, two moments, the weights of the epoch's beginning, and two copies while they are set or read; of three batches outputs,
+        // products, normalised rows, deltas and gradients, of hidden layers beside that those of projections and guides; an order
+        // a view.
+        let rows = (config.batch_size + evaluation_batch + SAMPLE) as u128;
+        let beside = architecture.layer_count() as u128 * (config.projection + architecture.classes()) as u128;
+        let needed = 6 * config.parameter_bytes(&architecture)
+            + slots * (20 * rows * (architecture.activations() + beside) + 4 * dataset.train.count() as u128);
         memory::require(needed, "training this on the CPU")?;
         let (sample, sample_config) = (dataset.test.head(SAMPLE), config.of_diagnosis());
         let views = Views::of_training(config);

@@ -1,11 +1,7 @@
 //! Twin of `shaders/class_prototypes.wgsl`, for one slot: the mean direction of each class, as the weights of a layer.
 
-use super::normalize::SQUARE_FLOOR;
 use super::{Arithmetic, Real};
-use crate::layout::Layer;
-
-/// The bias of a class that is not in the batch: far below any cosine over a temperature, so that its exponential is 0.
-pub const ABSENT: f32 = -1e4;
+use crate::layout::{ABSENT, Layer, SQUARE_FLOOR};
 
 /// Fills the prototypes' part of `weights`, which is laid out as the guide layer's: column k holds `C_k / τ`, where `C_k` is the sum of
 /// class k's unit rows brought to unit length, and below it 0, or [`ABSENT`]. `rows` is `[batch, quads(inputs + 1)]`, `labels` `[batch]`.

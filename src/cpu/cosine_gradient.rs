@@ -1,10 +1,7 @@
 //! Twin of `shaders/cosine_gradient.wgsl`, for one slot: a hidden layer's local loss and its gradient.
 
 use super::{Arithmetic, Real};
-use crate::layout::Layer;
-
-/// Keeps the norm of an all-zero row from being zero; part of the loss's definition.
-const SQUARE_FLOOR: f32 = 1e-12;
+use crate::layout::{Layer, SQUARE_FLOOR};
 
 /// Representations of a slot `[batch, quads(outputs + 1)]`, and what is subtracted from each row where the loss is centred
 /// `[quads(outputs)]`.

@@ -1,10 +1,7 @@
 //! Twin of `shaders/normalize.wgsl`, for one slot: rows brought to one length.
 
 use super::{Arithmetic, Real};
-use crate::layout::Layer;
-
-/// Keeps the norm of an all-zero row from being zero; part of the definition.
-pub(super) const SQUARE_FLOOR: f32 = 1e-12;
+use crate::layout::{Layer, SQUARE_FLOOR};
 
 /// The length that rows of `layer`'s outputs get: 1 for prototypes (`unit`), √width for the next layer, so that its inputs are of
 /// order 1 on average.

@@ -40,7 +40,7 @@ fn row_gradient<A: Arithmetic>(rectified: bool, unit: bool, row: &[f32], gradien
 mod tests {
     use super::*;
     use crate::cpu::Double;
-    use crate::cpu::normalize::SQUARE_FLOOR;
+    use crate::layout::SQUARE_FLOOR;
     use crate::random::{Generator, Stream};
 
     #[test]

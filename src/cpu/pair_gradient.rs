@@ -1,11 +1,7 @@
 //! Twin of `shaders/pair_gradient.wgsl`, for one slot: a hidden layer's loss by pairs of rows, and its gradient.
 
-use super::normalize::SQUARE_FLOOR;
 use super::{Arithmetic, Real};
-use crate::layout::{Layer, NO_ROW};
-
-/// One less the margin of the cosine: from this distance on, rows of two classes are far enough from each other.
-pub const MARGIN_DISTANCE: f32 = 0.5;
+use crate::layout::{Layer, MARGIN_DISTANCE, NO_ROW, SQUARE_FLOOR};
 
 /// Writes `deltas` and adds each row's loss to `row_metrics`. `rows` is what the slot gives, `[batch, quads(outputs + 1)]`; `pairs`
 /// names, for each row, one of its class and one of another, or [`NO_ROW`].

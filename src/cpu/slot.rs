@@ -173,7 +173,7 @@ impl Learner {
         // A guide's gradient is that of its inputs, a hidden layer's that of its normalised output.
         let gradients = |part: Part, layer: &Layer| match part {
             Part::Guide => layer.batch_size as usize * layer.gradient_stride(),
-            Part::Network if config.normalize => layer.delta_len(),
+            Part::Network if config.normalize && config.backpropagates() => layer.delta_len(),
             _ => 0,
         };
         Self {

@@ -15,7 +15,7 @@ use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_ba
 use crate::error::Result;
 use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Joined, Shapes, Shuffle, Step, Views};
 use crate::model::{LayerParameters, Parameters};
-use crate::plan::{Kernel, Part, Plan};
+use crate::plan::{Kernel, Part, Plan, fusible};
 use std::collections::VecDeque;
 
 /// Arithmetic of one submission. At 100 GFLOP/s, a slow integrated GPU, it lasts 0.2 s: far below the two seconds after which
@@ -131,7 +131,9 @@ impl GpuBackend {
             builder.reduction(&row_counts, batch, counts, &sums, training_sums)?,
         ];
 
-        let flops = architecture.training_flops_per_image() * config.replicas as f64;
+        // Gradients of inputs cost half as much again.
+        let share = if fusible(config) { 1.0 } else { 1.5 };
+        let flops = share * architecture.training_flops_per_image() * config.replicas as f64;
         let per_submit = |rows: usize| ((FLOPS_PER_SUBMIT / (flops * rows as f64)) as usize).clamp(1, MAX_STEPS_PER_SUBMIT);
         let memory = builder.allocator.bytes();
         let parameters = builder.parameters;
@@ -306,9 +308,13 @@ impl Backend for GpuBackend {
                 }
             });
         }
+        // Each for itself: for wide layers of many replicas one of them is long enough.
+        for prepared in &self.diagnosis {
+            self.submit(|encoder| prepared.record(&mut encoder.begin_compute_pass(&Default::default()), 0));
+        }
         self.submit(|encoder| {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.diagnosis.iter().chain(&self.reductions).for_each(|prepared| prepared.record(&mut pass, 0));
+            self.reductions.iter().for_each(|prepared| prepared.record(&mut pass, 0));
             drop(pass);
             encoder.copy_buffer_to_buffer(&self.sums, 0, &self.staging, 0, self.staging.size());
         });

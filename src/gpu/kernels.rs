@@ -2,7 +2,7 @@
 
 use super::tiles::{FusedTile, Tile, Tiles};
 use crate::config::{OutputLoss, Representation};
-use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Layer, Pairs, Reduction, Shard, Shuffle, Step};
+use crate::layout::{CONSTANTS, DIAGNOSIS_SUMS, EVALUATION_METRICS, Layer, Pairs, Reduction, Shard, Shuffle, Step};
 use crate::plan::Kernel;
 use std::fmt::Write;
 
@@ -71,27 +71,27 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::CosineGradient => Source {
             text: include_str!("../../shaders/cosine_gradient.wgsl"),
-            prelude: &[Layer::WGSL, LANES, ROW, COSINE_DISTANCE, COSINE_LOSS],
+            prelude: &[CONSTANTS, Layer::WGSL, LANES, ROW, COSINE_DISTANCE, COSINE_LOSS],
             bindings: &[Uniform, Read, Read, Write, Write],
         },
         Kernel::Pairs => Source {
             text: include_str!("../../shaders/pairs.wgsl"),
-            prelude: &[Pairs::WGSL, Step::WGSL, RANDOM],
+            prelude: &[CONSTANTS, Pairs::WGSL, Step::WGSL, RANDOM],
             bindings: &[Uniform, Stepped, Read, Write],
         },
         Kernel::PairGradient => Source {
             text: include_str!("../../shaders/pair_gradient.wgsl"),
-            prelude: &[Layer::WGSL, LANES, ROW, COSINE_DISTANCE],
+            prelude: &[CONSTANTS, Layer::WGSL, LANES, ROW, COSINE_DISTANCE],
             bindings: &[Uniform, Read, Read, Write, Write],
         },
         Kernel::Normalize => Source {
             text: include_str!("../../shaders/normalize.wgsl"),
-            prelude: &[Layer::WGSL, LANES, ROW, ROW_SCALE],
+            prelude: &[CONSTANTS, Layer::WGSL, LANES, ROW, ROW_SCALE],
             bindings: &[Uniform, Read, Write],
         },
         Kernel::ClassPrototypes => Source {
             text: include_str!("../../shaders/class_prototypes.wgsl"),
-            prelude: &[Layer::WGSL],
+            prelude: &[CONSTANTS, Layer::WGSL],
             bindings: &[Uniform, Read, Read, Write],
         },
         Kernel::InputGradient => Source {
@@ -101,7 +101,7 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::NormalizeGradient => Source {
             text: include_str!("../../shaders/normalize_gradient.wgsl"),
-            prelude: &[Layer::WGSL, LANES, ROW, ROW_SCALE],
+            prelude: &[CONSTANTS, Layer::WGSL, LANES, ROW, ROW_SCALE],
             bindings: &[Uniform, Read, Read, Write],
         },
         Kernel::OutputGradient => Source {
@@ -111,7 +111,7 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::FusedForward => Source {
             text: include_str!("../../shaders/fused_forward.wgsl"),
-            prelude: &[Layer::WGSL, LANES, PRODUCT, STAGE, ACTIVATION, ROW, COSINE_DISTANCE, COSINE_LOSS, OUTPUT_LOSS],
+            prelude: &[CONSTANTS, Layer::WGSL, LANES, PRODUCT, STAGE, ACTIVATION, ROW, COSINE_DISTANCE, COSINE_LOSS, OUTPUT_LOSS],
             bindings: &[Uniform, Read, Read, Write, Write, Write, Write],
         },
         Kernel::WeightUpdate => Source {

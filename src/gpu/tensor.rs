@@ -127,7 +127,7 @@ impl Scratch {
             _ => 0,
         })?;
         let gradients = separate("gradients", &|part, layer| match part {
-            Part::Network if config.normalize => layer.delta_len(),
+            Part::Network if config.normalize && config.backpropagates() => layer.delta_len(),
             Part::Guide => layer.batch_size as usize * layer.gradient_stride(),
             _ => 0,
         })?;

@@ -48,14 +48,15 @@ pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Resu
     let fail = |problem: String, remedy: &str| Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() };
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| fail(format!("is no whole safetensors file ({error})"), "write it again, or give another file"))?;
-    let tensor = |name: String, shape: &[usize]| -> Result<Vec<f32>> {
+    const LAYERS: &str = "give --layers as the file has them, or another file";
+    let tensor = |name: String, shape: &[usize], remedy: &str| -> Result<Vec<f32>> {
         let view = file.tensor(&name).map_err(|_| {
             let remedy = "give a file with the tensors r{replica}.{a|b}.layers.{l}.weight and .bias, and --layers and --replicas as it has them";
             fail(format!("lacks the tensor {name}"), remedy)
         })?;
         if view.dtype() != Dtype::F32 || view.shape() != shape {
             let problem = format!("has {name} as {:?} {:?}, but the run needs F32 {shape:?}", view.dtype(), view.shape());
-            return Err(fail(problem, "give --layers as the file has them, or another file"));
+            return Err(fail(problem, remedy));
         }
         Ok(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     };
@@ -63,8 +64,8 @@ pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Resu
         let layers = architecture.widths().windows(2).enumerate().map(|(layer, pair)| {
             let name = Parameters::tensor_name(slot, layer);
             Ok(LayerParameters {
-                weight: tensor(format!("{name}.weight"), &[pair[1], pair[0]])?,
-                bias: tensor(format!("{name}.bias"), &[pair[1]])?,
+                weight: tensor(format!("{name}.weight"), &[pair[1], pair[0]], LAYERS)?,
+                bias: tensor(format!("{name}.bias"), &[pair[1]], LAYERS)?,
             })
         });
         layers.collect::<Result<Vec<_>>>()
@@ -79,7 +80,8 @@ pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Resu
         for (layer, projection) in layers.iter_mut().enumerate() {
             let name = format!("{}.weight", Parameters::projection_name(slot, layer));
             if file.names().contains(&name.as_str()) {
-                projection.weight = tensor(name, &[projection.bias.len(), architecture.widths()[layer + 1]])?;
+                let shape = [projection.bias.len(), architecture.widths()[layer + 1]];
+                projection.weight = tensor(name, &shape, "give --projection and --layers as the file has them, or another file")?;
             }
         }
     }

@@ -18,7 +18,8 @@ pub struct CellKey {
     pub train_images: usize,
     /// The variant's name.
     pub variant: String,
-    /// Changes with everything that may change the cell's results, and with nothing else.
+    /// Changes with every option of the run, with the data set's name, size and labels, and with what is held out; not with its pixels
+    /// or the program's version.
     pub fingerprint: String,
 }
 
@@ -67,6 +68,7 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                             Error::Configuration(format!("steps = {steps} takes too many epochs; give fewer steps"))
                         })?;
                     }
+                    training.architecture()?;
                     let key = CellKey {
                         dataset: name,
                         layers: training.layers.clone(),

@@ -26,6 +26,9 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                 let layer = Layer::new(&Architecture::new(widths)?, index, batch_size, Views::Replica);
                 case(context, tiles, row, &layer, keep)?;
             }
+            // With the partner's weights, as prototypes are, and with a view for each slot.
+            let hidden = Layer::new(&Architecture::new(vec![inputs, outputs, 2])?, 0, batch_size, Views::Slot);
+            case(context, tiles, row, &Layer { weight_flip: 1, rectified: 0, ..hidden }, false)?;
         }
     }
     Ok(())
@@ -46,7 +49,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, keep: bo
     let outputs = expected.chunks_exact_mut(layer.output_len()).zip(expected_products.chunks_exact_mut(layer.delta_len()));
     for (slot, (outputs, products)) in outputs.enumerate() {
         let inputs = &inputs[layer.view(slot) * layer.input_len()..][..layer.input_len()];
-        let weights = &weights[slot * layer.weight_len()..][..layer.weight_len()];
+        let weights = &weights[(slot ^ layer.weight_flip as usize) * layer.weight_len()..][..layer.weight_len()];
         cpu::forward::forward::<Bounding>(layer, inputs, weights, outputs, products);
     }
 

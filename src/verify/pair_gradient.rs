@@ -7,13 +7,12 @@
 use super::bounded::{Bounded, Bounding};
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison};
 use crate::cpu;
-use crate::cpu::pair_gradient::MARGIN_DISTANCE;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
-use crate::layout::{Layer, NO_ROW, Pairs, Step, Views};
+use crate::layout::{Layer, MARGIN_DISTANCE, NO_ROW, Pairs, Step, Views};
 use crate::model::Architecture;
 use crate::plan::Kernel;
 

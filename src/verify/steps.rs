@@ -16,6 +16,7 @@ use crate::engine::{Backend, Job};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::model::{LayerParameters, Parameters};
+use std::collections::BTreeSet;
 
 /// Units in the last place that a device's coarsest operation here (exp near −2, root with division) is worth, in units of the
 /// twin's half unit: (3 + 2·2 + 1) / 0.5.
@@ -39,7 +40,7 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
     }
     let per_epoch = config.steps_per_epoch(images);
     let (mut rows, mut done) = (Vec::new(), 0);
-    let targets = [1, 10, longest];
+    let targets = BTreeSet::from([1, 10, longest]);
     for target in targets.into_iter().filter(|&target| target <= longest) {
         let mut losses = Vec::new();
         for backend in &mut backends {
