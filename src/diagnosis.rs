@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Images of the test set, its first ones, on which representations are looked at.
+/// Images of the test set, its first ones, on which representations are looked at: fewer only where there are not so many, or an
+/// adapter's buffers do not hold them.
 pub const SAMPLE: usize = 512;
 
 /// Sums that a device makes for one layer of one slot.

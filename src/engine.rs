@@ -2,7 +2,7 @@
 
 use crate::config::TrainingConfig;
 use crate::dataset::Dataset;
-use crate::diagnosis::LayerSums;
+use crate::diagnosis::{LayerSums, SAMPLE};
 use crate::error::{Error, Result};
 use crate::layout::{EVALUATION_METRICS, Step};
 use crate::model::Parameters;
@@ -48,8 +48,10 @@ pub struct EpochMetrics {
     pub training: Vec<Vec<f32>>,
     /// `[replica][3]`: right answers on the test set by A, B and the ensemble.
     pub test: Vec<[f32; EVALUATION_METRICS]>,
-    /// `[slot][layer]`: the look at the layers.
+    /// `[slot][layer]`: the look at the layers,
     pub layers: Vec<Vec<LayerSums>>,
+    /// and the images that it was taken on.
+    pub sample: usize,
 }
 
 /// A device with both models of every replica and the data set on it.
@@ -126,6 +128,16 @@ impl Job<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Images of the test set on which the layers are looked at: [`SAMPLE`], or as many as there are, or as leave no buffer above
+/// `largest_buffer` bytes.
+pub fn sample_size(config: &TrainingConfig, test_images: usize, largest_buffer: u64) -> usize {
+    let hidden = config.layers.iter().skip(1).copied().max().unwrap_or(1);
+    let input = config.layers.first().copied().unwrap_or(1);
+    // A row of activations is padded by the constant 1 and up to three zeros.
+    let row = 4 * (2 * config.replicas * (hidden + 4)).max(input + 4) as u64;
+    ((largest_buffer / row).clamp(1, SAMPLE as u64) as usize).min(test_images)
 }
 
 /// Rows of an evaluation batch: large enough to amortise a dispatch, with no buffer above `largest_buffer` bytes.

@@ -1,6 +1,6 @@
 //! The training loop: epochs in, typed events out. It prints nothing and writes nothing.
 
-use crate::diagnosis::{Diagnosis, Observation, SAMPLE, Sign, Watch};
+use crate::diagnosis::{Diagnosis, Observation, Sign, Watch};
 use crate::engine::{Backend, EpochMetrics, Job};
 use crate::error::{Error, Result};
 use crate::layout::{EVALUATION_METRICS, Step};
@@ -158,7 +158,7 @@ fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics, seconds: 
             test_accuracy_ensemble,
             diagnosis: Diagnosis::new(
                 [0, 1].map(|model| &metrics.layers[2 * replica + model][..]),
-                SAMPLE.min(test_images),
+                metrics.sample,
                 &config.layers[1..],
             ),
             signs: Vec::new(),

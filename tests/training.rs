@@ -6,6 +6,7 @@ use ffcl_gpu::config::{Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss
 use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, digits};
+use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
@@ -164,7 +165,13 @@ fn small_adapters_train_to_the_same_bits() {
         let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
         let (same, same_reports) = run_gpu(&config, &dataset, &options, plan).unwrap();
         assert_eq!(parameters, same);
-        assert_eq!(numbers(&reports), numbers(&same_reports));
+        // Small buffers hold a smaller sample to look at the layers by.
+        let without = |reports: &[Vec<ReplicaReport>]| {
+            let plain =
+                |report: &ReplicaReport| ReplicaReport { diagnosis: Diagnosis::default(), signs: vec![], ..report.clone() };
+            numbers(reports).iter().map(|epoch| epoch.iter().map(plain).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        assert_eq!(without(&reports), without(&same_reports));
     }
 }
 

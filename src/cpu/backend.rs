@@ -5,7 +5,7 @@ use super::{Arithmetic, Blocked, accuracy, gather, reduction, shuffle};
 use crate::config::TrainingConfig;
 use crate::dataset::Images;
 use crate::diagnosis::{LayerSums, SAMPLE};
-use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
+use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size, sample_size};
 use crate::error::Result;
 use crate::layout::{EVALUATION_METRICS, Reduction, Shapes, Shard, Shuffle, Step, Views, partner};
 use crate::memory;
@@ -151,7 +151,8 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let needed = 6 * config.parameter_bytes(&architecture)
             + slots * (20 * rows * (architecture.activations() + beside) + 4 * dataset.train.count() as u128);
         memory::require(needed, "training this on the CPU")?;
-        let (sample, sample_config) = (dataset.test.head(SAMPLE), config.of_diagnosis());
+        let sample = dataset.test.head(sample_size(config, dataset.test.count(), u64::MAX));
+        let sample_config = config.of_diagnosis();
         let views = Views::of_training(config);
         let train = Batches::new(config, &architecture, &dataset.train, config.batch_size, views);
         Ok(Self {
@@ -279,6 +280,6 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         };
         let training = self.learners.iter().map(|learner| sum(&learner.row_metrics, self.config.batch_size)).collect();
         let test = sum(&self.row_counts, batch_size).as_chunks::<EVALUATION_METRICS>().0.to_vec();
-        Ok(EpochMetrics { training, test, layers: self.diagnose() })
+        Ok(EpochMetrics { training, test, layers: self.diagnose(), sample: self.sample.shard.sample_count as usize })
     }
 }

@@ -10,8 +10,8 @@ use super::steps::{Builder, Training};
 use super::tensor::{Parameters as DeviceParameters, Scratch};
 use super::tiles::Tiles;
 use crate::config::TrainingConfig;
-use crate::diagnosis::{LayerSums, SAMPLE};
-use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size};
+use crate::diagnosis::LayerSums;
+use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size, sample_size};
 use crate::error::Result;
 use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Joined, Shapes, Shuffle, Step, Views};
 use crate::model::{LayerParameters, Parameters};
@@ -64,6 +64,7 @@ pub struct GpuBackend {
     /// The look at the layers, and the sums of its rows.
     diagnosis: Vec<Prepared>,
     sample_metrics: wgpu::Buffer,
+    sample: usize,
     reductions: [Prepared; 2],
     steps: wgpu::Buffer,
     evaluation_batches: usize,
@@ -122,7 +123,7 @@ impl GpuBackend {
         let staging = builder.allocator.staging("metrics read-back", 4 * sum_count as u64)?;
         let training_sums = slots * (depth + 1);
         let counts = config.replicas * EVALUATION_METRICS;
-        let images = job.dataset.test.head(SAMPLE);
+        let images = job.dataset.test.head(sample_size(config, test_count, largest_buffer(&context)));
         let sample = Resident::new(&builder.allocator, &images, &table, images.count(), Views::Run, config)?;
         let (sample_metrics, diagnosis) =
             builder.diagnosis(&architecture, &shapes, &sample, images.count(), &sums, training_sums + counts)?;
@@ -154,6 +155,7 @@ impl GpuBackend {
             evaluation,
             diagnosis,
             sample_metrics,
+            sample: images.count(),
             reductions,
             steps,
             evaluation_batches: test_count.div_ceil(batch),
@@ -321,12 +323,12 @@ impl Backend for GpuBackend {
         let content = self.context.read(&self.staging, "reading the epoch's metrics")?;
         let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
         let (slots, layers) = (2 * self.config.replicas, self.shapes.network.len());
-        Ok(cut_sums(&sums, slots, layers))
+        Ok(cut_sums(&sums, slots, layers, self.sample))
     }
 }
 
 /// Cuts the flat array of an epoch's sums: training, test, then the look at the layers, as [`Builder::diagnosis`] places them.
-fn cut_sums(sums: &[f32], slots: usize, layers: usize) -> EpochMetrics {
+fn cut_sums(sums: &[f32], slots: usize, layers: usize, images: usize) -> EpochMetrics {
     let (training, rest) = sums.split_at(slots * (layers + 1));
     let (test, rest) = rest.split_at(slots / 2 * EVALUATION_METRICS);
     let (sample, rest) = rest.split_at(slots * (layers + 1));
@@ -346,5 +348,6 @@ fn cut_sums(sums: &[f32], slots: usize, layers: usize) -> EpochMetrics {
         training: training.chunks_exact(layers + 1).map(<[f32]>::to_vec).collect(),
         test: test.as_chunks::<EVALUATION_METRICS>().0.to_vec(),
         layers: (0..slots).map(|slot| (0..layers).map(|index| layer(slot, index)).collect()).collect(),
+        sample: images,
     }
 }
