@@ -55,7 +55,7 @@ fn obstacle(context: &Context, layers: &[Layer], joined: Joined, tile: FusedTile
             tile.workgroup_bytes(layers).into(),
             limits.max_compute_workgroup_storage_size.into(),
         ))
-        .or(exceeds("bytes of layers", size_of_val(layers) as u64, limits.max_uniform_buffer_binding_size.into()))
+        .or(exceeds("bytes of layers", size_of_val(layers) as u64, limits.max_uniform_buffer_binding_size))
         .or(exceeds("invocations in a workgroup", tile.threads().into(), limits.max_compute_invocations_per_workgroup.into()))
         .or(exceeds("storage buffers in a kernel", bindings.count() as u64, limits.max_storage_buffers_per_shader_stage.into()))
 }
