@@ -109,6 +109,8 @@ pub struct Observation<'a> {
     pub accuracy: Option<f64>,
     /// The hidden layers.
     pub diagnosis: &'a Diagnosis,
+    /// The schedule has brought the learning rate near zero: standing still is what it is for.
+    pub decayed: bool,
 }
 
 /// Agreement above this, with
@@ -158,7 +160,7 @@ impl Watch {
         if (0..hidden).any(collapsed) {
             signs.push(Sign::Collapse);
         }
-        if self.stands_still() {
+        if !observation.decayed && self.stands_still() {
             signs.push(Sign::Plateau);
         }
         let (before, recent) = self.losses.split_at(self.losses.len().saturating_sub(DIVERGED_EPOCHS));
@@ -202,7 +204,8 @@ mod tests {
         let mut watch = Watch::default();
         let mut signs = Vec::new();
         for &(hidden, output, accuracy) in epochs {
-            signs = watch.observe(&Observation { losses: &[hidden, output], accuracy: Some(accuracy), diagnosis }, 10);
+            let (losses, accuracy) = (&[hidden, output], Some(accuracy));
+            signs = watch.observe(&Observation { losses, accuracy, diagnosis, decayed: false }, 10);
         }
         signs
     }
@@ -227,6 +230,15 @@ mod tests {
         assert_eq!(signs(&rising, &diagnosis(0.3, 20.0)), [Sign::Diverging]);
         assert_eq!(signs(&rising[..4], &diagnosis(0.3, 20.0)), []);
         assert_eq!(signs(&[(1.0, 0.9, 0.1), (0.8, 0.8, 0.1), (0.7, 0.7, 0.1)], &diagnosis(0.3, 20.0)), [Sign::NearChance]);
+    }
+
+    #[test]
+    fn standing_still_at_the_end_of_a_schedule_is_no_failure() {
+        let (mut watch, diagnosis) = (Watch::default(), diagnosis(0.3, 20.0));
+        for epoch in 1..10 {
+            let observation = Observation { losses: &[0.1, 0.1], accuracy: Some(0.5), diagnosis: &diagnosis, decayed: epoch > 5 };
+            assert_eq!(watch.observe(&observation, 10), []);
+        }
     }
 
     #[test]

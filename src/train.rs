@@ -9,6 +9,9 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+/// Below this share of its first value the learning rate has done its work.
+const DECAYED: f64 = 0.2;
+
 /// One replica's numbers after an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReplicaReport {
@@ -118,9 +121,12 @@ pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event)
         steps_taken += count as u64;
         last = reports(job, epoch, count, &metrics, started.elapsed().as_secs_f64());
         check_finite(&last)?;
+        let end = config.adam_at(before + count as u64, u64::from(epochs) * per_epoch).learning_rate;
+        let decayed = end < DECAYED * config.adam.learning_rate;
         for (watch, report) in watches.iter_mut().zip(&mut last) {
             let accuracy = config.trains_output(epoch).then_some(report.train_accuracy);
-            let observation = Observation { losses: &report.layer_losses, accuracy, diagnosis: &report.diagnosis };
+            let (losses, diagnosis) = (&report.layer_losses[..], &report.diagnosis);
+            let observation = Observation { losses, accuracy, diagnosis, decayed };
             report.signs = watch.observe(&observation, job.dataset.classes);
         }
         observe(Event::Epoch(&last))?;
