@@ -2,6 +2,8 @@
 
 use super::arguments::TrainOptions;
 use super::{print_line, report};
+use clap::ValueEnum;
+use ffcl_gpu::config::{Guide, HiddenLoss, Schedule, TrainingConfig};
 use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Result;
@@ -54,6 +56,7 @@ impl Display {
                 config.adam.learning_rate,
                 backend.memory() as f64 / f64::from(1 << 20)
             ))?;
+            print_line(&format!("method   {}", method(config)))?;
             let losses: String = (1..config.layers.len()).map(|layer| format!(" {:>9}", format!("loss {layer}"))).collect();
             print_line("")?;
             print_line(&format!(
@@ -140,6 +143,29 @@ impl Display {
         ))?;
         layer_table(&outcome.last)
     }
+}
+
+/// How a run learns, in a line.
+fn method(config: &TrainingConfig) -> String {
+    let hidden = match config.hidden_loss {
+        _ if !config.has_hidden_losses() => String::new(),
+        HiddenLoss::Cosine => format!(", hidden layers by the cosine{}", if config.centre { " of centred vectors" } else { "" }),
+        HiddenLoss::Prototypes => {
+            let whose = if config.guide == Guide::Partner { "the partner's" } else { "their own" };
+            let projection =
+                if config.projection > 0 { format!(" projections to {}", config.projection) } else { " outputs".into() };
+            format!(", hidden layers by prototypes of {whose}{projection} at temperature {}", config.temperature)
+        }
+        HiddenLoss::Pairs => ", hidden layers by pairs".into(),
+    };
+    let output = name(&config.output_loss);
+    let schedule = if config.schedule == Schedule::Cosine { ", rate decays to 0" } else { "" };
+    format!("{}{hidden}, output by {output}{schedule}", name(&config.method))
+}
+
+/// What an option's value is called on the command line.
+fn name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// What the layers look like at the end.

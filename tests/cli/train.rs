@@ -21,6 +21,10 @@ fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
         ("data", "digits: 256 images"),
         ("model", "784-64-64-10"),
         ("training", "2 epochs of 2 steps, batch 128"),
+        (
+            "method",
+            "local, hidden layers by prototypes of the partner's projections to 32 at temperature 0.1, output by cross-entropy",
+        ),
     ]) {
         assert!(line.starts_with(begin) && line.contains(part), "{line}");
     }
