@@ -16,8 +16,6 @@
 const SIDE = 8u;
 const THREADS = SIDE * SIDE;
 
-var<workgroup> partial: array<vec3<f32>, THREADS>;
-
 fn centred(layer: Layer, slot: u32, row: u32, quad: u32) -> vec4<f32> {
     let values = representations[(slot * layer.batch_size + row) * layer.output_quads + quad];
     return outputs_only(layer, quad, values - means[slot * layer.weight_quads + quad]);
@@ -55,16 +53,9 @@ fn main(
             sums.z = dot(select(vec4<f32>(0.0), vec4<f32>(1.0), dead), vec4<f32>(1.0));
         }
     }
-    partial[thread] = sums;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if (thread < half) {
-            partial[thread] += partial[thread + half];
-        }
-        workgroupBarrier();
-    }
+    let total = sum_over_workgroup(sums, thread);
     if (thread < 3u) {
         let count = groups.x * groups.y;
-        parts[(slot * 3u + thread) * count + group.y * groups.x + group.x] = partial[0][thread];
+        parts[(slot * 3u + thread) * count + group.y * groups.x + group.x] = total[thread];
     }
 }

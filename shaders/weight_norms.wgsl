@@ -13,8 +13,6 @@
 
 const THREADS = 64u;
 
-var<workgroup> partial: array<vec3<f32>, THREADS>;
-
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -32,15 +30,8 @@ fn main(
         let distance = weight - weights[partner + quad];
         sums += vec3<f32>(dot(weight, weight), dot(update, update), dot(distance, distance));
     }
-    partial[thread] = sums;
-    workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if (thread < half) {
-            partial[thread] += partial[thread + half];
-        }
-        workgroupBarrier();
-    }
+    let total = sum_over_workgroup(sums, thread);
     if (thread < 3u) {
-        parts[(slot * 3u + thread) * groups.x + group.x] = partial[0][thread];
+        parts[(slot * 3u + thread) * groups.x + group.x] = total[thread];
     }
 }

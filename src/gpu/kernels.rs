@@ -40,6 +40,7 @@ const STAGE: &str = include_str!("../../shaders/shared/stage.wgsl");
 const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
 const ROW: &str = include_str!("../../shaders/shared/row.wgsl");
 const ROW_SCALE: &str = include_str!("../../shaders/shared/row_scale.wgsl");
+const TRIPLE_SUM: &str = include_str!("../../shaders/shared/triple_sum.wgsl");
 const AUGMENT: &str = include_str!("../../shaders/shared/augment.wgsl");
 const COSINE_DISTANCE: &str = include_str!("../../shaders/shared/cosine_distance.wgsl");
 const COSINE_LOSS: &str = include_str!("../../shaders/shared/cosine_loss.wgsl");
@@ -129,12 +130,12 @@ pub const fn source(kernel: Kernel) -> Source {
         },
         Kernel::Covariance => Source {
             text: include_str!("../../shaders/covariance.wgsl"),
-            prelude: &[Layer::WGSL, ROW],
+            prelude: &[Layer::WGSL, ROW, TRIPLE_SUM],
             bindings: &[Uniform, Read, Read, Write],
         },
         Kernel::WeightNorms => Source {
             text: include_str!("../../shaders/weight_norms.wgsl"),
-            prelude: &[Layer::WGSL],
+            prelude: &[Layer::WGSL, TRIPLE_SUM],
             bindings: &[Uniform, Read, Read, Write],
         },
         Kernel::Reduction => Source {
