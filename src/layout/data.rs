@@ -1,0 +1,193 @@
+//! The data set on the device, and what is drawn from it: orders, changes of images, pairs of rows.
+
+use super::{Layer, Views, quads};
+use crate::config::Augmentation;
+use crate::dataset::Images;
+use crate::random::Stream;
+
+device_struct! {
+    /// One shard of a data set on the device, and the shape of its records (`[pixel words, label word]`, four pixels a word).
+    Shard {
+        /// Index of the shard's first image.
+        first_image: u32,
+        /// Images in the shard.
+        image_count: u32,
+        /// Pixels of an image.
+        pixels: u32,
+        /// Images in the whole set: the length of one replica's order.
+        sample_count: u32,
+        /// Words of one record: `quads(pixels) + 1`.
+        record_words: u32,
+        /// Rows of a batch as allocated.
+        batch_size: u32,
+        /// Row length of the activations to fill, in quads.
+        input_quads: u32,
+        /// View v reads order `v >> order_shift`, and is of that replica.
+        order_shift: u32,
+        /// Rows of an image.
+        height: u32,
+        /// Columns of an image.
+        width: u32,
+        /// Largest random shift in pixels.
+        shift: u32,
+        /// Largest random rotation in radians.
+        rotation: f32,
+        /// Largest random change of size, as a fraction.
+        scale: f32,
+        /// The random stream of these changes; the second view of a replica has the next one.
+        stream: u32,
+        /// Lower half of replica 0's seed; replica r has seed + r.
+        seed_low: u32,
+        /// Upper half.
+        seed_high: u32,
+    }
+}
+
+device_struct! {
+    /// The order of one epoch.
+    Shuffle {
+        /// Lower half of replica 0's seed; replica r has seed + r.
+        seed_low: u32,
+        /// Upper half.
+        seed_high: u32,
+        /// The counter of the random stream.
+        epoch: u32,
+        /// The stream's identity.
+        stream: u32,
+        /// Samples in an order.
+        sample_count: u32,
+        /// Orders to make, one a replica.
+        replicas: u32,
+        /// 1 to shuffle, 0 for the data set's own order.
+        enabled: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+    }
+}
+
+device_struct! {
+    /// The pairs of rows that a step draws.
+    Pairs {
+        /// Lower half of replica 0's seed; replica r has seed + r.
+        seed_low: u32,
+        /// Upper half.
+        seed_high: u32,
+        /// The random stream of A's pairs; B has the next one.
+        stream: u32,
+        /// Rows of a batch.
+        batch_size: u32,
+        /// The labels' leading index is `slot >> label_shift`.
+        label_shift: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+        /// Padding.
+        padding_2: u32,
+    }
+}
+
+impl Shuffle {
+    /// The orders of `epoch` for `replicas` runs whose seeds start at `seed`.
+    pub fn new(seed: u64, epoch: u32, sample_count: usize, replicas: usize, enabled: bool) -> Self {
+        Self {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            epoch,
+            stream: Stream::Shuffle.id(),
+            sample_count: sample_count as u32,
+            replicas: replicas as u32,
+            enabled: u32::from(enabled),
+            ..Self::default()
+        }
+    }
+}
+
+impl Pairs {
+    /// The pairs among batches as `layer` takes them, of runs whose seeds start at `seed`.
+    pub fn new(seed: u64, layer: &Layer) -> Self {
+        Self {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            stream: Stream::Pairs { model: 0 }.id(),
+            batch_size: layer.batch_size,
+            label_shift: layer.label_shift,
+            ..Self::default()
+        }
+    }
+}
+
+impl Shard {
+    /// The shard `first_image .. first_image + image_count` of `images`, gathered in batches of `batch_size` for `views`.
+    pub fn new(images: &Images, first_image: usize, image_count: usize, batch_size: usize, views: Views) -> Self {
+        let pixels = images.pixels_per_image();
+        Self {
+            first_image: first_image as u32,
+            image_count: image_count as u32,
+            pixels: pixels as u32,
+            sample_count: images.count() as u32,
+            record_words: (quads(pixels) + 1) as u32,
+            batch_size: batch_size as u32,
+            input_quads: quads(pixels + 1) as u32,
+            order_shift: match views {
+                Views::Slot => 1,
+                Views::Replica => 0,
+                Views::Run => 31,
+            },
+            height: images.height as u32,
+            width: images.width as u32,
+            ..Self::default()
+        }
+    }
+
+    /// The same with random changes of its images.
+    pub fn augmented(self, augmentation: &Augmentation, seed: u64) -> Self {
+        Self {
+            shift: augmentation.shift,
+            rotation: augmentation.rotation.to_radians() as f32,
+            scale: augmentation.scale as f32,
+            stream: Stream::Augmentation { model: 0 }.id(),
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            ..self
+        }
+    }
+
+    /// Whether images are turned or resized.
+    pub fn turns(&self) -> bool {
+        self.rotation > 0.0 || self.scale > 0.0
+    }
+
+    /// Whether images are changed at all.
+    pub fn moves(&self) -> bool {
+        self.shift > 0 || self.turns()
+    }
+
+    /// The shard's records: four pixels a word, the first in the lowest byte, then a word with the label.
+    pub fn records(&self, images: &Images) -> Vec<u32> {
+        let range = self.first_image as usize..(self.first_image + self.image_count) as usize;
+        let mut records = Vec::with_capacity(range.len() * self.record_words as usize);
+        for index in range {
+            records.extend(
+                images
+                    .image(index)
+                    .chunks(4)
+                    .map(|pixels| pixels.iter().rev().fold(0, |word, &pixel| word << 8 | u32::from(pixel))),
+            );
+            records.push(u32::from(images.labels[index]));
+        }
+        records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_hold_four_pixels_a_word_and_the_label() {
+        let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], height: 1, width: 5 };
+        let shard = Shard::new(&images, 1, 1, 4, Views::Replica);
+        assert_eq!(shard.records(&images), [0x0908_0706, 0x0000_000a, 9]);
+    }
+}
