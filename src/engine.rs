@@ -97,13 +97,14 @@ impl Job<'_> {
     /// Checks the run against its data: shapes that fit, and labels that are classes. Backends rely on it.
     pub fn check(&self) -> Result<()> {
         let (train, test) = (&self.dataset.train, &self.dataset.test);
-        self.config.check_against(train.count(), train.pixels_per_image(), self.dataset.classes)?;
+        self.config.check_against(train.count(), train.pixels_per_image(), self.dataset.classes())?;
         for (name, images) in [("training", train), ("test", test)] {
-            let label = images.labels.iter().position(|&label| usize::from(label) >= self.dataset.classes);
+            let label = images.labels.iter().position(|&label| usize::from(label) >= self.dataset.classes());
             if let Some(index) = label {
                 return Err(Error::Dataset(format!(
                     "label {} of {name} image {index} is none of the {} classes; mend the data set",
-                    images.labels[index], self.dataset.classes
+                    images.labels[index],
+                    self.dataset.classes()
                 )));
             }
             let sizes = (images.pixels_per_image(), images.pixels.len());

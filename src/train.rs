@@ -127,7 +127,7 @@ pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event)
             let accuracy = config.trains_output(epoch).then_some(report.train_accuracy);
             let (losses, diagnosis) = (&report.layer_losses[..], &report.diagnosis);
             let observation = Observation { losses, accuracy, diagnosis, decayed };
-            report.signs = watch.observe(&observation, job.dataset.classes);
+            report.signs = watch.observe(&observation, job.dataset.classes());
         }
         observe(Event::Epoch(&last))?;
         let signs: BTreeSet<Sign> = last.iter().flat_map(|report| &report.signs).copied().collect();

@@ -3,7 +3,7 @@
 use ffcl_gpu::config::{Adam, OutputLoss};
 use ffcl_gpu::cpu::cosine_gradient::Compared;
 use ffcl_gpu::cpu::{Double, Single, accuracy, cosine_gradient, forward, gather, output_gradient, reduction, weight_update};
-use ffcl_gpu::dataset::Images;
+use ffcl_gpu::dataset::{ImageShape, Images};
 use ffcl_gpu::layout::{Layer, Reduction, Shard, Step, Views};
 use ffcl_gpu::model::{Architecture, LayerParameters};
 use ffcl_gpu::random::{Generator, Stream};
@@ -29,7 +29,8 @@ fn forward_adds_the_bias_and_rectifies() {
 
 #[test]
 fn gather_follows_the_order_and_repeats_the_last_row() {
-    let images = Images { pixels: vec![0, 51, 102, 153, 204, 255, 1, 2, 3], labels: vec![4, 5, 6], height: 1, width: 3 };
+    let images =
+        Images { pixels: vec![0, 51, 102, 153, 204, 255, 1, 2, 3], labels: vec![4, 5, 6], shape: ImageShape::gray(1, 3) };
     let shard = Shard::new(&images, 0, 3, BATCH, Views::Replica);
     let table = std::array::from_fn(|pixel| pixel as f32);
     let (mut inputs, mut labels) = (vec![f32::NAN; BATCH * 4], vec![99; BATCH]);

@@ -17,7 +17,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     // One copy to begin with and one to end with, on any device.
     memory::require(2 * config.parameter_bytes(&architecture), "the weights of this run")?;
     let dataset = load(options)?;
-    config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes)?;
+    config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes())?;
     let mut parameters = config.initial_parameters()?;
     if let Some(path) = &options.init_from {
         parameters = weights::load(path, &architecture, parameters)?;

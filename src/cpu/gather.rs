@@ -100,11 +100,11 @@ fn moved(shard: &Shard, change: &Change, record: &[u32], table: &[f32; 256], pix
 mod tests {
     use super::*;
     use crate::config::Augmentation;
-    use crate::dataset::Images;
+    use crate::dataset::{ImageShape, Images};
     use crate::layout::Views;
 
     fn shard(augmentation: Augmentation, pixels: Vec<u8>, views: Views) -> (Shard, Vec<u32>) {
-        let images = Images { pixels, labels: vec![0], height: 5, width: 5 };
+        let images = Images { pixels, labels: vec![0], shape: ImageShape::gray(5, 5) };
         let shard = Shard::new(&images, 0, 1, 1, views).augmented(&augmentation, 9);
         let records = shard.records(&images);
         (shard, records)

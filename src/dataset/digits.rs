@@ -7,7 +7,7 @@
 
 mod strokes;
 
-use super::{Dataset, Images};
+use super::{Dataset, ImageShape, Images, numbered};
 use crate::random::{Generator, Stream};
 use rayon::prelude::*;
 use strokes::{Knot, STYLES, Style};
@@ -50,7 +50,13 @@ pub fn generate(seed: u64) -> Dataset {
 /// The first `train` and `test` images of the endless sequences that `seed` stands for: a smaller set is a prefix of a
 /// larger one. Zero is taken as one, since [`Images`] are never empty.
 pub fn generate_with_counts(seed: u64, train: usize, test: usize) -> Dataset {
-    Dataset { name: NAME.to_owned(), train: images(seed, 0, train.max(1)), test: images(seed, 1, test.max(1)), classes: CLASSES }
+    Dataset {
+        name: NAME.to_owned(),
+        train: images(seed, 0, train.max(1)),
+        test: images(seed, 1, test.max(1)),
+        class_names: numbered(CLASSES),
+        statistics: None,
+    }
 }
 
 fn images(seed: u64, split: u8, count: usize) -> Images {
@@ -62,7 +68,7 @@ fn images(seed: u64, split: u8, count: usize) -> Images {
         *label = generator.below(CLASSES as u32) as u8;
         draw(&mut generator, STYLES[usize::from(*label)], image);
     });
-    Images { pixels, labels, height: SIDE, width: SIDE }
+    Images { pixels, labels, shape: ImageShape::gray(SIDE, SIDE) }
 }
 
 /// Triangular in `(-amount, amount)`: small deviations are more frequent than large ones, as with a hand.
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn bytes_are_pinned() {
         let data = generate_with_counts(SEED, 100, 100);
-        assert_eq!((data.name.as_str(), data.classes, data.train.height, data.train.width), ("digits", 10, 28, 28));
+        assert_eq!((data.name.as_str(), data.classes(), data.train.shape), ("digits", 10, ImageShape::gray(28, 28)));
         let sums = [&data.train.pixels, &data.train.labels, &data.test.pixels, &data.test.labels].map(|bytes| checksum(bytes));
         let pinned = [0x3872_8E7D_764C_F690, 0x986D_CB40_5797_294D, 0xF440_259C_EBC7_5D85, 0x08BE_B213_0489_7525];
         assert_eq!(sums, pinned, "{sums:#x?}");

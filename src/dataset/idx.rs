@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Dataset, Images};
+use super::{Dataset, ImageShape, Images, numbered};
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ pub fn load(name: &str, directory: &Path) -> Result<Dataset> {
     }
     let largest = train.labels.iter().copied().max().unwrap_or(0);
     check_labels(&test_labels, &test.labels, largest, " of the training labels")?;
-    Ok(Dataset { name: name.to_owned(), train, test, classes: usize::from(largest) + 1 })
+    Ok(Dataset { name: name.to_owned(), train, test, class_names: numbered(usize::from(largest) + 1), statistics: None })
 }
 
 /// Reads a file of images: rows and columns of an image, and the pixels of all images one after another.
@@ -147,7 +147,7 @@ impl<'path> Split<'path> {
 
     fn read(self) -> Result<Images> {
         let [_, height, width] = self.images.sizes;
-        Ok(Images { labels: self.labels.read()?, pixels: self.images.read()?, height, width })
+        Ok(Images { labels: self.labels.read()?, pixels: self.images.read()?, shape: ImageShape::gray(height, width) })
     }
 }
 

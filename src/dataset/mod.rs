@@ -47,14 +47,42 @@ impl std::fmt::Display for DatasetName {
 /// Images of one shape and their labels. Never empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Images {
-    /// `[count, pixels]`, row-major.
+    /// `[count, channels, height, width]`, row-major.
     pub pixels: Vec<u8>,
     /// `[count]`, each below the data set's number of classes.
     pub labels: Vec<u8>,
-    /// Rows of an image.
+    /// Of each image.
+    pub shape: ImageShape,
+}
+
+/// The shape of an image. Its numbers stand channel by channel, row by row, as PyTorch flattens images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageShape {
+    /// 1 for shades of grey, 3 for red, green and blue.
+    pub channels: usize,
+    /// Rows.
     pub height: usize,
-    /// Columns of an image.
+    /// Columns.
     pub width: usize,
+}
+
+impl ImageShape {
+    /// Shades of grey.
+    pub fn gray(height: usize, width: usize) -> Self {
+        Self { channels: 1, height, width }
+    }
+
+    /// Numbers in an image: the width of a network's input layer.
+    pub fn pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+impl std::fmt::Display for ImageShape {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}×{}", self.height, self.width)?;
+        if self.channels == 1 { Ok(()) } else { write!(formatter, "×{}", self.channels) }
+    }
 }
 
 impl Images {
@@ -65,7 +93,7 @@ impl Images {
 
     /// Numbers in one image: the width of a network's input layer.
     pub fn pixels_per_image(&self) -> usize {
-        self.height * self.width
+        self.shape.pixels()
     }
 
     /// The bytes of image `index`.
@@ -94,7 +122,7 @@ impl Images {
 
 impl std::fmt::Debug for Images {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} images of {}×{}", self.count(), self.height, self.width)
+        write!(formatter, "{} images of {}", self.count(), self.shape)
     }
 }
 
@@ -107,11 +135,23 @@ pub struct Dataset {
     pub train: Images,
     /// What they are measured on.
     pub test: Images,
-    /// Number of classes: one more than the largest label.
-    pub classes: usize,
+    /// What each label stands for.
+    pub class_names: Vec<String>,
+    /// Mean and deviation to standardise by, where they are not to be the training set's own: a trained model's.
+    pub statistics: Option<(f64, f64)>,
+}
+
+/// The names of classes that have no other: their numbers.
+pub fn numbered(classes: usize) -> Vec<String> {
+    (0..classes).map(|class| class.to_string()).collect()
 }
 
 impl Dataset {
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.class_names.len()
+    }
+
     /// Makes the last `count` training images the test set: to choose by, without having seen the real one.
     pub fn hold_out(&mut self, count: usize) -> Result<()> {
         let kept = self.train.count().checked_sub(count).filter(|&kept| kept > 0 && count > 0).ok_or_else(|| {
@@ -120,13 +160,16 @@ impl Dataset {
         })?;
         let size = self.train.pixels_per_image();
         let (pixels, labels) = (self.train.pixels.split_off(kept * size), self.train.labels.split_off(kept));
-        self.test = Images { pixels, labels, height: self.train.height, width: self.train.width };
+        self.test = Images { pixels, labels, shape: self.train.shape };
         Ok(())
     }
 
-    /// Mean and standard deviation of the training set's pixels divided by 255: the scalars μ and σ of the standardisation.
+    /// Mean and standard deviation of the training set's pixels divided by 255, unless others are set: the scalars μ and σ of the standardisation.
     /// Exact, since the histogram of 256 values is summed in integers first.
     pub fn pixel_statistics(&self) -> (f64, f64) {
+        if let Some(statistics) = self.statistics {
+            return statistics;
+        }
         let mut histogram = [0u64; 256];
         for &pixel in &self.train.pixels {
             histogram[usize::from(pixel)] += 1;

@@ -134,8 +134,8 @@ impl Shard {
                 Views::Replica => 0,
                 Views::Run => 31,
             },
-            height: images.height as u32,
-            width: images.width as u32,
+            height: images.shape.height as u32,
+            width: images.shape.width as u32,
             ..Self::default()
         }
     }
@@ -183,10 +183,11 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::ImageShape;
 
     #[test]
     fn records_hold_four_pixels_a_word_and_the_label() {
-        let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], height: 1, width: 5 };
+        let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], shape: ImageShape::gray(1, 5) };
         let shard = Shard::new(&images, 1, 1, 4, Views::Replica);
         assert_eq!(shard.records(&images), [0x0908_0706, 0x0000_000a, 9]);
     }

@@ -59,7 +59,7 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                     let layers = shape.cloned().or(options.layers.clone());
                     let mut training = RunOptions { layers, ..options }.config();
                     training.seed = study.first_seed;
-                    training.check_against(size, dataset.train.pixels_per_image(), dataset.classes).map_err(|error| {
+                    training.check_against(size, dataset.train.pixels_per_image(), dataset.classes()).map_err(|error| {
                         Error::Configuration(format!("variant {variant} with {size} images of {name}: {error}"))
                     })?;
                     let per_epoch = training.steps_per_epoch(size) as u64;

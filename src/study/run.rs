@@ -23,10 +23,16 @@ pub struct Shared<'a> {
 
 /// The first images of a data set, as a cell trains on them.
 pub fn first_images(dataset: &Dataset, count: usize) -> Dataset {
-    let Images { pixels, labels, height, width } = &dataset.train;
+    let Images { pixels, labels, shape } = &dataset.train;
     let bytes = count * dataset.train.pixels_per_image();
-    let train = Images { pixels: pixels[..bytes].to_vec(), labels: labels[..count].to_vec(), height: *height, width: *width };
-    Dataset { name: dataset.name.clone(), train, test: dataset.test.clone(), classes: dataset.classes }
+    let train = Images { pixels: pixels[..bytes].to_vec(), labels: labels[..count].to_vec(), shape: *shape };
+    Dataset {
+        name: dataset.name.clone(),
+        train,
+        test: dataset.test.clone(),
+        class_names: dataset.class_names.clone(),
+        statistics: dataset.statistics,
+    }
 }
 
 /// Trains `seeds` of a cell on its data; `progress` hears of steps done, each counted once for every seed that took it.

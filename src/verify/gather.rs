@@ -4,7 +4,7 @@
 use super::{BATCHES, REPLICAS, Row, bytes, bytes_mut, generator, poison};
 use crate::config::Augmentation;
 use crate::cpu;
-use crate::dataset::Images;
+use crate::dataset::{ImageShape, Images};
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, gather_groups};
@@ -49,8 +49,7 @@ fn case(
     let images = Images {
         pixels: (0..count * height * width).map(|_| generator.below(256) as u8).collect(),
         labels: (0..count).map(|_| generator.below(10) as u8).collect(),
-        height,
-        width,
+        shape: ImageShape::gray(height, width),
     };
     let mut orders = vec![0; REPLICAS * count];
     cpu::shuffle::shuffle(&Shuffle::new(5, 1, count, REPLICAS, true), &mut orders);

@@ -67,8 +67,8 @@ fn assert_has(text: &str, phrases: &[&str]) {
 fn round_trip_raw_compressed_and_mixed() {
     let files = valid();
     let check = |dataset: Dataset| {
-        assert_eq!((dataset.name.as_str(), dataset.classes), ("mnist", 10));
-        assert_eq!((dataset.train.height, dataset.train.width, dataset.train.count()), (2, 4, 3));
+        assert_eq!((dataset.name.as_str(), dataset.classes()), ("mnist", 10));
+        assert_eq!((dataset.train.shape, dataset.train.count()), (ImageShape::gray(2, 4), 3));
         assert_eq!(dataset.train.pixels, (0..24).collect::<Vec<u8>>());
         assert_eq!((dataset.train.labels, dataset.test.labels), (vec![5, 0, 9], vec![9, 1]));
         assert_eq!(dataset.test.pixels, (8..24).collect::<Vec<u8>>());
@@ -208,7 +208,7 @@ fn files_that_contradict_each_other() {
 
     let mut files = valid();
     files[1] = idx(&[3], &[46, 255, 0]);
-    assert_eq!(load("emnist", folder(&files).path()).unwrap().classes, 256);
+    assert_eq!(load("emnist", folder(&files).path()).unwrap().classes(), 256);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn real_mnist() {
     let mnist = load("mnist", directory).unwrap();
     assert_eq!(mnist.train.count(), 60_000);
     assert_eq!(mnist.test.count(), 10_000);
-    assert_eq!((mnist.train.height, mnist.train.width, mnist.classes), (28, 28, 10));
+    assert_eq!((mnist.train.shape, mnist.classes()), (ImageShape::gray(28, 28), 10));
     assert_eq!((mnist.train.labels[0], mnist.test.labels[0]), (5, 7));
     let sum = |images: &Images| images.pixels.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
     assert_eq!((sum(&mnist.train), sum(&mnist.test)), (1_567_298_545, 264_923_200));
