@@ -7,6 +7,7 @@ use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::Result;
 use ffcl_gpu::memory;
+use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::run_directory::{RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Event, train};
@@ -42,11 +43,12 @@ pub fn run(options: &TrainOptions) -> Result<()> {
         if let (Event::Epoch(reports), Some(directory)) = (&event, &mut directory) {
             directory.append(reports)?;
         }
-        display.show(&event)
+        display.show(&event)?;
+        Ok(std::ops::ControlFlow::Continue(()))
     });
     display.close();
     let outcome = outcome?;
-    let saved = directory.map(|directory| directory.finish(&outcome.parameters)).transpose()?;
+    let saved = directory.map(|directory| directory.finish(&outcome.parameters, &ModelDescription::of(job))).transpose()?;
     display.summary(&outcome)?;
     if let (Some(path), false) = (saved, options.quiet || options.json) {
         print_line(&format!("weights in {}", path.display()))?;

@@ -1,6 +1,7 @@
 //! The directory of `--out`: `config.json` before the first step, a line of `metrics.jsonl` for each epoch and replica, and
 //! `model.safetensors` at the end.
 
+use super::description::ModelDescription;
 use super::weights;
 use super::whole_file::{REMEDY, write_whole};
 use crate::config::TrainingConfig;
@@ -77,9 +78,9 @@ impl RunDirectory {
     }
 
     /// Writes the weights.
-    pub fn finish(&self, parameters: &Parameters) -> Result<PathBuf> {
+    pub fn finish(&self, parameters: &Parameters, model: &ModelDescription) -> Result<PathBuf> {
         let path = self.path.join(MODEL);
-        weights::save(&path, parameters)?;
+        weights::save(&path, parameters, model)?;
         Ok(path)
     }
 }
