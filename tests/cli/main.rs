@@ -5,6 +5,7 @@ mod commands;
 mod gpu;
 mod output;
 mod refusals;
+mod resume;
 mod study;
 mod support;
 mod train;
