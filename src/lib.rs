@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod diagnosis;
 pub mod engine;
 pub mod error;
+pub mod evaluation;
 pub mod gpu;
 pub mod layout;
 pub mod memory;
@@ -19,6 +20,7 @@ pub mod plan;
 pub mod random;
 pub mod study;
 pub mod train;
+pub mod trained;
 pub mod verify;
 
 pub use error::{Error, Result};
