@@ -113,6 +113,11 @@ impl LayerParameters {
     pub fn shape(&self) -> [usize; 2] {
         [self.bias.len(), self.weight.len() / self.bias.len()]
     }
+
+    /// Numbers in it.
+    pub fn number_count(&self) -> usize {
+        self.weight.len() + self.bias.len()
+    }
 }
 
 /// The parameters of every model: `[slot][layer]`, slot = 2·replica + (0 for A, 1 for B).
