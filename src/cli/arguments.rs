@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, PredictOptions};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -31,6 +32,15 @@ pub enum Command {
     /// Train everything that a file compares, with several seeds each, and report on it.
     #[command(after_help = "Example: ffcl-gpu study studies/guidance.toml --out runs/guidance --data-dir data/mnist")]
     Study(StudyOptions),
+    /// Measure a trained model on a data set's test images.
+    #[command(after_help = "Example: ffcl-gpu evaluate runs/first --data-dir data/mnist")]
+    Evaluate(EvaluateOptions),
+    /// Ask a trained model what pictures show.
+    #[command(after_help = "Example: ffcl-gpu predict runs/first photo.jpg scan.png", after_long_help = PREDICT_HELP)]
+    Predict(PredictOptions),
+    /// Write a trained model as an ONNX file.
+    #[command(after_help = "Example: ffcl-gpu export runs/first digits.onnx")]
+    Export(ExportOptions),
     /// Check every kernel, and whole training steps, against the CPU twins on this adapter, now.
     #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
     Verify(VerifyOptions),
