@@ -3,13 +3,13 @@
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::trained::Answers;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The most mistakes that are listed.
 pub const MISTAKES: usize = 100;
 
 /// Answers compared with labels. What is not of A or of B alone is of all networks together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Images that were asked about.
     pub images: usize,
@@ -34,7 +34,7 @@ pub struct Evaluation {
 }
 
 /// How well one class is told from the others. What would be 0/0 is `None`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// Of the images that were taken for this class, the share that belongs to it.
     pub precision: Option<f64>,
@@ -47,7 +47,7 @@ pub struct ClassScore {
 }
 
 /// An image that was taken for something else.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mistake {
     /// Its position in the set.
     pub image: usize,

@@ -47,6 +47,9 @@ pub enum Command {
     /// Measure throughput.
     #[command(after_help = "Example: ffcl-gpu bench --device gpu --regimes paper,replicas --compare cpu --plot scaling.svg")]
     Bench(BenchOptions),
+    /// Write a run's report.html anew, or a page that compares several runs.
+    #[command(after_help = "Example: ffcl-gpu report runs/first runs/second --out comparison.html")]
+    Report(RunReportOptions),
     /// List the adapters that --device can choose from.
     Devices(DevicesOptions),
     /// Print a script that completes commands and options in a shell.
@@ -158,6 +161,12 @@ pub struct TrainOptions {
     /// Write a checkpoint after every N epochs; at the end there is always one.
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN, help_heading = "Output")]
     pub checkpoint_every: NonZeroU32,
+    /// Write event files for TensorBoard, too.
+    #[arg(long, conflicts_with = "no_out", help_heading = "Output")]
+    pub tensorboard: bool,
+    /// Write no report.html and no curves.png at the end.
+    #[arg(long, help_heading = "Output")]
+    pub no_report: bool,
     /// Print only errors.
     #[arg(long, short, conflicts_with = "json", help_heading = "Output")]
     #[serde(skip)]
@@ -311,6 +320,17 @@ pub struct DevicesOptions {
     /// Print one JSON object for each adapter.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `report`.
+#[derive(Args, Clone, Debug)]
+pub struct RunReportOptions {
+    /// Folders of runs.
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// Write the comparison of several runs here. Default: comparison.html.
+    #[arg(long, value_name = "FILE.html")]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of `completions`.

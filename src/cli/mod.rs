@@ -10,6 +10,7 @@ mod evaluate;
 mod export;
 mod interruption;
 mod predict;
+mod run_report;
 mod session;
 mod study;
 mod train;
@@ -31,6 +32,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Export(options) => export::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Verify(options) => verify::run(&options),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Report(options) => run_report::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Completions(options) => completions::script(&options).map(|()| ExitCode::SUCCESS),
         Command::Man(options) => completions::manual(&options).map(|()| ExitCode::SUCCESS),

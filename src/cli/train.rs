@@ -3,16 +3,20 @@
 use super::arguments::TrainOptions;
 use super::display::Display;
 use super::interruption::{EXIT_CODE, Interruption};
-use super::{print_line, report, session};
+use super::{print_line, report as warn, session};
 use ffcl_gpu::config::{Schedule, TrainingConfig};
 use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::evaluation::Evaluation;
 use ffcl_gpu::memory;
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
+use ffcl_gpu::output::tensorboard::{self, EventFiles};
 use ffcl_gpu::output::weights;
+use ffcl_gpu::report::{self, TestAnswers};
 use ffcl_gpu::train::{Advance, Event, Trainer};
+use ffcl_gpu::trained::Answers;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -42,11 +46,18 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     let (mut directory, state, mut history) = match reopened {
         Some(Reopened { directory, state, history }) => {
             directory.rewrite(&record)?;
+            directory.forget_results()?;
             (Some(directory), state, history)
         }
         None => (create(options, &record)?, None, Vec::new()),
     };
 
+    let mut events = match &directory {
+        Some(directory) if options.tensorboard => {
+            Some(EventFiles::create(&directory.path().join(tensorboard::FOLDER), config.replicas, &history)?)
+        }
+        _ => None,
+    };
     let interruption = Interruption::listen()?;
     let model = ModelDescription::of(job);
     let mut display = Display::new(options, job, backend.as_ref(), directory.as_ref().map(RunDirectory::path))?;
@@ -62,6 +73,9 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
             if let (Event::Epoch(reports), Some(directory)) = (&event, &mut directory) {
                 directory.append(reports)?;
             }
+            if let (Event::Epoch(reports), Some(events)) = (&event, &mut events) {
+                events.append(reports)?;
+            }
             display.show(&event)?;
             Ok(if interruption.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
@@ -76,14 +90,24 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     })();
     display.close();
     if ended? == Advance::Stopped {
-        report(&stopped(&trainer, steps_per_epoch, directory.as_ref()));
+        warn(&stopped(&trainer, steps_per_epoch, directory.as_ref()));
         return Ok(ExitCode::from(EXIT_CODE));
     }
+    let probabilities = directory.as_ref().map(|_| trainer.probabilities()).transpose()?;
     let outcome = trainer.finish()?;
-    let saved = directory.map(|directory| directory.finish(&outcome.parameters, &model)).transpose()?;
     display.summary(&outcome)?;
-    if let (Some(path), false) = (saved, options.quiet || options.json) {
-        print_line(&format!("weights in {}", path.display()))?;
+    if let (Some(directory), Some(probabilities)) = (&directory, probabilities) {
+        let mut written = vec![directory.finish(&outcome.parameters, &model)?];
+        let answers = Answers::new(&probabilities, dataset.classes());
+        TestAnswers::new(Evaluation::new(&answers, &dataset.test.labels)?, &dataset).write(directory.path())?;
+        if !options.no_report {
+            written.push(report::write(directory.path())?);
+        }
+        if !(options.quiet || options.json) {
+            for (what, path) in ["weights", "report"].into_iter().zip(written) {
+                print_line(&format!("{what:<8} {}", path.display()))?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -133,7 +157,7 @@ fn check_continuation(directory: &RunDirectory, config: &TrainingConfig, epoch: 
         ));
     }
     if config.schedule == Schedule::Cosine && !quiet {
-        report(&format!(
+        warn(&format!(
             "note: so far the learning rate followed a schedule of {} epochs, from here on that of {}; {} epochs from the beginning would differ",
             before.map_or_else(|| "fewer".into(), |epochs| epochs.to_string()),
             config.epochs,

@@ -22,6 +22,8 @@ pub const CONFIG: &str = "config.json";
 pub const METRICS: &str = "metrics.jsonl";
 /// The weights of a run that ended.
 pub const MODEL: &str = "model.safetensors";
+/// The answers on the test set of a run that ended.
+pub const EVALUATION: &str = "evaluation.json";
 /// The last checkpoint.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
@@ -173,6 +175,18 @@ impl RunDirectory {
     /// Replaces the record: the run goes on with other options, or elsewhere.
     pub fn rewrite<O: Serialize>(&self, record: &RunRecord<O>) -> Result<()> {
         write_record(&self.path, record)
+    }
+
+    /// Removes what only a run that has ended has: it would not be of the run that goes on. The weights stand in the checkpoint, too.
+    pub fn forget_results(&self) -> Result<()> {
+        for name in [MODEL, EVALUATION] {
+            let path = self.path.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::file("remove", path, error, REMEDY)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Appends one epoch, a line for each replica.

@@ -5,10 +5,9 @@ use super::request::joined;
 use super::results::SeedResult;
 use super::statistics::mean_and_deviation;
 use super::summary::{ENSEMBLE, Group, Measure, Row, SINGLE, Summary};
+use crate::output::axis::{Axis, round_values};
 use crate::output::picture::{self, Area, COLOURS, Drawn, TITLE};
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
-use std::ops::Range;
 
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (470, 380);
@@ -40,30 +39,6 @@ struct Chart {
     names: Vec<String>,
     /// Single networks and pairs: a line for each variant that has one.
     panels: [Vec<Line>; 2],
-}
-
-/// A horizontal axis that names the values that it is told to.
-struct Axis {
-    range: Range<f64>,
-    ticks: Vec<f64>,
-}
-
-impl Ranged for Axis {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
-        let share = (value - self.range.start) / (self.range.end - self.range.start);
-        from + (share * f64::from(to - from)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
-        self.ticks.clone()
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.range.clone()
-    }
 }
 
 /// One variant's line.
@@ -123,14 +98,6 @@ fn curves(summary: &Summary, group: &Group) -> Chart {
 
 fn y_label(summary: &Summary) -> &'static str {
     if summary.manifest.hold_out.is_some() { "accuracy on held-out images, %" } else { "test accuracy, %" }
-}
-
-/// 1, and at most eight round numbers up to `last`.
-fn round_values(last: usize) -> Vec<f64> {
-    let steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10usize.pow(power)));
-    let step = steps.take(24).find(|step| last / step <= 8).unwrap_or(last.max(1));
-    let first = (step > 1).then_some(1.0);
-    first.into_iter().chain((1..=last / step).map(|index| (index * step) as f64)).collect()
 }
 
 /// Accuracy against training images, depth and width, wherever two groups differ by nothing else.
@@ -328,14 +295,6 @@ fn is_dashed(variant: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn axes_have_few_round_values() {
-        assert_eq!(round_values(1), [1.0]);
-        assert_eq!(round_values(3), [1.0, 2.0, 3.0]);
-        assert_eq!(round_values(30), [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
-        assert_eq!(round_values(3510).len(), 8);
-    }
 
     #[test]
     fn names_of_files_are_short() {

@@ -1,0 +1,46 @@
+//! A run for people: `report.html`, one file that needs no network, and its curves as `curves.png`. Several runs side by side on one
+//! page.
+
+mod charts;
+mod content;
+mod curves;
+mod page;
+mod pictures;
+
+pub use content::TestAnswers;
+
+use crate::error::{Error, Result};
+use crate::output::whole_file::write_whole;
+use content::Run;
+use std::path::{Path, PathBuf};
+
+/// The page of a run, in its folder.
+pub const PAGE: &str = "report.html";
+/// The curves of a run, in its folder.
+pub const PICTURE: &str = "curves.png";
+
+/// Writes the page and the picture of the run in `folder`, as far as it got.
+pub fn write(folder: &Path) -> Result<PathBuf> {
+    let run = Run::read(folder)?;
+    let page = page::of_run(&run).map_err(|problem| undrawable(folder, problem))?;
+    let picture = charts::png(&curves::of_run(&run.metrics)).map_err(|problem| undrawable(folder, problem))?;
+    let path = folder.join(PAGE);
+    write_whole(&path, page.as_bytes())?;
+    write_whole(&folder.join(PICTURE), &picture)?;
+    Ok(path)
+}
+
+/// Writes a page that compares the runs in `folders`.
+pub fn compare(folders: &[PathBuf], path: &Path) -> Result<()> {
+    let runs = folders.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
+    let page = page::of_comparison(&runs).map_err(|problem| undrawable(path, problem))?;
+    write_whole(path, page.as_bytes())
+}
+
+fn undrawable(path: &Path, problem: String) -> Error {
+    Error::Format {
+        path: path.to_owned(),
+        problem: format!("gets no report: {problem}"),
+        remedy: "report this as a bug; metrics.jsonl holds the numbers".into(),
+    }
+}

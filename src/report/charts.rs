@@ -1,0 +1,187 @@
+//! Draws charts: as SVG whose colours are the page's, for light and dark, and as PNG.
+
+use super::curves::Chart;
+use crate::output::axis::{Axis, round_logarithms, round_steps, round_values};
+use crate::output::picture::{COLOURS, short};
+use epaint_default_fonts::UBUNTU_LIGHT;
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font};
+use std::ops::Range;
+use std::sync::Once;
+
+/// Pixels of a chart.
+const SIZE: (u32, u32) = (560, 330);
+/// How many times larger each way a PNG is: sharp in print.
+const SCALE: u32 = 2;
+/// Colours that stand for those of the page, which is light or dark: text, lines of the grid, and from [`FIRST`] on the series.
+const TEXT: RGBColor = RGBColor(1, 1, 1);
+const GRID: RGBColor = RGBColor(2, 2, 2);
+const FIRST: u8 = 3;
+
+type Drawn<E> = Result<(), DrawingAreaErrorKind<E>>;
+
+/// Where colours come from.
+#[derive(Clone, Copy)]
+struct Palette {
+    text: RGBColor,
+    grid: RGBColor,
+    series: fn(usize) -> RGBColor,
+    /// Pixels of a pixel.
+    scale: u32,
+}
+
+/// Both kinds of pictures are set in one font, which needs none to be installed.
+fn prepare_font() -> Result<(), String> {
+    static ONCE: Once = Once::new();
+    let mut registered = Ok(());
+    ONCE.call_once(|| {
+        registered =
+            register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "the font cannot be read".to_owned());
+    });
+    registered
+}
+
+/// A chart as SVG without a ground, to stand in a page that defines `--text`, `--grid` and `--series-0` …
+pub fn svg(chart: &Chart) -> Result<String, String> {
+    prepare_font()?;
+    let mut text = String::new();
+    let palette =
+        Palette { text: TEXT, grid: GRID, series: |index| RGBColor(FIRST + (index % COLOURS.len()) as u8, 0, 0), scale: 1 };
+    {
+        let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+        draw(chart, &root, palette).and_then(|()| root.present()).map_err(|error| error.to_string())?;
+    }
+    let mut themed = text
+        .replacen(&format!("width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1), "role=\"img\"", 1)
+        .replace("#010101", "var(--text)")
+        .replace("#020202", "var(--grid)");
+    for index in 0..COLOURS.len() {
+        themed = themed.replace(&format!("#{:02X}0000", usize::from(FIRST) + index), &format!("var(--series-{index})"));
+    }
+    Ok(themed)
+}
+
+/// All charts in one picture on white.
+pub fn png(charts: &[Chart]) -> Result<Vec<u8>, String> {
+    prepare_font()?;
+    let columns = charts.len().clamp(1, 2) as u32;
+    let rows = (charts.len() as u32).div_ceil(columns).max(1);
+    let (width, height) = (SIZE.0 * columns * SCALE, SIZE.1 * rows * SCALE);
+    let mut pixels = vec![0; 3 * (width * height) as usize];
+    let palette = Palette {
+        text: RGBColor(40, 40, 40),
+        grid: RGBColor(220, 220, 220),
+        series: |index| COLOURS[index % COLOURS.len()],
+        scale: SCALE,
+    };
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        let drawn = || -> Drawn<_> {
+            root.fill(&WHITE)?;
+            for (chart, area) in charts.iter().zip(root.split_evenly((rows as usize, columns as usize))) {
+                draw(chart, &area, palette)?;
+            }
+            root.present()
+        };
+        drawn().map_err(|error| error.to_string())?;
+    }
+    let mut file = Vec::new();
+    PngEncoder::new(&mut file).write_image(&pixels, width, height, ExtendedColorType::Rgb8).map_err(|error| error.to_string())?;
+    Ok(file)
+}
+
+/// A chart's vertical axis: its values, as logarithms where the chart wants that, with some air.
+fn vertical(chart: &Chart) -> Range<f64> {
+    let place = |value: f64| if chart.logarithmic { value.log10() } else { value };
+    let values = chart.series.iter().flat_map(|series| &series.points).flat_map(|point| &point[2..]);
+    let shown = values.map(|&value| place(value)).filter(|value| value.is_finite());
+    let (low, high) = shown.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
+    let air = 0.06 * (high - low).max(1e-3);
+    let [bottom, top] = chart.bounds.map(|bound| bound.map(place));
+    let low = bottom.unwrap_or(low - air);
+    low..top.unwrap_or(high + air).max(low + 1e-3)
+}
+
+/// Where at the right the legend hides less.
+fn emptier_corner(chart: &Chart, range: &Range<f64>, place: impl Fn(f64) -> f64) -> SeriesLabelPosition {
+    let share = |value: f64| (place(value) - range.start) / (range.end - range.start);
+    let last = chart.series.iter().flat_map(|series| &series.points).map(|point| point[0]).fold(0.0, f64::max);
+    let at_the_right = || chart.series.iter().flat_map(|series| &series.points).filter(|point| point[0] >= 0.6 * last);
+    let above = at_the_right().filter(|point| share(point[3]) > 0.6).count();
+    let below = at_the_right().filter(|point| share(point[2]) < 0.4).count();
+    if above <= below { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight }
+}
+
+fn draw<'a, B: DrawingBackend + 'a>(chart: &Chart, area: &DrawingArea<B, Shift>, palette: Palette) -> Drawn<B::ErrorType> {
+    let range = vertical(chart);
+    let place = |value: f64| {
+        let value = if chart.logarithmic { value.log10() } else { value };
+        // A loss of 0 has no logarithm: it lies below all others.
+        value.clamp(range.start, range.end)
+    };
+    let epochs = || chart.series.iter().flat_map(|series| &series.points).map(|point| point[0]);
+    let (first, last) = (epochs().fold(f64::MAX, f64::min).min(1.0), epochs().fold(f64::MIN, f64::max));
+    let s = palette.scale;
+    let label = ("sans-serif", 14 * s).into_font().color(&palette.text);
+    let horizontal = Axis { range: first..last.max(first + 1.0), ticks: round_values(last as usize) };
+    let ticks = if chart.logarithmic { round_logarithms(&range) } else { round_steps(&range) };
+    let mut context = ChartBuilder::on(area)
+        .caption(chart.title, ("sans-serif", 19 * s).into_font().color(&palette.text))
+        .margin(8 * s)
+        .margin_right(16 * s)
+        .x_label_area_size(36 * s)
+        .y_label_area_size(62 * s)
+        .build_cartesian_2d(horizontal, Axis { range: range.clone(), ticks })?;
+    context
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(palette.grid.stroke_width(s))
+        .axis_style(palette.grid.stroke_width(s))
+        .x_desc("epoch")
+        .y_desc(chart.unit)
+        .x_label_formatter(&|epoch| format!("{epoch:.0}"))
+        .y_label_formatter(&|&value| number(if chart.logarithmic { 10f64.powf(value) } else { value }))
+        .label_style(label.clone())
+        .axis_desc_style(label.clone())
+        .draw()?;
+    for (index, series) in chart.series.iter().enumerate() {
+        let colour = (palette.series)(index);
+        let finite = || series.points.iter().filter(|point| point.iter().all(|number| number.is_finite()));
+        if finite().any(|point| point[2] < point[3]) {
+            let upper = finite().map(|point| (point[0], place(point[3])));
+            let lower = finite().rev().map(|point| (point[0], place(point[2])));
+            context.draw_series(std::iter::once(Polygon::new(upper.chain(lower).collect::<Vec<_>>(), colour.mix(0.18))))?;
+        }
+        let line: Vec<(f64, f64)> = finite().map(|point| (point[0], place(point[1]))).collect();
+        // A lone point is no line.
+        let size = if line.len() < 2 { 3 * s } else { 0 };
+        context
+            .draw_series(LineSeries::new(line, colour.stroke_width(2 * s)).point_size(size))?
+            .label(&series.name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 14 * s as i32, y)], colour.stroke_width(2 * s)));
+    }
+    context
+        .configure_series_labels()
+        .position(emptier_corner(chart, &range, place))
+        .label_font(label)
+        .legend_area_size(18 * s)
+        .margin(4 * s)
+        .draw()
+}
+
+/// A number beside an axis.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1e4 {
+        short(value)
+    } else if size >= 1.0 || size == 0.0 {
+        format!("{}", (value * 100.0).round() / 100.0)
+    } else if size >= 1e-3 {
+        format!("{}", (value * 1e4).round() / 1e4)
+    } else {
+        format!("{value:.0e}")
+    }
+}
