@@ -1,6 +1,6 @@
 //! Draws the first images of each class of the data set `digits` into one picture, to see what the networks see.
 //!
-//!     cargo run --release --features pictures --example contact_sheet -- digits.png
+//!     cargo run --release --example contact_sheet -- digits.png
 
 use ffcl_gpu::dataset::digits;
 use image::{GrayImage, Luma};

@@ -2,6 +2,8 @@
 
 pub mod arguments;
 mod bench;
+mod data;
+mod data_options;
 mod devices;
 mod display;
 mod session;
@@ -19,6 +21,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Train(options) => train::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Study(options) => study::run(&options),
+        Command::Data(command) => data::run(&command),
         Command::Verify(options) => verify::run(&options),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),

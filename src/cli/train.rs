@@ -3,20 +3,21 @@
 use super::arguments::TrainOptions;
 use super::display::Display;
 use super::{print_line, session};
-use ffcl_gpu::dataset::{Dataset, DatasetName};
+use ffcl_gpu::config::TrainingConfig;
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::Result;
 use ffcl_gpu::memory;
+use ffcl_gpu::model::Architecture;
 use ffcl_gpu::output::run_directory::{RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Event, train};
 
 pub fn run(options: &TrainOptions) -> Result<()> {
-    let config = options.config();
-    let architecture = config.architecture()?;
-    // One copy to begin with and one to end with, on any device.
-    memory::require(2 * config.parameter_bytes(&architecture), "the weights of this run")?;
-    let dataset = load(options)?;
+    // What is wrong by itself is said before any data is read.
+    check(&options.config())?;
+    let dataset = options.data.load(options.quiet)?;
+    let config = options.fitted_to(&dataset);
+    let architecture = check(&config)?;
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes())?;
     let mut parameters = config.initial_parameters()?;
     if let Some(path) = &options.init_from {
@@ -28,7 +29,8 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     let record = RunRecord {
         version: env!("CARGO_PKG_VERSION"),
         dataset: &dataset.name,
-        data_dir: options.data_dir().filter(|_| options.dataset != DatasetName::Digits),
+        data_dir: options.data.data_dir(),
+        folder: options.data.folder(),
         train_images: dataset.train.count(),
         test_images: dataset.test.count(),
         init_from: options.init_from.as_deref(),
@@ -54,13 +56,10 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     Ok(())
 }
 
-fn load(options: &TrainOptions) -> Result<Dataset> {
-    let mut dataset = options.dataset.load(options.data_dir())?;
-    if let Some(count) = options.hold_out {
-        dataset.hold_out(count)?;
-    }
-    if let Some(count) = options.limit_train {
-        dataset.train.truncate(count)?;
-    }
-    Ok(dataset)
+/// The networks' shape, if they are possible and fit into memory.
+fn check(config: &TrainingConfig) -> Result<Architecture> {
+    let architecture = config.architecture()?;
+    // One copy to begin with and one to end with, on any device.
+    memory::require(2 * config.parameter_bytes(&architecture), "the weights of this run")?;
+    Ok(architecture)
 }

@@ -4,6 +4,7 @@
 use super::weights;
 use super::whole_file::{REMEDY, write_whole};
 use crate::config::TrainingConfig;
+use crate::dataset::folder::FolderOptions;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
@@ -26,6 +27,9 @@ pub struct RunRecord<'a> {
     pub dataset: &'a str,
     /// Where it was read from, if from files.
     pub data_dir: Option<&'a Path>,
+    /// How it was read, if it is a folder of images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<FolderOptions>,
     /// Training images used.
     pub train_images: usize,
     /// Test images used.
