@@ -22,20 +22,30 @@ pub fn run(command: &DataCommand) -> Result<ExitCode> {
 }
 
 fn fetch_all(options: &FetchOptions) -> Result<()> {
-    let places = Places::new(given(options.data_dir.as_ref()));
+    let mut places = Places::new(given(options.data_dir.as_ref()));
+    if places.data_dir.is_some() {
+        // Who names a folder wants the files there, in the cache or not.
+        places.cache = None;
+    }
     for name in &options.names {
         let known = name.known();
         let Some(files) = &known.files else {
             print_line(&format!("{name} needs no files"))?;
             continue;
         };
+        if let Some((folder, paths)) = here(&places, files)?
+            && check(files, &paths)?.iter().all(|state| *state == State::Good)
+        {
+            print_line(&format!("{name} was already in {}", folder.display()))?;
+            continue;
+        }
         let folder = places.target(files)?;
         // Hidden by itself where standard error is no terminal.
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left") {
             bar.set_style(style);
         }
-        let fetched = fetch(known, files, &folder, &options.mirror, &mut |file, here, all| {
+        let outcome = fetch(known, files, &folder, &options.mirror, &mut |file, here, all| {
             if bar.prefix() != file {
                 bar.reset();
                 bar.set_prefix(file.to_owned());
@@ -44,8 +54,8 @@ fn fetch_all(options: &FetchOptions) -> Result<()> {
             bar.set_position(here);
         });
         bar.finish_and_clear();
-        let state = if fetched? { "is now in" } else { "was already in" };
-        print_line(&format!("{name} {state} {}", folder.display()))?;
+        outcome?;
+        print_line(&format!("{name} is now in {}", folder.display()))?;
     }
     Ok(())
 }
@@ -101,7 +111,7 @@ fn verify(options: &VerifyDataOptions) -> Result<ExitCode> {
                 State::Unknown => "unknown: no checksum is known of it".to_owned(),
                 State::Wrong { has } => {
                     wrong += 1;
-                    format!("WRONG: its checksum is {has}; fetch it again")
+                    format!("WRONG: its checksum is {has}; remove it, and fetch the data set again")
                 }
             };
             print_line(&format!("{}  {verdict}", path.display()))?;

@@ -2,6 +2,7 @@
 
 use super::catalogue::{Content, Download, Files};
 use super::idx::unreadable;
+use super::places::find;
 use crate::error::Result;
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
@@ -89,15 +90,12 @@ pub(super) fn recorded(folder: &Path) -> Vec<(String, String)> {
 }
 
 /// Whether all that a download yields is in `folder`, with the right checksums.
-pub(super) fn is_here(download: &Download, folder: &Path) -> Result<bool> {
-    let recorded = recorded(folder);
+pub(super) fn is_here(files: &Files, download: &Download, folder: &Path) -> Result<bool> {
     for file in download.yields() {
-        let path = folder.join(file);
-        let sum = match download.content {
-            Content::Gzip(_) => Some(download.sha256),
-            _ => recorded.iter().find(|(name, _)| name == file).map(|(_, sum)| sum.as_str()),
-        };
-        if !path.is_file() || Some(of_file(&path)?.as_str()) != sum {
+        // A file of the set may be there in another form; what comes out of an archive may be another set's.
+        let name = files.names.iter().find(|name| file.strip_suffix(".gz") == Some(name)).unwrap_or(&file);
+        let Some(path) = find(folder, name)? else { return Ok(false) };
+        if check_file(files, name, &path)? != State::Good {
             return Ok(false);
         }
     }

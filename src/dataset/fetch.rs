@@ -28,7 +28,7 @@ pub fn fetch(known: &Known, files: &Files, folder: &Path, mirrors: &[String], pr
     let mirrors = if mirrors.is_empty() { &known_mirrors } else { mirrors };
     let mut fetched = false;
     for download in files.downloads {
-        if is_here(download, folder)? {
+        if is_here(files, download, folder)? {
             continue;
         }
         let path = folder.join(download.name);
@@ -109,16 +109,17 @@ impl<'a> Transfer<'a> {
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let length = part.metadata().map_err(fail)?.len();
-        let agent = ureq::Agent::config_builder()
+        let settings = ureq::Agent::config_builder()
             .timeout_resolve(Some(PATIENCE))
             .timeout_connect(Some(PATIENCE))
             .timeout_recv_response(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE))
             .http_status_as_error(false)
-            .user_agent(concat!("ffcl-gpu/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
-        Ok(Self { download, agent, path: path.to_owned(), part, length })
+            .user_agent(concat!("ffcl-gpu/", env!("CARGO_PKG_VERSION")));
+        // The tests' server is on this machine, which a proxy knows nothing of.
+        #[cfg(test)]
+        let settings = settings.proxy(None);
+        Ok(Self { download, agent: settings.build().new_agent(), path: path.to_owned(), part, length })
     }
 
     /// Goes from mirror to mirror until the file is here and right.

@@ -37,14 +37,18 @@ impl Places {
         Ok(root.join(files.folders.first().unwrap_or(&"")))
     }
 
-    /// The folders that may hold `files`. A folder of the set's own name goes before one that may hold another's files of the same names.
+    /// The folders that may hold `files`. Sets share names of files: a folder of the set's own name goes first, and one that has the
+    /// name of another set is not asked.
     fn folders(&self, files: &Files) -> Vec<PathBuf> {
-        let own = self
-            .data_dir
-            .iter()
-            .flat_map(|root| files.folders.iter().map(|folder| root.join(folder)).chain(std::iter::once(root.clone())));
+        let is_of_another = |root: &Path| {
+            let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let mut others = KNOWN.iter().filter_map(|known| known.files.as_ref());
+            !files.folders.contains(&name) && others.any(|other| other.folders.contains(&name))
+        };
+        let below = self.data_dir.iter().flat_map(|root| files.folders.iter().map(|folder| root.join(folder)));
+        let own = self.data_dir.iter().filter(|root| !is_of_another(root)).cloned();
         let cached = self.cache.iter().flat_map(|root| files.folders.first().map(|folder| root.join(folder)));
-        own.chain(cached).collect()
+        below.chain(own).chain(cached).collect()
     }
 
     /// The paths of a data set's files, all in one folder: a mixture of two folders could be one of two data sets. `None` where
@@ -138,7 +142,7 @@ pub(super) fn listed(files: &Files) -> String {
 }
 
 /// The path of each file, or the names of those that the folder lacks.
-pub(super) fn find_all<'a>(folder: &Path, names: &[&'a str]) -> Result<std::result::Result<Vec<PathBuf>, Vec<&'a str>>> {
+fn find_all<'a>(folder: &Path, names: &[&'a str]) -> Result<std::result::Result<Vec<PathBuf>, Vec<&'a str>>> {
     let (mut found, mut absent) = (Vec::new(), Vec::new());
     for &name in names {
         match find(folder, name)? {
@@ -150,7 +154,7 @@ pub(super) fn find_all<'a>(folder: &Path, names: &[&'a str]) -> Result<std::resu
 }
 
 /// The path under which `folder` holds `file`, if it does: IDX files may be compressed, and some archives write `.idx` for `-idx`.
-fn find(folder: &Path, file: &str) -> Result<Option<PathBuf>> {
+pub(super) fn find(folder: &Path, file: &str) -> Result<Option<PathBuf>> {
     let variant = file.replacen("-idx", ".idx", 1);
     let candidates = [file.to_owned(), variant.clone(), format!("{file}.gz"), format!("{variant}.gz")];
     let count = if variant == file { 1 } else { candidates.len() };
@@ -189,6 +193,10 @@ mod tests {
         write(&own.path().join("mnist"), files.names);
         assert_eq!(places.find(files).unwrap().unwrap()[0], own.path().join("mnist/train-images-idx3-ubyte"));
         assert_eq!(places.target(files).unwrap(), own.path().join("mnist"));
+        // MNIST's files have the names of Fashion-MNIST's.
+        let others = Places { data_dir: Some(own.path().join("mnist")), cache: None };
+        assert!(others.find(files).unwrap().is_some());
+        assert!(others.find(DatasetName::FashionMnist.known().files.as_ref().unwrap()).unwrap().is_none());
     }
 
     #[test]

@@ -61,8 +61,8 @@ fn content() -> Vec<u8> {
 /// A set of one file of this content.
 fn set(bytes: &[u8], content: Content) -> Files {
     let sum = Box::leak(sha256(bytes).unwrap().into_boxed_str());
-    let download = Download { name: "set.gz", bytes: bytes.len() as u64, sha256: sum, content };
-    Files { downloads: Box::leak(Box::new([download])), mirrors: &[], ..*mnist() }
+    let download = Download { name: "set-idx.gz", bytes: bytes.len() as u64, sha256: sum, content };
+    Files { names: &["set-idx"], downloads: Box::leak(Box::new([download])), mirrors: &[], ..*mnist() }
 }
 
 fn mnist() -> &'static Files {
@@ -110,15 +110,15 @@ fn a_file_comes_whole_and_only_once() {
     let mirrors = [format!("{address}/")];
     let progress: Progress = &mut |name, here, all| heard.push((name.to_owned(), here, all));
     assert!(fetch(DatasetName::Mnist.known(), &shelf.files, &shelf.path(), &mirrors, progress).unwrap());
-    assert_eq!(heard.last().unwrap(), &("set.gz".to_owned(), 200_000, 200_000));
-    assert_eq!((shelf.names(), fs::read(shelf.path().join("set.gz")).unwrap()), (vec!["set.gz".to_owned()], content()));
-    assert_eq!(requests.recv().unwrap(), ("/sets/set.gz".to_owned(), 0));
+    assert_eq!(heard.last().unwrap(), &("set-idx.gz".to_owned(), 200_000, 200_000));
+    assert_eq!((shelf.names(), fs::read(shelf.path().join("set-idx.gz")).unwrap()), (vec!["set-idx.gz".to_owned()], content()));
+    assert_eq!(requests.recv().unwrap(), ("/sets/set-idx.gz".to_owned(), 0));
     // No server is asked for what is here; a damaged file is fetched again.
     assert!(!shelf.fetch(&[&address]).unwrap());
-    fs::write(shelf.path().join("set.gz"), "damaged").unwrap();
+    fs::write(shelf.path().join("set-idx.gz"), "damaged").unwrap();
     let (address, _requests) = serve(vec![Answer::Range(content())]);
     assert!(shelf.fetch(&[&address]).unwrap());
-    assert_eq!(fs::read(shelf.path().join("set.gz")).unwrap(), content());
+    assert_eq!(fs::read(shelf.path().join("set-idx.gz")).unwrap(), content());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_cut_connection_is_taken_up_where_it_broke_off() {
     assert!(shelf.fetch(&[&address]).unwrap());
     let begins: Vec<_> = requests.iter().map(|(_, begin)| begin).collect();
     assert_eq!(begins, [0, 70_000, 120_000]);
-    assert_eq!(fs::read(shelf.path().join("set.gz")).unwrap(), content());
+    assert_eq!(fs::read(shelf.path().join("set-idx.gz")).unwrap(), content());
 }
 
 #[test]
@@ -138,14 +138,14 @@ fn an_interrupted_download_goes_on_in_the_next_run() {
     let (address, requests) = serve(vec![Answer::Cut(content(), 70_000), Answer::Status(503)]);
     let message = shelf.refusal(&[&address]);
     assert!(message.contains("status 503") && message.contains("same command again"), "{message}");
-    assert_eq!(shelf.names(), ["set.gz.part"]);
+    assert_eq!(shelf.names(), ["set-idx.gz.part"]);
     drop(requests);
     // Another mirror, the first of which lacks it.
     let (empty, _requests) = serve(vec![Answer::Status(404)]);
     let (address, requests) = serve(vec![Answer::Range(content())]);
     assert!(shelf.fetch(&[&empty, &address]).unwrap());
     assert_eq!(requests.recv().unwrap().1, 70_000);
-    assert_eq!((shelf.names(), fs::read(shelf.path().join("set.gz")).unwrap()), (vec!["set.gz".to_owned()], content()));
+    assert_eq!((shelf.names(), fs::read(shelf.path().join("set-idx.gz")).unwrap()), (vec!["set-idx.gz".to_owned()], content()));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_server_without_ranges_begins_anew() {
     let (address, requests) = serve(vec![Answer::Cut(content(), 70_000), Answer::Whole(content())]);
     assert!(shelf.fetch(&[&address]).unwrap());
     assert_eq!(requests.iter().count(), 2);
-    assert_eq!(fs::read(shelf.path().join("set.gz")).unwrap(), content());
+    assert_eq!(fs::read(shelf.path().join("set-idx.gz")).unwrap(), content());
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_wrong_checksum_leaves_nothing() {
     // What another server had begun may be what was wrong.
     let shelf = Shelf::new();
     fs::create_dir(shelf.path()).unwrap();
-    fs::write(shelf.path().join("set.gz.part"), &damaged[..70_000]).unwrap();
+    fs::write(shelf.path().join("set-idx.gz.part"), &damaged[..70_000]).unwrap();
     let (address, requests) = serve(vec![Answer::Range(content()), Answer::Range(content())]);
     assert!(shelf.fetch(&[&address]).unwrap());
     assert_eq!(requests.iter().map(|(_, begin)| begin).collect::<Vec<_>>(), [70_000, 0]);
@@ -189,7 +189,7 @@ fn no_server_at_all_is_one_clear_line() {
     let address = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let message = shelf.refusal(&[&address, "nonsense"]);
     let folder = shelf.path().display().to_string();
-    for part in [&format!("{address}/set.gz: "), "nonsense/set.gz: ", "--mirror", "t10k-labels-idx1-ubyte", &folder] {
+    for part in [&format!("{address}/set-idx.gz: "), "nonsense/set-idx.gz: ", "--mirror", "set-idx (each", &folder] {
         assert!(message.contains(part), "{part:?} is not in {message:?}");
     }
     assert!(!shelf.path().exists());
@@ -213,7 +213,7 @@ fn an_archive_leaves_what_is_wanted_of_it() {
 fn two_processes_do_not_fetch_into_one_file() {
     let shelf = Shelf::new();
     fs::create_dir(shelf.path()).unwrap();
-    let part = File::create(shelf.path().join("set.gz.part")).unwrap();
+    let part = File::create(shelf.path().join("set-idx.gz.part")).unwrap();
     part.lock().unwrap();
     assert!(shelf.refusal(&["http://127.0.0.1:1"]).contains("another process"));
 }
