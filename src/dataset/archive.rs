@@ -104,11 +104,12 @@ mod tests {
         writer.finish().unwrap().into_inner()
     }
 
+    type Make = fn(&[&str]) -> Vec<u8>;
     type Unpack = fn(&Path, &[&'static str], &Path) -> Result<()>;
 
     #[test]
     fn wanted_files_come_out_and_no_others() {
-        let make: [(fn(&[&str]) -> Vec<u8>, Unpack); 2] = [(tar_gz, unpack_tar_gz), (zip, unpack_zip)];
+        let make: [(Make, Unpack); 2] = [(tar_gz, unpack_tar_gz), (zip, unpack_zip)];
         for (make, unpack) in make {
             let parent = tempfile::tempdir().unwrap();
             let (archive, folder) = (parent.path().join("archive"), parent.path().join("out"));

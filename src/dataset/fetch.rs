@@ -127,7 +127,7 @@ impl<'a> Transfer<'a> {
         let mut problems = Vec::new();
         for mirror in mirrors {
             let address = format!("{}/{}", mirror.trim_end_matches('/'), self.download.name);
-            match self.from_mirror(&address, progress) {
+            match self.try_mirror(&address, progress) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Server(problem)) => problems.push(format!("{address}: {problem}")),
                 Err(Failure::Disk(error)) => return Err(Problem::Here(Error::file("write", &self.path, error, REMEDY))),
@@ -137,7 +137,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Asks one mirror for as long as each answer brings the file further.
-    fn from_mirror(&mut self, address: &str, progress: Progress) -> std::result::Result<(), Failure> {
+    fn try_mirror(&mut self, address: &str, progress: Progress) -> std::result::Result<(), Failure> {
         let mut most = self.length;
         let mut may_begin_anew = self.length > 0;
         loop {

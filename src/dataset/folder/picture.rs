@@ -64,8 +64,12 @@ fn size_of(decoder: &impl ImageDecoder) -> ImageSize {
 /// Reads a file's header; what it announces may not exceed what one image may take.
 fn decoder(path: &Path) -> Result<impl ImageDecoder, String> {
     // Asked before the file is opened, since opening a named pipe would wait for a writer.
-    if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
         return Err("is not a regular file".into());
+    }
+    if metadata.len() > MAXIMUM_BYTES {
+        return Err(format!("holds {} bytes, more than the {MAXIMUM_BYTES} that one image may take", metadata.len()));
     }
     let file = File::open(path).map_err(|error| error.to_string())?;
     // By its content: names lie.

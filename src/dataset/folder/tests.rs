@@ -1,6 +1,7 @@
 //! Folders of small pictures, made here.
 
 use super::*;
+use crate::random::{Generator, Stream};
 use image::{GrayImage, Rgb, RgbImage};
 use std::fs;
 use tempfile::TempDir;
@@ -102,6 +103,32 @@ fn bad_files_are_left_out_and_named() {
     assert!(skipped.iter().all(|skipped| !skipped.problem.is_empty() && !skipped.problem.contains('\n')), "{skipped:?}");
     fs::write(folder.path().join("train/ant/d.png"), "spoiled").unwrap();
     assert!(refusal(&folder, FolderOptions::default()).contains("no training image of class ant"));
+}
+
+/// Whatever stands in a file, it is an image or it is left out.
+#[test]
+fn random_damage_never_panics() {
+    let folder = folder(SPLIT, colour);
+    let mut random = Generator::new(1, Stream::Check, 0);
+    for extension in ["png", "jpg", "bmp", "gif", "ppm", "tiff", "webp"] {
+        let path = folder.path().join("train/dog").join(format!("whole.{extension}"));
+        colour(&path);
+        let whole = fs::read(&path).unwrap();
+        for index in 0..300 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random.below(4) {
+                bytes[random.below(whole.len() as u32) as usize] = random.below(256) as u8;
+            }
+            if index % 3 == 0 {
+                bytes.truncate(random.below(whole.len() as u32) as usize);
+            }
+            fs::write(folder.path().join("train/cat").join(format!("{index}.{extension}")), bytes).unwrap();
+        }
+    }
+    let Loaded { dataset, skipped } =
+        read(&folder, FolderOptions { image_size: "3x4".parse().ok(), ..FolderOptions::default() }).unwrap();
+    assert_eq!(dataset.train.count() + skipped.len(), 4 + 7 + 2100);
+    assert!(dataset.train.count() > 200 && skipped.len() > 200, "{} damaged", skipped.len());
 }
 
 #[test]
