@@ -16,6 +16,7 @@ use ffcl_gpu::layout::{Layer, Shard, Step, Views};
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::random::{Generator, Stream};
+use std::ops::ControlFlow::Continue;
 use std::time::Instant;
 
 fn random(length: usize) -> Vec<f32> {
@@ -91,7 +92,7 @@ fn steps(criterion: &mut Criterion) {
                     .collect();
                 let begin = Instant::now();
                 backend.begin_epoch(1).expect("the device works");
-                backend.train(&steps, &mut |_| ()).expect("the device works");
+                backend.train(&steps, &mut |_| Continue(())).expect("the device works");
                 backend.end_epoch().expect("the device works");
                 begin.elapsed()
             });

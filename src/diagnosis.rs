@@ -27,7 +27,7 @@ pub struct LayerSums {
 
 /// One replica's layers; each number the mean of A and B. The first three have an entry for each hidden layer, the others for each
 /// layer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// Mean cosine between A's and B's activations of the same image.
     pub alignment: Vec<f64>,

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::{EVALUATION_METRICS, Step};
 use crate::model::Parameters;
 use serde::Serialize;
+use std::ops::ControlFlow;
 
 /// Where a run computes, for people and for `config.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +55,22 @@ pub struct EpochMetrics {
     pub sample: usize,
 }
 
+/// Hears of steps that are done, and may ask to stop.
+pub type Progress<'a> = dyn FnMut(usize) -> ControlFlow<()> + 'a;
+
+/// What a device holds for every weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// The weight itself.
+    Weights,
+    /// Adam's first moment of it,
+    FirstMoments,
+    /// and the second.
+    SecondMoments,
+    /// The weight when the epoch began, of the network only.
+    EpochStart,
+}
+
 /// A device with both models of every replica and the data set on it.
 pub trait Backend {
     /// Where it computes.
@@ -67,18 +84,37 @@ pub trait Backend {
         None
     }
 
+    /// Replaces a quantity of all weights.
+    fn write(&mut self, quantity: Quantity, values: &Parameters) -> Result<()>;
+
+    /// Reads a quantity of all weights back.
+    fn read(&mut self, quantity: Quantity) -> Result<Parameters>;
+
     /// Replaces all parameters; moments are left as they are (zero, before the first step).
-    fn set_parameters(&mut self, parameters: &Parameters) -> Result<()>;
+    fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
+        self.write(Quantity::Weights, parameters)
+    }
 
     /// Reads all parameters back.
-    fn parameters(&mut self) -> Result<Parameters>;
+    fn parameters(&mut self) -> Result<Parameters> {
+        self.read(Quantity::Weights)
+    }
+
+    /// The sums that each row of the batch keeps over the running epoch, `[slot, layers + 1, batch]`.
+    fn row_sums(&mut self) -> Result<Vec<f32>>;
+
+    /// Replaces them; there must be as many.
+    fn set_row_sums(&mut self, sums: &[f32]) -> Result<()>;
+
+    /// The softmax outputs on the test set: for each slot `[images, classes]`.
+    fn probabilities(&mut self) -> Result<Vec<Vec<f32>>>;
 
     /// Makes the order of `epoch` and zeroes the training sums.
     fn begin_epoch(&mut self, epoch: u32) -> Result<()>;
 
     /// Runs training steps, each of whole batches. `progress` hears of steps that are done, and at the end of those that the
-    /// device still works on.
-    fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()>;
+    /// device still works on; where it breaks, no further steps are begun. Returns the number of steps done.
+    fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize>;
 
     /// Evaluates on the test set and reads the epoch's numbers: the only wait of an epoch.
     fn end_epoch(&mut self) -> Result<EpochMetrics>;

@@ -18,6 +18,7 @@ pub mod output;
 pub mod plan;
 pub mod random;
 pub mod study;
+pub mod suggestion;
 pub mod train;
 pub mod verify;
 

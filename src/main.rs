@@ -3,12 +3,11 @@
 
 mod cli;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = cli::arguments::Arguments::parse();
-    match cli::run(arguments) {
+    let ran = cli::config_file::parse(std::env::args_os().collect()).and_then(cli::run);
+    match ran {
         Ok(code) => code,
         Err(error) => {
             cli::report(&format!("error: {error}"));

@@ -1,44 +1,21 @@
 //! The training loop: epochs in, typed events out. It prints nothing and writes nothing.
 
-use crate::diagnosis::{Diagnosis, Observation, Sign, Watch};
-use crate::engine::{Backend, EpochMetrics, Job};
+mod report;
+mod state;
+mod watches;
+
+pub use report::ReplicaReport;
+pub use state::{Position, RunningEpoch, TrainingState};
+
+use crate::diagnosis::Sign;
+use crate::engine::{Backend, Job, Quantity};
 use crate::error::{Error, Result};
-use crate::layout::{EVALUATION_METRICS, Step};
+use crate::layout::Step;
 use crate::model::Parameters;
-use serde::Serialize;
-use std::collections::BTreeSet;
+use report::{check_finite, reports};
+use std::ops::ControlFlow;
 use std::time::Instant;
-
-/// Below this share of its first value the learning rate has done its work.
-const DECAYED: f64 = 0.2;
-
-/// One replica's numbers after an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ReplicaReport {
-    /// Epoch, from 1.
-    pub epoch: u32,
-    /// Replica, from 0.
-    pub replica: usize,
-    /// Mean loss of each layer over the epoch's training images and both models.
-    pub layer_losses: Vec<f64>,
-    /// Share of right answers on the training images as they passed by, mean of A and B.
-    pub train_accuracy: f64,
-    /// Share of right answers of A on the test set.
-    pub test_accuracy_a: f64,
-    /// The same for B.
-    pub test_accuracy_b: f64,
-    /// The same for the mean of both softmax outputs.
-    pub test_accuracy_ensemble: f64,
-    /// The look at the layers.
-    #[serde(flatten)]
-    pub diagnosis: Diagnosis,
-    /// What looks like failure.
-    pub signs: Vec<Sign>,
-    /// Wall time of the epoch, evaluation and read-back included.
-    pub seconds: f64,
-    /// Training images of all replicas in each of these seconds.
-    pub samples_per_second: f64,
-}
+use watches::Watches;
 
 /// What the loop tells its observer.
 #[derive(Debug)]
@@ -65,6 +42,20 @@ pub enum Event<'a> {
     },
 }
 
+/// Hears what happens. A break stops the run where it stands, in the middle of an epoch too; an error ends it.
+pub type Observer<'a> = dyn FnMut(Event) -> Result<ControlFlow<()>> + 'a;
+
+/// What became of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// It ended, and others are left.
+    Epoch,
+    /// The observer stopped the run.
+    Stopped,
+    /// The run has ended.
+    Done,
+}
+
 /// What a run ends with.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -78,111 +69,186 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
-/// Trains `backend`, whose parameters must have been set, and reports to `observe`, whose error ends the run.
-pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut dyn FnMut(Event) -> Result<()>) -> Result<Outcome> {
-    let config = job.config;
-    let steps_per_epoch = config.steps_per_epoch(job.dataset.train.count());
-    let per_epoch = steps_per_epoch as u64;
-    let begin = Instant::now();
-    let mut steps_taken = 0u64;
-    let mut last = Vec::new();
-    let (mut watches, mut warned) = (vec![Watch::default(); config.replicas], BTreeSet::new());
-    for epoch in 1..=config.epochs {
-        let left = config.max_steps.map_or(u64::MAX, |steps| steps - steps_taken);
-        let count = usize::try_from(left).unwrap_or(usize::MAX).min(steps_per_epoch);
-        if count == 0 {
-            break;
+/// A run that advances epoch by epoch.
+pub struct Trainer<'a> {
+    job: Job<'a>,
+    backend: &'a mut dyn Backend,
+    position: Position,
+    watches: Watches,
+    last: Vec<ReplicaReport>,
+    begin: Instant,
+    steps_before: u64,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run from its beginning, with the parameters that `backend` holds.
+    pub fn new(job: Job<'a>, backend: &'a mut dyn Backend) -> Self {
+        Self {
+            job,
+            backend,
+            position: Position::default(),
+            watches: Watches::new(job.config.replicas),
+            last: Vec::new(),
+            begin: Instant::now(),
+            steps_before: 0,
         }
+    }
+
+    /// A run that goes on from `state`; `history` are the reports of its whole epochs, in their order. On the device where the state was
+    /// read, in the same build, it comes to the same bits as a run that never stopped.
+    pub fn resume(
+        job: Job<'a>,
+        backend: &'a mut dyn Backend,
+        state: &TrainingState,
+        history: &mut [ReplicaReport],
+    ) -> Result<Self> {
+        let mut trainer = Self { position: state.position, steps_before: state.position.steps, ..Self::new(job, backend) };
+        let backend = &mut trainer.backend;
+        if state.position.epoch > 0 {
+            // The stage that the moments belong to.
+            backend.begin_epoch(state.position.epoch)?;
+        }
+        backend.write(Quantity::Weights, &state.parameters)?;
+        backend.write(Quantity::FirstMoments, &state.first_moments)?;
+        backend.write(Quantity::SecondMoments, &state.second_moments)?;
+        if let Some(running) = &state.running {
+            backend.write(Quantity::EpochStart, &running.start)?;
+            backend.set_row_sums(&running.row_sums)?;
+        }
+        for reports in history.chunk_by_mut(|a, b| a.epoch == b.epoch) {
+            trainer.watches.observe(job, trainer.steps_per_epoch(), reports);
+            trainer.last = reports.to_vec();
+        }
+        Ok(trainer)
+    }
+
+    /// Where the run stands.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The last epoch's reports.
+    pub fn last(&self) -> &[ReplicaReport] {
+        &self.last
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        self.job.config.steps_per_epoch(self.job.dataset.train.count())
+    }
+
+    /// Whether the epoch that the position names has begun and not ended.
+    fn is_inside_epoch(&self) -> bool {
+        self.position.epoch > 0 && self.position.epoch_steps < self.steps_per_epoch()
+    }
+
+    fn is_done(&self) -> bool {
+        let config = self.job.config;
+        let all_epochs = self.position.epoch >= config.epochs && !self.is_inside_epoch();
+        all_epochs || config.max_steps.is_some_and(|most| self.position.steps >= most)
+    }
+
+    /// Trains until the end of the next epoch, or of the one that was left in the middle.
+    pub fn epoch(&mut self, observe: &mut Observer) -> Result<Advance> {
+        if self.is_done() {
+            return Ok(Advance::Done);
+        }
+        let (config, per_epoch) = (self.job.config, self.steps_per_epoch());
+        if !self.is_inside_epoch() {
+            self.position = Position { epoch: self.position.epoch + 1, epoch_steps: 0, epoch_seconds: 0.0, ..self.position };
+            self.backend.begin_epoch(self.position.epoch)?;
+        }
+        let Position { epoch, epoch_steps: before, epoch_seconds, steps: steps_before } = self.position;
         let started = Instant::now();
-        // Adam and the schedule begin anew with each stage.
-        let (_, first_epoch, epochs) = config.stage_of(epoch);
-        if epoch == first_epoch {
-            watches.iter_mut().for_each(Watch::begin_stage);
-            warned.clear();
-        }
-        let before = u64::from(epoch - first_epoch) * per_epoch;
-        let steps: Vec<Step> = (0..count)
-            .map(|index| {
-                let time = before + index as u64;
-                let adam = config.adam_at(time, u64::from(epochs) * per_epoch);
-                Step::new(index * config.batch_size, config.batch_size, &adam, time + 1).in_epoch(epoch)
-            })
-            .collect();
-        backend.begin_epoch(epoch)?;
-        let (mut done, mut observed) = (0, Ok(()));
-        backend.train(&steps, &mut |finished| {
+        // Of the whole run, as if it had never stopped.
+        let left = config.max_steps.map_or(u64::MAX, |most| most - (steps_before - before as u64));
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(per_epoch);
+        let steps: Vec<Step> = (before..count).map(|index| self.step(epoch, index)).collect();
+        let (mut done, mut observed) = (before, Ok(ControlFlow::Continue(())));
+        let trained = self.backend.train(&steps, &mut |finished| {
             done += finished;
-            if observed.is_ok() {
+            // Once it breaks, the steps that are still under way are only counted.
+            if matches!(observed, Ok(ControlFlow::Continue(()))) {
                 observed = observe(Event::Progress { epoch, steps_done: done, steps: count });
             }
+            *observed.as_ref().unwrap_or(&ControlFlow::Break(()))
         })?;
-        observed?;
-        let metrics = backend.end_epoch()?;
-        steps_taken += count as u64;
-        last = reports(job, epoch, count, &metrics, started.elapsed().as_secs_f64());
+        let stopped = observed?.is_break();
+        self.position.epoch_steps += trained;
+        self.position.steps += trained as u64;
+        if self.position.epoch_steps < count {
+            self.position.epoch_seconds += started.elapsed().as_secs_f64();
+            return Ok(Advance::Stopped);
+        }
+        let metrics = self.backend.end_epoch()?;
+        self.position.epoch_seconds = epoch_seconds + started.elapsed().as_secs_f64();
+        let mut last = reports(self.job, epoch, count, &metrics, self.position.epoch_seconds);
         check_finite(&last)?;
-        let end = config.adam_at(before + count as u64, u64::from(epochs) * per_epoch).learning_rate;
-        let decayed = end < DECAYED * config.adam.learning_rate;
-        for (watch, report) in watches.iter_mut().zip(&mut last) {
-            let accuracy = config.trains_output(epoch).then_some(report.train_accuracy);
-            let (losses, diagnosis) = (&report.layer_losses[..], &report.diagnosis);
-            let observation = Observation { losses, accuracy, diagnosis, decayed };
-            report.signs = watch.observe(&observation, job.dataset.classes());
+        let warnings = self.watches.observe(self.job, count, &mut last);
+        self.last = last;
+        let mut stopped = observe(Event::Epoch(&self.last))?.is_break() || stopped;
+        for (sign, replicas) in warnings {
+            stopped |= observe(Event::Warning { sign, epoch, replicas })?.is_break();
         }
-        observe(Event::Epoch(&last))?;
-        let signs: BTreeSet<Sign> = last.iter().flat_map(|report| &report.signs).copied().collect();
-        for sign in signs {
-            if warned.insert(sign) {
-                let replicas = last.iter().filter(|report| report.signs.contains(&sign)).count();
-                observe(Event::Warning { sign, epoch, replicas })?;
+        Ok(match (self.is_done(), stopped) {
+            (true, _) => Advance::Done,
+            (false, true) => Advance::Stopped,
+            (false, false) => Advance::Epoch,
+        })
+    }
+
+    fn step(&self, epoch: u32, index: usize) -> Step {
+        let (config, per_epoch) = (self.job.config, self.steps_per_epoch() as u64);
+        // Adam and the schedule begin anew with each stage.
+        let (_, first_epoch, epochs) = config.stage_of(epoch);
+        let time = u64::from(epoch - first_epoch) * per_epoch + index as u64;
+        let adam = config.adam_at(time, u64::from(epochs) * per_epoch);
+        Step::new(index * config.batch_size, config.batch_size, &adam, time + 1).in_epoch(epoch)
+    }
+
+    /// Reads what the run needs to go on from here.
+    pub fn state(&mut self) -> Result<TrainingState> {
+        let parameters = self.parameters()?;
+        let running = if self.is_inside_epoch() {
+            Some(RunningEpoch { start: self.backend.read(Quantity::EpochStart)?, row_sums: self.backend.row_sums()? })
+        } else {
+            None
+        };
+        Ok(TrainingState {
+            position: self.position,
+            parameters,
+            first_moments: self.backend.read(Quantity::FirstMoments)?,
+            second_moments: self.backend.read(Quantity::SecondMoments)?,
+            running,
+        })
+    }
+
+    /// Reads the parameters; each must be a finite number.
+    pub fn parameters(&mut self) -> Result<Parameters> {
+        let parameters = self.backend.parameters()?;
+        match parameters.find_non_finite() {
+            Some(number) => {
+                Err(Error::NotFinite(format!("after {} steps {number}; use a smaller --learning-rate", self.position.steps)))
             }
+            None => Ok(parameters),
         }
     }
-    let parameters = backend.parameters()?;
-    if let Some(number) = parameters.find_non_finite() {
-        return Err(Error::NotFinite(format!("after {steps_taken} steps {number}; use a smaller --learning-rate")));
+
+    /// The softmax outputs on the test set, for each slot `[images, classes]`.
+    pub fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
+        self.backend.probabilities()
     }
-    Ok(Outcome { last, parameters, steps: steps_taken, seconds: begin.elapsed().as_secs_f64() })
+
+    /// Ends the run here.
+    pub fn finish(mut self) -> Result<Outcome> {
+        let parameters = self.parameters()?;
+        let steps = self.position.steps - self.steps_before;
+        Ok(Outcome { last: self.last, parameters, steps, seconds: self.begin.elapsed().as_secs_f64() })
+    }
 }
 
-fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics, seconds: f64) -> Vec<ReplicaReport> {
-    let (config, test_images) = (job.config, job.dataset.test.count());
-    let images = (steps * config.batch_size) as f64;
-    let report = |(replica, counts): (usize, &[f32; EVALUATION_METRICS])| {
-        let [a, b] = [0, 1].map(|model| &metrics.training[2 * replica + model]);
-        let mut means: Vec<f64> = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) + f64::from(b)) / (2.0 * images)).collect();
-        let train_accuracy = means.pop().unwrap_or_default();
-        let [test_accuracy_a, test_accuracy_b, test_accuracy_ensemble] =
-            counts.map(|count| f64::from(count) / test_images as f64);
-        ReplicaReport {
-            epoch,
-            replica,
-            layer_losses: means,
-            train_accuracy,
-            test_accuracy_a,
-            test_accuracy_b,
-            test_accuracy_ensemble,
-            diagnosis: Diagnosis::new(
-                [0, 1].map(|model| &metrics.layers[2 * replica + model][..]),
-                metrics.sample,
-                &config.layers[1..],
-            ),
-            signs: Vec::new(),
-            seconds,
-            samples_per_second: images * config.replicas as f64 / seconds,
-        }
-    };
-    metrics.test.iter().enumerate().map(report).collect()
-}
-
-fn check_finite(reports: &[ReplicaReport]) -> Result<()> {
-    for report in reports {
-        if let Some(layer) = report.layer_losses.iter().position(|loss| !loss.is_finite()) {
-            return Err(Error::NotFinite(format!(
-                "the loss of layer {layer} of replica {} is {} after epoch {}; use a smaller --learning-rate",
-                report.replica, report.layer_losses[layer], report.epoch
-            )));
-        }
-    }
-    Ok(())
+/// Trains `backend`, whose parameters must have been set, to the end of the run or until `observe` breaks.
+pub fn train(job: Job, backend: &mut dyn Backend, observe: &mut Observer) -> Result<Outcome> {
+    let mut trainer = Trainer::new(job, backend);
+    while trainer.epoch(observe)? == Advance::Epoch {}
+    trainer.finish()
 }

@@ -12,6 +12,7 @@ use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::plan::Plan;
+use std::ops::ControlFlow::Continue;
 
 const STEPS: usize = 3;
 
@@ -34,7 +35,7 @@ fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Opt
     backend.set_parameters(start).unwrap();
     backend.begin_epoch(1).unwrap();
     let steps: Vec<Step> = (0..STEPS).map(|step| Step::new(30 * step, 30, &config.adam, step as u64 + 1)).collect();
-    backend.train(&steps, &mut |_| ()).unwrap();
+    backend.train(&steps, &mut |_| Continue(())).unwrap();
     Some(backend.parameters().unwrap())
 }
 

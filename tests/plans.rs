@@ -11,6 +11,7 @@ use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::plan::Plan;
+use std::ops::ControlFlow::Continue;
 
 fn config() -> TrainingConfig {
     TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 20, replicas: 3, seed: 11, ..TrainingConfig::default() }
@@ -43,7 +44,7 @@ fn fused_and_layered_give_the_same_bits() {
             let mut backend = backend(&config, Some(Tiles::SOFTWARE), Some(plan))?;
             assert_eq!(backend.plan(), plan);
             backend.begin_epoch(1).unwrap();
-            backend.train(&steps(&config, 40), &mut |_| ()).unwrap();
+            backend.train(&steps(&config, 40), &mut |_| Continue(())).unwrap();
             Some((backend.end_epoch().unwrap(), backend.parameters().unwrap()))
         });
         let [Some(fused), Some(layered)] = results else { return };
@@ -80,7 +81,7 @@ fn an_epoch_makes_nothing_and_reads_once() {
         assert!(before.iter().take(3).all(|&count| count > 0), "{before:?}");
         backend.begin_epoch(1).unwrap();
         // More than one upload of the steps' table holds.
-        backend.train(&steps(&config, 1500), &mut |_| ()).unwrap();
+        backend.train(&steps(&config, 1500), &mut |_| Continue(())).unwrap();
         assert_eq!(backend.context().made.counts(), before);
         backend.end_epoch().unwrap();
         let [buffers, pipelines, bind_groups, reads] = before;

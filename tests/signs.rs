@@ -12,6 +12,7 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
+use std::ops::ControlFlow::Continue;
 
 fn small(recipe: Recipe, epochs: u32, learning_rate: f64) -> TrainingConfig {
     let adam = Adam { learning_rate, ..Adam::default() };
@@ -28,7 +29,7 @@ fn run(config: &TrainingConfig, dataset: &Dataset, backend: &mut dyn Backend) ->
             Event::Epoch(epoch) => reports.extend_from_slice(epoch),
             Event::Progress { .. } => {}
         }
-        Ok(())
+        Ok(Continue(()))
     });
     outcome.unwrap();
     (signs, reports)

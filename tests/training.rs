@@ -12,9 +12,12 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::model::Parameters;
+use ffcl_gpu::output::checkpoint;
+use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::plan::{Plan, fusible};
-use ffcl_gpu::train::{Event, ReplicaReport, train};
+use ffcl_gpu::train::{Advance, Event, ReplicaReport, Trainer, train};
 use ffcl_gpu::verify::steps;
+use std::ops::ControlFlow::Continue;
 
 fn small() -> TrainingConfig {
     TrainingConfig { epochs: 2, ..small_run_of(Recipe::Paper) }
@@ -34,7 +37,7 @@ fn run(backend: &mut dyn Backend, job: Job) -> (Parameters, Vec<Vec<ReplicaRepor
         if let Event::Epoch(epoch) = event {
             reports.push(epoch.to_vec());
         }
-        Ok(())
+        Ok(Continue(()))
     });
     (outcome.unwrap().parameters, reports)
 }
@@ -196,7 +199,7 @@ fn divergence_is_an_error() {
     let job = Job { config: &config, dataset: &dataset };
     let mut backend = CpuBackend::<Blocked>::new(job).unwrap();
     backend.set_parameters(&Parameters::initialize(&config.architecture().unwrap(), 0, 1)).unwrap();
-    let error = train(job, &mut backend, &mut |_| Ok(())).unwrap_err().to_string();
+    let error = train(job, &mut backend, &mut |_| Ok(Continue(()))).unwrap_err().to_string();
     assert!(error.contains("smaller --learning-rate"), "{error}");
 }
 
@@ -215,9 +218,9 @@ fn steps_beyond_the_data_are_refused() {
     for mut backend in backends {
         for (first_row, row_count) in [(71, 30), (0, 0), (0, 31), (usize::MAX, 30)] {
             let step = Step::new(first_row, row_count, &config.adam, 1);
-            assert!(backend.train(&[step], &mut |_| ()).is_err(), "{first_row} {row_count}");
+            assert!(backend.train(&[step], &mut |_| Continue(())).is_err(), "{first_row} {row_count}");
         }
-        assert!(backend.train(&[Step::new(70, 30, &config.adam, 1)], &mut |_| ()).is_ok());
+        assert!(backend.train(&[Step::new(70, 30, &config.adam, 1)], &mut |_| Continue(())).is_ok());
     }
 }
 
@@ -229,4 +232,107 @@ fn labels_beyond_the_classes_are_refused() {
     let config = small();
     let error = CpuBackend::<Blocked>::new(Job { config: &config, dataset: &dataset }).err().unwrap().to_string();
     assert!(error.contains("label 10 of test image 7"), "{error}");
+}
+
+/// A run that stops in the middle of an epoch, at an epoch's end, and in each stage, and goes on on a fresh backend.
+fn resumed_equals_uninterrupted(config: &TrainingConfig, dataset: &Dataset, open: &dyn Fn() -> Box<dyn Backend>) {
+    let job = Job { config, dataset };
+    let begin = || {
+        let mut backend = open();
+        backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
+        backend
+    };
+    let mut backend = begin();
+    let mut straight = Trainer::new(job, backend.as_mut());
+    let mut reports = Vec::new();
+    let timeless = |report: &ReplicaReport| ReplicaReport { seconds: 0.0, samples_per_second: 0.0, ..report.clone() };
+    while straight.epoch(&mut |_| Ok(Continue(()))).unwrap() != Advance::Done {
+        reports.push(straight.last().iter().map(timeless).collect::<Vec<_>>());
+    }
+    let expected = straight.state().unwrap();
+    let last: Vec<_> = straight.last().iter().map(timeless).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let model = ModelDescription::of(job);
+    let per_epoch = config.steps_per_epoch(dataset.train.count());
+    for stop_after in [1, per_epoch, per_epoch + 1, 2 * per_epoch, 2 * per_epoch + 2] {
+        let short = TrainingConfig { max_steps: Some(stop_after as u64), ..config.clone() };
+        let mut backend = begin();
+        let mut trainer = Trainer::new(Job { config: &short, dataset }, backend.as_mut());
+        while trainer.epoch(&mut |_| Ok(Continue(()))).unwrap() != Advance::Done {}
+        let state = trainer.state().unwrap();
+        assert_eq!(state.running.is_some(), stop_after % per_epoch != 0);
+        checkpoint::save(&path, &state, &model, config.seed).unwrap();
+        let state = checkpoint::load(&path, config, per_epoch).unwrap();
+        let mut history: Vec<_> = reports[..stop_after / per_epoch].concat();
+        let mut backend = open();
+        let mut trainer = Trainer::resume(job, backend.as_mut(), &state, &mut history).unwrap();
+        while trainer.epoch(&mut |_| Ok(Continue(()))).unwrap() != Advance::Done {}
+        assert_eq!(trainer.last().iter().map(timeless).collect::<Vec<_>>(), last, "stopped after {stop_after}");
+        let mut end = trainer.state().unwrap();
+        end.position.epoch_seconds = expected.position.epoch_seconds;
+        assert!(end == expected, "stopped after {stop_after}");
+    }
+}
+
+#[test]
+fn resumed_runs_come_to_the_same_bits() {
+    let dataset = digits::generate_with_counts(0, 300, 100);
+    let small = |recipe: Recipe| TrainingConfig {
+        layers: vec![784, 12, 11, 10],
+        epochs: 3,
+        batch_size: 50,
+        replicas: 2,
+        ..recipe.config()
+    };
+    let moved = Augmentation { shift: 1, ..Augmentation::default() };
+    for config in
+        [small(Recipe::Paper), TrainingConfig { augmentation: moved, ..small(Recipe::Contrastive) }, small(Recipe::Ffcl3)]
+    {
+        resumed_equals_uninterrupted(&config, &dataset, &|| {
+            Box::new(CpuBackend::<Blocked>::new(Job { config: &config, dataset: &dataset }).unwrap())
+        });
+        for plan in [Plan::Fused, Plan::Layered] {
+            if plan == Plan::Fused && !fusible(&config) {
+                continue;
+            }
+            let Some(_) = common::context(&ContextOptions::default()) else { return };
+            resumed_equals_uninterrupted(&config, &dataset, &|| {
+                let context = common::context(&ContextOptions::default()).unwrap();
+                let options = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
+                Box::new(GpuBackend::new(Job { config: &config, dataset: &dataset }, context, options).unwrap())
+            });
+        }
+    }
+}
+
+/// The outputs that predictions come from count the same right answers as the evaluation of an epoch.
+#[test]
+fn probabilities_agree_with_the_accuracy() {
+    let dataset = digits::generate_with_counts(0, 300, 1100);
+    let config = TrainingConfig { layers: vec![784, 12, 10], epochs: 1, replicas: 2, ..Recipe::Contrastive.config() };
+    let job = Job { config: &config, dataset: &dataset };
+    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(CpuBackend::<Blocked>::new(job).unwrap())];
+    if let Some(context) = common::context(&ContextOptions::default()) {
+        let options = GpuOptions::for_device(&context);
+        backends.push(Box::new(GpuBackend::new(job, context, options).unwrap()));
+    }
+    for mut backend in backends {
+        backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
+        let mut trainer = Trainer::new(job, backend.as_mut());
+        trainer.epoch(&mut |_| Ok(Continue(()))).unwrap();
+        let probabilities = trainer.probabilities().unwrap();
+        for report in trainer.last() {
+            for (model, accuracy) in [report.test_accuracy_a, report.test_accuracy_b].into_iter().enumerate() {
+                let rows = probabilities[2 * report.replica + model].chunks_exact(10);
+                let right = rows.zip(&dataset.test.labels).filter(|(row, label)| {
+                    let sum: f32 = row.iter().sum();
+                    assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+                    let best = (1..10).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+                    best == usize::from(**label)
+                });
+                assert_eq!(right.count() as f64 / 1100.0, accuracy);
+            }
+        }
+    }
 }

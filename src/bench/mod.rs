@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::Step;
 use regimes::Regime;
 use serde::Serialize;
+use std::ops::ControlFlow::Continue;
 use std::time::Instant;
 
 /// What a device can do at best, measured with the simplest work of each kind.
@@ -147,7 +148,7 @@ impl Contestant<'_> {
         self.taken += steps.len();
         let begin = Instant::now();
         self.backend.begin_epoch(1)?;
-        self.backend.train(&steps, &mut |_| ())?;
+        self.backend.train(&steps, &mut |_| Continue(()))?;
         self.backend.end_epoch()?;
         Ok(begin.elapsed().as_secs_f64())
     }

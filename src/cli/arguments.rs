@@ -1,14 +1,17 @@
 //! What can be typed.
 
-use super::data_options::{DataOptions, given};
+use super::data_options::{DataOptions, absolute, given};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
 use ffcl_gpu::config::{RunOptions, TrainingConfig};
 use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::study::grid::Shard;
+use serde::Serialize;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Train two networks that guide each other, without backpropagation, on any GPU.
@@ -40,18 +43,30 @@ pub enum Command {
     Bench(BenchOptions),
     /// List the adapters that --device can choose from.
     Devices(DevicesOptions),
+    /// Print a script that completes commands and options in a shell.
+    #[command(after_help = "Example: ffcl-gpu completions bash > ~/.local/share/bash-completion/completions/ffcl-gpu")]
+    Completions(CompletionsOptions),
+    /// Print the manual page, of this program or of one of its commands.
+    #[command(after_help = "Example: ffcl-gpu man > ~/.local/share/man/man1/ffcl-gpu.1")]
+    Man(ManOptions),
 }
 
 /// Where to compute.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Serialize)]
 pub struct DeviceOption {
     /// auto (best GPU, else CPU), cpu, gpu (best adapter, software too), an index from `devices`, or part of a name.
     #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
+    #[serde(serialize_with = "serialize_as_text")]
     pub device: DeviceRequest,
 }
 
+fn serialize_as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
 /// How a step is cut into dispatches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum PlanName {
     /// Fused where it is possible, layered elsewhere and on software adapters.
     #[default]
@@ -73,16 +88,28 @@ impl PlanName {
     }
 }
 
-/// Options of `train`.
-#[derive(Args, Clone, Debug)]
+/// Options of `train`. Written as a file, they repeat the run; names are those of the command line.
+#[derive(Args, Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct TrainOptions {
+    /// Take options from a TOML file, or from the config.json of a run; those given here win.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Go on with the run in this folder, from its last checkpoint; --epochs and --max-steps may be raised.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[serde(skip)]
+    pub resume: Option<PathBuf>,
+
     #[command(flatten)]
+    #[serde(flatten)]
     pub data: DataOptions,
     /// Take the images in the data set's own order.
     #[arg(long, help_heading = "Data")]
     pub no_shuffle: bool,
 
     #[command(flatten)]
+    #[serde(flatten)]
     pub run: RunOptions,
     /// Start from the weights in a safetensors file.
     #[arg(long, value_name = "FILE", help_heading = "Model")]
@@ -99,22 +126,44 @@ pub struct TrainOptions {
     pub max_steps: Option<u64>,
 
     #[command(flatten)]
+    #[serde(flatten)]
     pub device: DeviceOption,
     /// How a GPU cuts a step into dispatches; the results are the same.
     #[arg(long, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
-    /// Write config.json, metrics.jsonl and model.safetensors into this new folder.
+    /// Write the run into this new folder instead of runs/<date>-<dataset>-<seed>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[serde(skip)]
     pub out: Option<PathBuf>,
+    /// Write nothing.
+    #[arg(long, conflicts_with = "out", help_heading = "Output")]
+    #[serde(skip)]
+    pub no_out: bool,
+    /// Write a checkpoint after every N epochs; at the end there is always one.
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN, help_heading = "Output")]
+    pub checkpoint_every: NonZeroU32,
     /// Print only errors.
     #[arg(long, short, conflicts_with = "json", help_heading = "Output")]
+    #[serde(skip)]
     pub quiet: bool,
     /// Print one JSON object for each epoch and replica, as in metrics.jsonl.
     #[arg(long, help_heading = "Output")]
+    #[serde(skip)]
     pub json: bool,
 }
 
 impl TrainOptions {
+    /// The options that repeat the run `config`, whatever the defaults of another version are: every one that a recipe governs is
+    /// named, and paths do not depend on the current folder.
+    pub fn complete(&self, config: &TrainingConfig) -> Self {
+        Self {
+            data: self.data.complete(),
+            run: RunOptions { recipe: self.run.recipe, ..RunOptions::of(config) },
+            init_from: self.init_from.as_deref().map(absolute),
+            ..self.clone()
+        }
+    }
+
     /// The run that was asked for, for checks that need no data.
     pub fn config(&self) -> TrainingConfig {
         self.with(self.run.config())
@@ -293,6 +342,21 @@ pub struct DevicesOptions {
     /// Print one JSON object for each adapter.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `completions`.
+#[derive(Args, Clone, Debug)]
+pub struct CompletionsOptions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Options of `man`.
+#[derive(Args, Clone, Debug)]
+pub struct ManOptions {
+    /// A command, such as train.
+    pub command: Option<String>,
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use ffcl_gpu::output::scaling_plot;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::verify::steps;
 use serde_json::json;
+use std::ops::ControlFlow::Continue;
 
 pub fn run(options: &BenchOptions) -> Result<()> {
     let regimes = chosen(&options.regimes)?;
@@ -137,7 +138,7 @@ fn show_profile(options: &BenchOptions, regime: &Regime) -> Result<()> {
     backend.begin_epoch(1)?;
     let steps: Vec<Step> = (1..=STEPS).map(|time| Step::new(0, config.batch_size, &config.adam, time as u64)).collect();
     // Warm-up: drivers finish compiling when a kernel first runs.
-    backend.train(&steps[..1], &mut |_| ())?;
+    backend.train(&steps[..1], &mut |_| Continue(()))?;
     backend.end_epoch()?;
     let times = profile(&mut backend, &steps)?;
     let total: f64 = times.iter().map(|time| time.microseconds).sum();

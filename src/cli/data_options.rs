@@ -8,7 +8,9 @@ use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded};
 use ffcl_gpu::dataset::{Dataset, DatasetName, Places};
 use ffcl_gpu::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Serialize, Serializer};
 use std::convert::Infallible;
+use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -33,9 +35,25 @@ impl FromStr for Source {
     }
 }
 
+impl Display for Source {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(name) => name.fmt(formatter),
+            Self::Folder(path) => path.display().fmt(formatter),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// The data of a run.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Serialize)]
 #[command(next_help_heading = "Data")]
+#[serde(rename_all = "kebab-case")]
 pub struct DataOptions {
     /// The data to learn: digits, mnist, fashion-mnist, kmnist, emnist-digits, emnist-balanced, cifar10, or a folder of images:
     /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS.
@@ -63,17 +81,13 @@ pub struct DataOptions {
 }
 
 impl DataOptions {
-    /// The folder that holds the data's files, if one was given.
-    pub fn data_dir(&self) -> Option<&Path> {
-        match self.dataset {
-            Source::Known(DatasetName::Digits) | Source::Folder(_) => None,
-            Source::Known(_) => given(self.data_dir.as_ref()),
-        }
-    }
-
-    /// How a folder of images is read; `None` for a data set that is known.
-    pub fn folder(&self) -> Option<FolderOptions> {
-        matches!(self.dataset, Source::Folder(_)).then(|| self.reading())
+    /// The same with paths that do not depend on the current folder.
+    pub fn complete(&self) -> Self {
+        let dataset = match &self.dataset {
+            Source::Folder(path) => Source::Folder(absolute(path)),
+            known => known.clone(),
+        };
+        Self { dataset, data_dir: given(self.data_dir.as_ref()).map(absolute), ..self.clone() }
     }
 
     fn reading(&self) -> FolderOptions {
@@ -101,6 +115,11 @@ impl DataOptions {
         }
         Ok(dataset)
     }
+}
+
+/// A path that does not depend on the current folder.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A folder that was given, and not as an empty word.

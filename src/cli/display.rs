@@ -8,12 +8,19 @@ use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Result;
 use ffcl_gpu::study::statistics::mean_and_deviation;
-use ffcl_gpu::train::{Event, Outcome, ReplicaReport};
-use indicatif::{ProgressBar, ProgressStyle};
+use ffcl_gpu::train::{Event, Outcome, Position, ReplicaReport};
+use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
+use std::path::Path;
+use std::time::Instant;
 
 /// What the terminal shows: a bar for the running epoch, a row for each that is done.
 pub struct Display {
     bar: ProgressBar,
+    /// Steps of an epoch, of the whole run, and those that were done when it began or went on.
+    steps_per_epoch: u64,
+    steps: u64,
+    steps_before: u64,
+    began: Instant,
     quiet: bool,
     /// Not even warnings.
     silent: bool,
@@ -26,14 +33,16 @@ pub struct Display {
 
 impl Display {
     /// Prints the head of the table.
-    pub fn new(options: &TrainOptions, job: Job, backend: &dyn Backend) -> Result<Self> {
+    pub fn new(options: &TrainOptions, job: Job, backend: &dyn Backend, folder: Option<&Path>) -> Result<Self> {
         let quiet = options.quiet || options.json;
         let config = job.config;
-        // Hidden by itself where standard error is no terminal.
-        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
-        if let Ok(style) = ProgressStyle::with_template("epoch {prefix} {bar:24} {percent:>3} % {wide_msg}") {
+        // Hidden by itself where standard error is no terminal; one that knows no control codes cannot show it either.
+        let dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
+        let bar = if quiet || dumb { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        if let Ok(style) = ProgressStyle::with_template("epoch {prefix} {bar:12} {wide_msg}") {
             bar.set_style(style);
         }
+        let steps_per_epoch = config.steps_per_epoch(job.dataset.train.count()) as u64;
         if !quiet {
             let widths: Vec<_> = config.layers.iter().map(usize::to_string).collect();
             print_line(&format!("device   {}", backend.device()))?;
@@ -57,6 +66,9 @@ impl Display {
                 backend.memory() as f64 / f64::from(1 << 20)
             ))?;
             print_line(&format!("method   {}", method(config)))?;
+            if let Some(folder) = folder {
+                print_line(&format!("folder   {}", folder.display()))?;
+            }
             let losses: String = (1..config.layers.len()).map(|layer| format!(" {:>9}", format!("loss {layer}"))).collect();
             print_line("")?;
             print_line(&format!(
@@ -66,6 +78,10 @@ impl Display {
         }
         Ok(Self {
             bar,
+            steps_per_epoch,
+            steps: config.max_steps.unwrap_or(u64::MAX).min(u64::from(config.epochs) * steps_per_epoch),
+            steps_before: 0,
+            began: Instant::now(),
             quiet,
             silent: options.quiet,
             replicas: config.replicas,
@@ -74,6 +90,19 @@ impl Display {
             images_per_step: (config.batch_size * config.replicas) as u64,
             last: String::new(),
         })
+    }
+
+    /// The run begins, or goes on from here.
+    pub fn begin(&mut self, position: Position) {
+        self.steps_before = position.steps;
+        self.began = Instant::now();
+    }
+
+    /// How long the run still takes at the pace that it has had.
+    fn time_left(&self, steps_done: u64) -> String {
+        let (done, left) = (steps_done.saturating_sub(self.steps_before), self.steps.saturating_sub(steps_done));
+        let Some(pace) = self.began.elapsed().checked_div(u32::try_from(done).unwrap_or(u32::MAX)) else { return String::new() };
+        format!(", {} left", FormattedDuration(pace.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX))))
     }
 
     /// Shows an event.
@@ -88,9 +117,10 @@ impl Display {
                 self.bar.set_position(*steps_done as u64);
                 let speed = self.bar.per_sec() * self.images_per_step as f64;
                 self.bar.set_message(format!(
-                    "{} images/s{}{}",
+                    "{} images/s{}{}{}",
                     short(speed),
                     if self.software { " (software)" } else { "" },
+                    self.time_left(u64::from(epoch - 1) * self.steps_per_epoch + *steps_done as u64),
                     self.last
                 ));
             }

@@ -2,10 +2,13 @@
 
 pub mod arguments;
 mod bench;
+mod completions;
+pub mod config_file;
 mod data;
 mod data_options;
 mod devices;
 mod display;
+mod interruption;
 mod session;
 mod study;
 mod train;
@@ -19,18 +22,25 @@ use std::process::ExitCode;
 /// Runs a command; its exit code is a failure where a check failed.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
-        Command::Train(options) => train::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Train(options) => train::run(&options),
         Command::Study(options) => study::run(&options),
         Command::Data(command) => data::run(&command),
         Command::Verify(options) => verify::run(&options),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Completions(options) => completions::script(&options).map(|()| ExitCode::SUCCESS),
+        Command::Man(options) => completions::manual(&options).map(|()| ExitCode::SUCCESS),
     }
 }
 
 /// Prints a line to standard output. A reader that left (`| head`) is no error, and ends no run: it may have files to write.
 fn print_line(line: &str) -> Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// Prints to standard output, likewise.
+fn print(content: &[u8]) -> Result<()> {
+    match std::io::stdout().write_all(content).and_then(|()| std::io::stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::file("write", "standard output", error, "free some space or send the output elsewhere"))
         }

@@ -143,6 +143,34 @@ impl RunOptions {
         }
     }
 
+    /// The options that come to `config`, each of them given.
+    pub fn of(config: &TrainingConfig) -> Self {
+        Self {
+            standardize: Some(config.standardize),
+            shift: Some(config.augmentation.shift),
+            rotation: Some(config.augmentation.rotation),
+            scale: Some(config.augmentation.scale),
+            shared_view: Some(config.augmentation.shared),
+            layers: Some(config.layers.clone().into()),
+            hidden: None,
+            recipe: None,
+            method: Some(config.method),
+            output_loss: Some(config.output_loss),
+            hidden_loss: Some(config.hidden_loss),
+            representation: Some(config.representation),
+            centre: Some(config.centre),
+            guide: Some(config.guide),
+            projection: Some(config.projection),
+            temperature: Some(config.temperature),
+            mutual: Some(config.mutual),
+            normalize: Some(config.normalize),
+            epochs: Some(config.epochs),
+            batch_size: Some(config.batch_size),
+            learning_rate: Some(config.adam.learning_rate),
+            schedule: Some(config.schedule),
+        }
+    }
+
     /// The widths asked for; hidden ones alone have the first and the last from the data, and so have the recipe's.
     fn widths(&self, recipe: &[usize]) -> Widths {
         let of_recipe = recipe.get(1..recipe.len().saturating_sub(1)).unwrap_or_default();
@@ -181,6 +209,19 @@ mod tests {
         assert_eq!(paper.config(), TrainingConfig { epochs: 3, ..Recipe::Paper.config() });
         let staged = RunOptions { method: Some(Method::Ffcl3), ..RunOptions::default() };
         assert_eq!(staged.config(), Recipe::Ffcl3.config());
+    }
+
+    #[test]
+    fn a_run_can_be_repeated_from_its_options() {
+        for recipe in [Recipe::Contrastive, Recipe::Paper, Recipe::Centred, Recipe::Ffcl3] {
+            let config = recipe.config();
+            let options = RunOptions::of(&config);
+            assert_eq!(options.config(), config);
+            let written: RunOptions = toml::from_str(&toml::to_string(&options).unwrap()).unwrap();
+            // Every option but the recipe, which needs no naming then.
+            assert_eq!(toml::Table::try_from(&written).unwrap().len(), toml::Table::try_from(&options).unwrap().len());
+            assert_eq!(written.config(), config);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{Arithmetic, Blocked, accuracy, gather, reduction, shuffle};
 use crate::config::TrainingConfig;
 use crate::dataset::Images;
 use crate::diagnosis::{LayerSums, SAMPLE};
-use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size, sample_size};
+use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, Progress, Quantity, evaluation_batch_size, sample_size};
 use crate::error::Result;
 use crate::layout::{EVALUATION_METRICS, Reduction, Shapes, Shard, Shuffle, Step, Views, partner};
 use crate::memory;
@@ -184,9 +184,13 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         });
     }
 
-    fn evaluation_step(&mut self, step: &Step) {
+    fn forward_test(&mut self, step: &Step) {
         let [_, forward, _] = &self.evaluation_plan;
         self.test.forward::<A>(&self.config, step, &self.table, forward, &self.learners);
+    }
+
+    fn evaluation_step(&mut self, step: &Step) {
+        self.forward_test(step);
         let (test, last) = (&self.test, self.test.shapes.network.len() - 1);
         let layer = &test.shapes.network[last];
         let counts = self.row_counts.par_chunks_mut(EVALUATION_METRICS * layer.batch_size as usize);
@@ -224,18 +228,47 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         (self.train.bytes() + self.test.bytes() + self.sample.bytes() + learners + 4 * self.row_counts.len()) as u64
     }
 
-    fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
+    fn write(&mut self, quantity: Quantity, values: &Parameters) -> Result<()> {
         let shapes = &self.train.shapes;
-        for ((learner, network), projections) in self.learners.iter_mut().zip(&parameters.slots).zip(&parameters.projections) {
-            learner.set_weights(shapes, Part::Network, network);
-            learner.set_weights(shapes, Part::Projection, projections);
+        for ((learner, network), projections) in self.learners.iter_mut().zip(&values.slots).zip(&values.projections) {
+            learner.write(quantity, shapes, Part::Network, network);
+            learner.write(quantity, shapes, Part::Projection, projections);
         }
         Ok(())
     }
 
-    fn parameters(&mut self) -> Result<Parameters> {
-        let of = |part| self.learners.iter().map(|learner| learner.weights(&self.train.shapes, part)).collect();
+    fn read(&mut self, quantity: Quantity) -> Result<Parameters> {
+        let of = |part| self.learners.iter().map(|learner| learner.read(quantity, &self.train.shapes, part)).collect();
         Ok(Parameters { slots: of(Part::Network), projections: of(Part::Projection) })
+    }
+
+    fn row_sums(&mut self) -> Result<Vec<f32>> {
+        Ok(self.learners.iter().flat_map(|learner| &learner.row_metrics).copied().collect())
+    }
+
+    fn set_row_sums(&mut self, sums: &[f32]) -> Result<()> {
+        let mut rest = sums;
+        for learner in &mut self.learners {
+            let (own, others) = rest.split_at(learner.row_metrics.len());
+            learner.row_metrics.copy_from_slice(own);
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
+        let mut probabilities = vec![Vec::new(); self.learners.len()];
+        let (count, batch_size) = (self.test.shard.sample_count as usize, self.test.shard.batch_size as usize);
+        for first_row in (0..count).step_by(batch_size) {
+            let rows = batch_size.min(count - first_row);
+            self.forward_test(&Step::evaluation(first_row, rows));
+            let last = self.test.shapes.network.len() - 1;
+            let layer = &self.test.shapes.network[last];
+            for (all, slot) in probabilities.iter_mut().zip(&self.test.slots) {
+                all.extend(layer.output_rows(&slot.outputs[(Part::Network, last)], rows));
+            }
+        }
+        Ok(probabilities)
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
@@ -256,14 +289,18 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         Ok(())
     }
 
-    fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()> {
+    fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize> {
         Job::check_steps(&self.config, self.train.shard.sample_count as usize, steps)?;
+        let mut done = 0;
         for stretch in steps.chunks(STEPS_PER_REPORT) {
             // Inside the pool a phase is handed from worker to worker without putting threads to sleep.
             rayon::scope(|_| stretch.iter().for_each(|step| self.train_step(step)));
-            progress(stretch.len());
+            done += stretch.len();
+            if progress(stretch.len()).is_break() {
+                break;
+            }
         }
-        Ok(())
+        Ok(done)
     }
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::config::{HiddenLoss, OutputLoss, Representation, TrainingConfig};
 use crate::diagnosis::LayerSums;
+use crate::engine::Quantity;
 use crate::layout::{Layer, Pairs, Shapes, Step};
 use crate::model::LayerParameters;
 use crate::plan::{Dispatch, Kernel, Part, Phase, Target, input_gradient_target};
@@ -249,16 +250,29 @@ impl Learner {
         self.first_moments.iter_mut().chain(self.second_moments.iter_mut()).for_each(|moments| moments.fill(0.0));
     }
 
-    /// Replaces the weights of one part.
-    pub fn set_weights(&mut self, shapes: &Shapes, part: Part, parameters: &[LayerParameters]) {
-        for (index, (layer, parameters)) in shapes.all(part).iter().zip(parameters).enumerate() {
-            self.weights[(part, index)] = layer.pack(parameters);
+    /// Replaces a quantity of one part.
+    pub fn write(&mut self, quantity: Quantity, shapes: &Shapes, part: Part, values: &[LayerParameters]) {
+        let tensors = match quantity {
+            Quantity::Weights => &mut self.weights,
+            Quantity::FirstMoments => &mut self.first_moments,
+            Quantity::SecondMoments => &mut self.second_moments,
+            Quantity::EpochStart => &mut self.before,
+        };
+        for (index, (layer, values)) in shapes.all(part).iter().zip(values).enumerate() {
+            tensors[(part, index)] = layer.pack(values);
         }
     }
 
-    /// The weights of one part.
-    pub fn weights(&self, shapes: &Shapes, part: Part) -> Vec<LayerParameters> {
-        shapes.all(part).iter().zip(self.weights.all(part)).map(|(layer, weights)| layer.unpack(weights)).collect()
+    /// A quantity of one part, as far as it is kept.
+    pub fn read(&self, quantity: Quantity, shapes: &Shapes, part: Part) -> Vec<LayerParameters> {
+        let tensors = match quantity {
+            Quantity::Weights => &self.weights,
+            Quantity::FirstMoments => &self.first_moments,
+            Quantity::SecondMoments => &self.second_moments,
+            Quantity::EpochStart => &self.before,
+        };
+        let layers = shapes.all(part).iter().zip(tensors.all(part)).filter(|(_, packed)| !packed.is_empty());
+        layers.map(|(layer, packed)| layer.unpack(packed)).collect()
     }
 
     /// The phase in which a slot learns, by its own activations and those of its partner.
@@ -370,8 +384,8 @@ mod tests {
         let step = Step::new(0, BATCH, &Adam::default(), 1);
         let pair = [0, 1].map(|slot| {
             let mut learner = Learner::new(config, &shapes);
-            learner.set_weights(&shapes, Part::Network, &parameters.slots[slot]);
-            learner.set_weights(&shapes, Part::Projection, &parameters.projections[slot]);
+            learner.write(Quantity::Weights, &shapes, Part::Network, &parameters.slots[slot]);
+            learner.write(Quantity::Weights, &shapes, Part::Projection, &parameters.projections[slot]);
             let mut activations = Activations::new(config, &shapes);
             let setting = Setting { config, shapes: &shapes, phase: &activate, step: &step };
             activations.forward::<Single>(&setting, slot, &batch, &learner);

@@ -9,7 +9,8 @@ use crate::memory;
 use listing::{Entry, list};
 use picture::{Picture, Trouble};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub const TEST_FRACTION: f64 = 0.2;
 
 /// How to read a folder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FolderOptions {
     /// The share of each class that is held back for testing; only for folders without `train` and `test`.
     pub test_fraction: Option<f64>,
@@ -29,7 +30,7 @@ pub struct FolderOptions {
 }
 
 /// Rows and columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageSize {
     /// Rows.
     pub height: usize,
@@ -39,6 +40,18 @@ pub struct ImageSize {
 
 /// Larger images would be wider than any layer may be.
 const MAX_SIDE: usize = 4096;
+
+impl Display for ImageSize {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}x{}", self.height, self.width)
+    }
+}
+
+impl Serialize for ImageSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 impl FromStr for ImageSize {
     type Err = String;
@@ -99,13 +112,8 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
     };
     if let Some((path, other)) = entries.iter().zip(&pictures).find_map(of_other_size) {
         return Err(Error::Configuration(format!(
-            "{} has {}×{} pixels, where the first image has {}×{}; give --image-size {} (or another) to resize all",
+            "{} has {other} pixels, where the first image has {size}; give --image-size {size} (or another) to resize all",
             path.display(),
-            other.height,
-            other.width,
-            size.height,
-            size.width,
-            if size.height == size.width { size.height.to_string() } else { format!("{}x{}", size.height, size.width) }
         )));
     }
     let channels = pictures.iter().flatten().map(|picture| picture.channels).max().unwrap_or(1);
@@ -114,7 +122,10 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
     let mut skipped = listing.skipped;
     let train = assemble("training", &listing.train, of_train, &listing.classes, shape, &mut skipped)?;
     let test = assemble("test", &listing.test, of_test, &listing.classes, shape, &mut skipped)?;
-    let dataset = Dataset { name: root.display().to_string(), train, test, class_names: listing.classes, statistics: None };
+    // Wherever it lies: the name goes into files that others get.
+    let own = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name = own.unwrap_or_else(|| "images".to_owned());
+    let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None };
     Ok(Loaded { dataset, skipped })
 }
 

@@ -48,6 +48,11 @@ impl ImageShape {
     pub fn pixels(&self) -> usize {
         self.channels * self.height * self.width
     }
+
+    /// The same for a shape that came from outside: `None` above 64 bits.
+    pub fn checked_pixels(&self) -> Option<usize> {
+        self.channels.checked_mul(self.height)?.checked_mul(self.width)
+    }
 }
 
 impl std::fmt::Display for ImageShape {

@@ -3,6 +3,7 @@
 use super::catalogue::{DatasetName, Files, Format, KNOWN, Known};
 use super::{Dataset, cifar, digits, idx};
 use crate::error::{Error, Result};
+use crate::suggestion::nearest;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -128,10 +129,9 @@ impl DatasetName {
 
     /// The known name that `text` is probably a slip of.
     pub fn nearest(text: &str) -> Option<&'static str> {
-        let distance = |known: &&Known| strsim::damerau_levenshtein(text, known.text);
-        let begun = KNOWN.iter().find(|known| text.len() > 2 && known.text.starts_with(text));
-        let close = || KNOWN.iter().min_by_key(distance).filter(|known| distance(known) <= text.len().div_ceil(3));
-        begun.or_else(close).map(|known| known.text)
+        let mut names = KNOWN.iter().map(|known| known.text);
+        let begun = names.clone().find(|name| text.len() > 2 && name.starts_with(text));
+        begun.or_else(|| nearest(text, &mut names))
     }
 }
 

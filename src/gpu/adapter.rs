@@ -31,6 +31,18 @@ impl std::str::FromStr for DeviceRequest {
     }
 }
 
+impl std::fmt::Display for DeviceRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => formatter.write_str("auto"),
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Gpu => formatter.write_str("gpu"),
+            Self::Index(index) => index.fmt(formatter),
+            Self::Name(name) => formatter.write_str(name),
+        }
+    }
+}
+
 /// What a request comes to, with a line for the user where it is not obvious.
 pub enum Choice {
     /// The CPU backend, and why, unless it was asked for.

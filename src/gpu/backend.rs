@@ -11,9 +11,9 @@ use super::tensor::{Parameters as DeviceParameters, Scratch};
 use super::tiles::Tiles;
 use crate::config::TrainingConfig;
 use crate::diagnosis::LayerSums;
-use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, evaluation_batch_size, sample_size};
+use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, Progress, Quantity, evaluation_batch_size, sample_size};
 use crate::error::Result;
-use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Joined, Shapes, Shuffle, Step, Views};
+use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Joined, Layer, Shapes, Shuffle, Step, Views};
 use crate::model::{LayerParameters, Parameters};
 use crate::plan::{Kernel, Part, Plan, fusible};
 use std::collections::VecDeque;
@@ -61,6 +61,9 @@ pub struct GpuBackend {
     stages: Vec<Vec<Prepared>>,
     stage: usize,
     evaluation: Vec<Prepared>,
+    /// What they leave of the last layer, and its shape.
+    evaluation_outputs: wgpu::Buffer,
+    evaluated: Layer,
     /// The look at the layers, and the sums of its rows.
     diagnosis: Vec<Prepared>,
     sample_metrics: wgpu::Buffer,
@@ -69,6 +72,7 @@ pub struct GpuBackend {
     steps: wgpu::Buffer,
     evaluation_batches: usize,
     train_images: usize,
+    test_images: usize,
     step_bytes: Vec<u8>,
     steps_per_submit: usize,
     batches_per_submit: usize,
@@ -112,7 +116,8 @@ impl GpuBackend {
         let batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
         let row_counts = builder.allocator.storage("row counts", config.replicas * EVALUATION_METRICS * batch)?;
         let test = Resident::new(&builder.allocator, &job.dataset.test, &table, batch, Views::Run, config)?;
-        let evaluation = builder.evaluation(&architecture, &shapes, &test, test_count, batch, &row_counts)?;
+        let (evaluation, evaluated, evaluation_outputs) =
+            builder.evaluation(&architecture, &shapes, &test, test_count, batch, &row_counts)?;
 
         let shuffle = Shuffle::new(config.seed, 0, job.dataset.train.count(), config.replicas, config.shuffle);
         let shuffle_uniform = builder.allocator.uniform("shuffle", bytemuck::bytes_of(&shuffle))?;
@@ -153,6 +158,8 @@ impl GpuBackend {
             stages,
             stage: 0,
             evaluation,
+            evaluation_outputs,
+            evaluated,
             diagnosis,
             sample_metrics,
             sample: images.count(),
@@ -160,6 +167,7 @@ impl GpuBackend {
             steps,
             evaluation_batches: test_count.div_ceil(batch),
             train_images: job.dataset.train.count(),
+            test_images: test_count,
             step_bytes: Vec::with_capacity(STEPS_PER_UPLOAD * stride),
             steps_per_submit: per_submit(config.batch_size),
             batches_per_submit: per_submit(batch),
@@ -190,22 +198,26 @@ impl GpuBackend {
         self.context.queue.submit([encoder.finish()])
     }
 
-    /// The weights of one part, `[slot][layer]`.
-    fn read_weights(&self, part: Part) -> Result<Vec<Vec<LayerParameters>>> {
+    /// A quantity of one part, `[slot][layer]`.
+    fn read_part(&self, quantity: Quantity, part: Part) -> Result<Vec<Vec<LayerParameters>>> {
         let mut slots = vec![Vec::new(); 2 * self.config.replicas];
-        let allocator = Allocator::new(&self.context);
         for (index, layer) in self.shapes.all(part).iter().enumerate() {
-            let size = 4 * (slots.len() * layer.weight_len()) as u64;
-            let staging = allocator.staging("parameters read-back", size)?;
-            let (weights, offset) = (self.parameters.weights.of(part, index), 16 * u64::from(layer.weight_offset));
-            self.submit(|encoder| encoder.copy_buffer_to_buffer(weights, offset, &staging, 0, size));
-            let content = self.context.read(&staging, "reading the parameters")?;
-            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
+            let (buffer, offset) = (self.parameters.tensor(quantity).of(part, index), 16 * u64::from(layer.weight_offset));
+            let values = self.read_back(buffer, offset, slots.len() * layer.weight_len(), "reading the parameters")?;
             for (slot, packed) in slots.iter_mut().zip(values.chunks_exact(layer.weight_len())) {
                 slot.push(layer.unpack(packed));
             }
         }
         Ok(slots)
+    }
+
+    /// Copies `count` numbers to the host.
+    fn read_back(&self, buffer: &wgpu::Buffer, offset: u64, count: usize, during: &str) -> Result<Vec<f32>> {
+        let size = 4 * count as u64;
+        let staging = Allocator::new(&self.context).staging("read-back", size)?;
+        self.submit(|encoder| encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, size));
+        let content = self.context.read(&staging, during)?;
+        Ok(bytemuck::pod_collect_to_vec(&content))
     }
 
     /// Uploads steps for the submissions that follow. It takes effect between the submissions before and after: the table is never
@@ -231,14 +243,14 @@ impl Backend for GpuBackend {
         Some(self.training().len())
     }
 
-    fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
-        for (part, slots) in [(Part::Network, &parameters.slots), (Part::Projection, &parameters.projections)] {
-            for (index, layer) in self.shapes.all(part).iter().enumerate() {
-                for (slot, layers) in slots.iter().enumerate() {
-                    let packed = layer.pack(&layers[index]);
+    fn write(&mut self, quantity: Quantity, values: &Parameters) -> Result<()> {
+        for (part, slots) in [(Part::Network, &values.slots), (Part::Projection, &values.projections)] {
+            for (slot, layers) in slots.iter().enumerate() {
+                for (index, (layer, values)) in self.shapes.all(part).iter().zip(layers).enumerate() {
+                    let packed = layer.pack(values);
                     let offset = 16 * u64::from(layer.weight_offset) + 4 * (slot * layer.weight_len()) as u64;
-                    let weights = self.parameters.weights.of(part, index);
-                    self.context.queue.write_buffer(weights, offset, bytemuck::cast_slice(&packed));
+                    let buffer = self.parameters.tensor(quantity).of(part, index);
+                    self.context.queue.write_buffer(buffer, offset, bytemuck::cast_slice(&packed));
                 }
             }
         }
@@ -246,8 +258,42 @@ impl Backend for GpuBackend {
         self.context.check("uploading the parameters")
     }
 
-    fn parameters(&mut self) -> Result<Parameters> {
-        Ok(Parameters { slots: self.read_weights(Part::Network)?, projections: self.read_weights(Part::Projection)? })
+    fn read(&mut self, quantity: Quantity) -> Result<Parameters> {
+        let projections = match quantity {
+            Quantity::EpochStart => vec![Vec::new(); 2 * self.config.replicas],
+            _ => self.read_part(quantity, Part::Projection)?,
+        };
+        Ok(Parameters { slots: self.read_part(quantity, Part::Network)?, projections })
+    }
+
+    fn row_sums(&mut self) -> Result<Vec<f32>> {
+        let count = 2 * self.config.replicas * self.shapes.network[0].metrics_len();
+        self.read_back(&self.row_metrics, 0, count, "reading the epoch's sums")
+    }
+
+    fn set_row_sums(&mut self, sums: &[f32]) -> Result<()> {
+        self.context.queue.write_buffer(&self.row_metrics, 0, bytemuck::cast_slice(sums));
+        self.submit(|_| ());
+        self.context.check("uploading the epoch's sums")
+    }
+
+    fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
+        let stride = step_stride(&self.context);
+        let layer = &self.evaluated;
+        let slots = 2 * self.config.replicas;
+        let mut probabilities = vec![Vec::new(); slots];
+        for batch in 0..self.evaluation_batches {
+            self.submit(|encoder| {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                self.evaluation.iter().for_each(|prepared| prepared.record(&mut pass, (batch * stride) as u32));
+            });
+            let outputs = self.read_back(&self.evaluation_outputs, 0, slots * layer.output_len(), "reading the outputs")?;
+            let rows = (layer.batch_size as usize).min(self.test_images - batch * layer.batch_size as usize);
+            for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(layer.output_len())) {
+                all.extend(layer.output_rows(slot, rows));
+            }
+        }
+        Ok(probabilities)
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
@@ -269,10 +315,11 @@ impl Backend for GpuBackend {
         self.context.check("shuffling")
     }
 
-    fn train(&mut self, steps: &[Step], progress: &mut dyn FnMut(usize)) -> Result<()> {
+    fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize> {
         let stride = step_stride(&self.context);
+        let mut begun = 0;
         let mut in_flight = VecDeque::with_capacity(SUBMITS_IN_FLIGHT + 1);
-        for uploaded in steps.chunks(STEPS_PER_UPLOAD) {
+        'steps: for uploaded in steps.chunks(STEPS_PER_UPLOAD) {
             self.upload(uploaded)?;
             let rows: Vec<usize> = (0..uploaded.len()).collect();
             for chunk in rows.chunks(self.steps_per_submit) {
@@ -283,16 +330,21 @@ impl Backend for GpuBackend {
                     }
                 });
                 in_flight.push_back((submission, chunk.len()));
+                begun += chunk.len();
                 if in_flight.len() > SUBMITS_IN_FLIGHT
                     && let Some((submission, count)) = in_flight.pop_front()
                 {
                     self.context.wait(submission, "training")?;
-                    progress(count);
+                    if progress(count).is_break() {
+                        break 'steps;
+                    }
                 }
             }
         }
-        progress(in_flight.into_iter().map(|(_, count)| count).sum());
-        self.context.check("training")
+        // All that has begun will end: whoever wanted to stop reads the state next, which waits for it.
+        let _ = progress(in_flight.into_iter().map(|(_, count)| count).sum());
+        self.context.check("training")?;
+        Ok(begun)
     }
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {

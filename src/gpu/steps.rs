@@ -149,7 +149,8 @@ impl Builder<'_> {
         Ok(prepared)
     }
 
-    /// The dispatches of an evaluation's step; `trained` says where the weights stand.
+    /// The dispatches of an evaluation's step, the last layer's shape, and the buffer in which they leave its softmax outputs; `trained`
+    /// says where the weights stand.
     pub fn evaluation(
         &self,
         architecture: &Architecture,
@@ -158,7 +159,7 @@ impl Builder<'_> {
         count: usize,
         batch: usize,
         row_counts: &wgpu::Buffer,
-    ) -> Result<Vec<Prepared>> {
+    ) -> Result<(Vec<Prepared>, Layer, wgpu::Buffer)> {
         let mut shapes = Shapes::of_evaluation(architecture, batch);
         for (layer, trained) in shapes.network.iter_mut().zip(&trained.network) {
             layer.weight_offset = trained.weight_offset;
@@ -193,7 +194,8 @@ impl Builder<'_> {
             let groups = layer_groups(kernel, layer, &self.tiles, self.slots);
             evaluation.push(Prepared::new(self.context, &variant, &buffers, groups)?);
         }
-        Ok(evaluation)
+        let last = shapes.network.len() - 1;
+        Ok((evaluation, shapes.network[last], scratch.outputs.of(Part::Network, last).clone()))
     }
 
     /// The dispatches of the look at the layers, on the images of `sample`, and the reductions that bring its sums to `sums[first ..]`:

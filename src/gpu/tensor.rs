@@ -2,6 +2,7 @@
 
 use super::buffers::Allocator;
 use crate::config::{HiddenLoss, Representation, TrainingConfig};
+use crate::engine::Quantity;
 use crate::error::Result;
 use crate::layout::{Joined, Layer, Shapes};
 use crate::plan::Part;
@@ -80,6 +81,16 @@ pub struct Scratch {
 }
 
 impl Parameters {
+    /// A quantity of all weights.
+    pub fn tensor(&self, quantity: Quantity) -> &Tensor {
+        match quantity {
+            Quantity::Weights => &self.weights,
+            Quantity::FirstMoments => &self.first,
+            Quantity::SecondMoments => &self.second,
+            Quantity::EpochStart => &self.before,
+        }
+    }
+
     /// Zeroed, for `slots` slots.
     pub fn new(allocator: &Allocator, shapes: &Shapes, slots: usize, joined: Option<Joined>) -> Result<Self> {
         let tensor = |name: &str, parts: &[Part]| match joined {

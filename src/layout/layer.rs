@@ -176,6 +176,12 @@ impl Layer {
         LayerParameters { weight, bias: packed[inputs * self.weight_stride()..][..outputs].to_vec() }
     }
 
+    /// The first `rows` rows of a slot's output activations, without their padding.
+    pub fn output_rows<'a>(&self, outputs: &'a [f32], rows: usize) -> impl Iterator<Item = f32> + 'a {
+        let width = self.output_width as usize;
+        outputs.chunks_exact(self.output_stride()).take(rows).flat_map(move |row| &row[..width]).copied()
+    }
+
     /// The view that `slot` reads its input from.
     pub fn view(&self, slot: usize) -> usize {
         slot >> self.view_shift

@@ -1,7 +1,10 @@
-//! What a run leaves behind: the run directory, the weights file, pictures of benchmarks.
+//! What a run leaves behind: the run directory, weights and checkpoints, pictures of benchmarks.
 
+pub mod checkpoint;
+pub mod description;
 pub(crate) mod picture;
 pub mod run_directory;
 pub mod scaling_plot;
+mod tensors;
 pub mod weights;
 pub(crate) mod whole_file;

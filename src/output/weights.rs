@@ -1,98 +1,94 @@
-//! Weights as safetensors: `r{replica}.{a|b}.layers.{l}.weight` `[out, in]` and `.bias` `[out]`, f32, as PyTorch's linear layers
-//! have them; and `r{replica}.{a|b}.projections.{l}.weight` where hidden layers had projections.
+//! Files of weights, such as a run's `model.safetensors`.
 
+use super::description::{FORMAT, Header, ModelDescription};
+use super::tensors::{TensorFile, Tensors, add_parameters, save as save_tensors};
+use crate::dataset::{ImageShape, numbered};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, LayerParameters, Parameters};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// Writes all parameters. The file appears whole or not at all.
-pub fn save(path: &Path, parameters: &Parameters) -> Result<()> {
-    let little_endian = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-    let mut tensors = Vec::new();
-    for (slot, layers) in parameters.slots.iter().enumerate() {
-        for (layer, values) in layers.iter().enumerate() {
-            let name = Parameters::tensor_name(slot, layer);
-            tensors.push((format!("{name}.weight"), values.shape().to_vec(), little_endian(&values.weight)));
-            tensors.push((format!("{name}.bias"), vec![values.bias.len()], little_endian(&values.bias)));
-        }
-    }
-    for (slot, layers) in parameters.projections.iter().enumerate() {
-        for (layer, values) in layers.iter().enumerate() {
-            let name = Parameters::projection_name(slot, layer);
-            tensors.push((format!("{name}.weight"), values.shape().to_vec(), little_endian(&values.weight)));
-        }
-    }
-    let invalid = |error: safetensors::SafeTensorError| Error::Format {
-        path: path.to_owned(),
-        problem: format!("cannot be written as safetensors: {error}"),
-        remedy: "report this as a bug".into(),
-    };
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(invalid)?)))
-        .collect::<Result<Vec<_>>>()?;
-    // One key only: the file's bytes must not depend on the order of a hash table.
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(invalid)?;
-    super::whole_file::write_whole(path, &bytes)
+pub fn save(path: &Path, parameters: &Parameters, model: &ModelDescription) -> Result<()> {
+    let mut tensors = Tensors::new();
+    add_parameters(&mut tensors, "", parameters);
+    save_tensors(path, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: None })
 }
 
 /// Reads the parameters of the replicas that `start` has; every tensor of the network must be there in the right shape and finite.
 /// Projections stay as they are in `start` where the file has none.
 pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Result<Parameters> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Error::file("read", path, error, "give --init-from a safetensors file, such as a run's model.safetensors")
-    })?;
-    let fail = |problem: String, remedy: &str| Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() };
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| fail(format!("is no whole safetensors file ({error})"), "write it again, or give another file"))?;
-    const LAYERS: &str = "give --layers as the file has them, or another file";
-    let tensor = |name: String, shape: &[usize], remedy: &str| -> Result<Vec<f32>> {
-        let view = file.tensor(&name).map_err(|_| {
-            let remedy = "give a file with the tensors r{replica}.{a|b}.layers.{l}.weight and .bias, and --layers and --replicas as it has them";
-            fail(format!("lacks the tensor {name}"), remedy)
-        })?;
-        if view.dtype() != Dtype::F32 || view.shape() != shape {
-            let problem = format!("has {name} as {:?} {:?}, but the run needs F32 {shape:?}", view.dtype(), view.shape());
-            return Err(fail(problem, remedy));
-        }
-        Ok(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-    };
-    let slot = |slot: usize| {
-        let layers = architecture.widths().windows(2).enumerate().map(|(layer, pair)| {
-            let name = Parameters::tensor_name(slot, layer);
-            Ok(LayerParameters {
-                weight: tensor(format!("{name}.weight"), &[pair[1], pair[0]], LAYERS)?,
-                bias: tensor(format!("{name}.bias"), &[pair[1]], LAYERS)?,
-            })
-        });
-        layers.collect::<Result<Vec<_>>>()
-    };
-    let beyond = Parameters::tensor_name(0, architecture.layer_count());
-    if file.names().iter().any(|name| name.starts_with(&beyond)) {
+    let bytes = read(path, "give --init-from a safetensors file, such as a run's model.safetensors")?;
+    let file = TensorFile::parse(path, &bytes)?;
+    let parameters = file.parameters("", &start)?;
+    if file.has(&format!("{}.weight", Parameters::tensor_name(0, architecture.layer_count()))) {
         let problem = format!("has more than the {} layers of --layers", architecture.layer_count());
-        return Err(fail(problem, "give --layers as the file has them, or another file"));
+        return Err(file.fail(problem, "give --layers as the file has them, or another file"));
     }
-    let mut projections = start.projections;
-    for (slot, layers) in projections.iter_mut().enumerate() {
-        for (layer, projection) in layers.iter_mut().enumerate() {
-            let name = format!("{}.weight", Parameters::projection_name(slot, layer));
-            if file.names().contains(&name.as_str()) {
-                let shape = [projection.bias.len(), architecture.widths()[layer + 1]];
-                projection.weight = tensor(name, &shape, "give --projection and --layers as the file has them, or another file")?;
-            }
-        }
+    Ok(parameters)
+}
+
+/// Reads a model as the file has it: networks without their projections. A file that this program did not write is taken for a plain
+/// network on pixels from 0 to 1.
+pub fn open(path: &Path) -> Result<(Parameters, ModelDescription)> {
+    let bytes = read(path, "give a run's folder, or a safetensors file such as its model.safetensors")?;
+    let file = TensorFile::parse(path, &bytes)?;
+    let name = |slot, layer| format!("{}.weight", Parameters::tensor_name(slot, layer));
+    let mut layers = Vec::new();
+    while let Some(shape) = file.shape(&name(0, layers.len())) {
+        let &[outputs, inputs] = &shape[..] else {
+            return Err(file.fail(format!("has {} as {shape:?}", name(0, layers.len())), "give weights of linear layers"));
+        };
+        layers.push([inputs, outputs]);
     }
-    let slots = (0..start.slots.len()).map(slot).collect::<Result<_>>()?;
-    let parameters = Parameters { slots, projections };
-    match parameters.find_non_finite() {
-        Some(number) => {
-            Err(fail(format!("holds a number that is not finite: {number}"), "give weights of a run that did not diverge"))
-        }
-        None => Ok(parameters),
+    let (Some(first), Some(last)) = (layers.first(), layers.last()) else {
+        let problem = format!("lacks the tensor {}", name(0, 0));
+        return Err(file.fail(problem, "give a file that ffcl-gpu wrote, or one that names its tensors alike"));
+    };
+    let widths: Vec<usize> = std::iter::once(first[0]).chain(layers.iter().map(|layer| layer[1])).collect();
+    let replicas = (0..).take_while(|&replica| file.has(&name(2 * replica, 0))).count();
+    let architecture = Architecture::new(widths)
+        .map_err(|error| file.fail(format!("holds no network that this program can use ({error})"), "give another file"))?;
+    let slot = |slot: usize| {
+        let pairs = architecture.widths().windows(2).enumerate();
+        pairs.map(|(layer, pair)| file.layer("", slot, layer, pair[0], pair[1])).collect::<Result<Vec<LayerParameters>>>()
+    };
+    let slots = (0..2 * replicas).map(slot).collect::<Result<Vec<_>>>()?;
+    let parameters = Parameters { projections: vec![Vec::new(); slots.len()], slots };
+    if let Some(number) = parameters.find_non_finite() {
+        return Err(
+            file.fail(format!("holds a number that is not finite: {number}"), "give weights of a run that did not diverge")
+        );
     }
+    let plain = || ModelDescription {
+        layers: architecture.widths().to_vec(),
+        replicas,
+        normalize: false,
+        mean: 0.0,
+        deviation: 1.0,
+        image: foreign_shape(first[0]),
+        classes: numbered(last[1]),
+        dataset: "unknown".into(),
+    };
+    let model = file.header.as_ref().map_or_else(plain, |header| header.model.clone());
+    let fits = model.layers == architecture.widths()
+        && model.replicas == replicas
+        && model.image.checked_pixels() == Some(first[0])
+        && model.classes.len() == last[1]
+        && model.mean.is_finite()
+        && model.deviation.is_finite()
+        && model.deviation > 0.0;
+    if fits { Ok((parameters, model)) } else { Err(file.fail("describes other tensors than it holds".into(), "write it again")) }
+}
+
+/// A square of grey pixels, or a row of them.
+fn foreign_shape(pixels: usize) -> ImageShape {
+    let side = pixels.isqrt();
+    if side * side == pixels { ImageShape::gray(side, side) } else { ImageShape::gray(1, pixels) }
+}
+
+/// The bytes of a file that a user named.
+pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::file("read", path, error, remedy))
 }
 
 #[cfg(test)]
@@ -105,15 +101,31 @@ mod tests {
         if architecture.layer_count() > 1 { parameters.with_projections(architecture, 6, 77) } else { parameters }
     }
 
+    fn description(architecture: &Architecture, replicas: usize) -> ModelDescription {
+        ModelDescription {
+            layers: architecture.widths().to_vec(),
+            replicas,
+            normalize: true,
+            mean: 0.25,
+            deviation: 0.5,
+            image: ImageShape::gray(1, architecture.widths()[0]),
+            classes: numbered(architecture.classes()),
+            dataset: "digits".into(),
+        }
+    }
+
     #[test]
     fn parameters_survive_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         let architecture = Architecture::new(vec![5, 4, 3]).unwrap();
         let parameters = Parameters::initialize(&architecture, 1, 2).with_projections(&architecture, 6, 1);
-        save(&path, &parameters).unwrap();
+        let model = description(&architecture, 2);
+        save(&path, &parameters, &model).unwrap();
         assert_eq!(load(&path, &architecture, start(&architecture, 2)).unwrap(), parameters);
         assert_eq!(load(&path, &architecture, start(&architecture, 1)).unwrap().slots[..], parameters.slots[..2]);
+        let (opened, described) = open(&path).unwrap();
+        assert_eq!((opened.slots, described), (parameters.slots, model));
         assert!(
             load(&path, &architecture, start(&architecture, 3))
                 .unwrap_err()
@@ -138,9 +150,33 @@ mod tests {
         let architecture = Architecture::new(vec![2, 2]).unwrap();
         let mut parameters = Parameters::initialize(&architecture, 1, 1);
         parameters.slots[1][0].bias[1] = f32::NAN;
-        save(&path, &parameters).unwrap();
+        save(&path, &parameters, &description(&architecture, 1)).unwrap();
         assert!(
             load(&path, &architecture, start(&architecture, 1)).unwrap_err().to_string().contains("r0.b.layers.0.bias[1] is NaN")
         );
+        assert!(open(&path).unwrap_err().to_string().contains("not finite"));
+    }
+
+    #[test]
+    fn a_description_must_fit_its_tensors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let architecture = Architecture::new(vec![4, 3]).unwrap();
+        let parameters = Parameters::initialize(&architecture, 1, 1);
+        let right = description(&architecture, 1);
+        let wrong = [
+            ModelDescription { layers: vec![4, 4], ..right.clone() },
+            ModelDescription { replicas: 2, ..right.clone() },
+            ModelDescription { image: ImageShape::gray(2, 3), ..right.clone() },
+            ModelDescription { image: ImageShape { channels: usize::MAX, height: 4, width: 4 }, ..right.clone() },
+            ModelDescription { classes: numbered(2), ..right.clone() },
+            ModelDescription { deviation: 0.0, ..right.clone() },
+        ];
+        for model in wrong {
+            save(&path, &parameters, &model).unwrap();
+            assert!(open(&path).unwrap_err().to_string().contains("describes other tensors"), "{model:?}");
+        }
+        save(&path, &parameters, &right).unwrap();
+        assert_eq!(open(&path).unwrap().1, right);
     }
 }

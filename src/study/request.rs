@@ -3,6 +3,7 @@
 use crate::config::{RunOptions, Widths};
 use crate::dataset::DatasetName;
 use crate::error::{Error, Result};
+use crate::suggestion::nearest;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::fmt::Display;
@@ -132,17 +133,11 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
     // "unknown field `x`, expected one of `y`, `z`": every second piece stands between backquotes.
     let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
     let meant = match quoted.split_first() {
-        Some((given, names)) if message.starts_with("unknown") => nearest(given, names),
+        Some((given, names)) if message.starts_with("unknown") => nearest(given, names.iter().copied()),
         _ => None,
     };
     let hint = meant.map_or_else(|| "mend the file".to_owned(), |name| format!("did you mean `{name}`?"));
     format!("{place}{message}; {hint}")
-}
-
-/// The name that `given` is probably a slip of.
-fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
-    let distance = |name: &&&str| strsim::damerau_levenshtein(given, name);
-    names.iter().min_by_key(distance).filter(|name| distance(name) <= given.len().div_ceil(3)).copied()
 }
 
 /// A list for people: 784-64-64-10.

@@ -8,6 +8,7 @@ use crate::engine::{Backend, Job};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::train::{Event, Outcome, ReplicaReport, train};
+use std::ops::ControlFlow;
 
 /// Prepares a backend for a job.
 pub type Open<'a> = dyn Fn(Job) -> Result<Box<dyn Backend>> + 'a;
@@ -101,7 +102,7 @@ fn train_group(
             // The signs stand in the results.
             Event::Warning { .. } => {}
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     let results =
         outcome.last.iter().zip(curves).map(|(report, curve)| result(shared, cell, job, &outcome, report, curve, &device));

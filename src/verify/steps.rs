@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::layout::Step;
 use crate::model::{LayerParameters, Parameters};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow::Continue;
 
 /// Units in the last place that a device's coarsest operation here (exp near −2, root with division) is worth, in units of the
 /// twin's half unit: (3 + 2·2 + 1) / 0.5.
@@ -52,7 +53,7 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
                     Step::new(first_row, config.batch_size, &config.adam, step as u64 + 1).in_epoch(target as u32)
                 })
                 .collect();
-            backend.train(&steps, &mut |_| ())?;
+            backend.train(&steps, &mut |_| Continue(()))?;
             losses.push(backend.end_epoch()?);
         }
         let mut row = Row::new(&format!("parameters after {target} step{}", if target == 1 { "" } else { "s" }));

@@ -1,6 +1,6 @@
 //! Data: folders of images, CIFAR-10, `data fetch`, `data list` and `data verify`. The only server is one of our own.
 
-use crate::support::{Idx, Refusal, check_refused, join, names_in, run, run_with, text};
+use crate::support::{Idx, Ran, Refusal, check_refused, join, names_in, run, run_with, text};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use std::fs;
@@ -50,13 +50,23 @@ fn a_folder_of_images_trains_end_to_end_without_the_corrupt_ones() {
     assert_eq!((warnings.len(), *warnings.last().unwrap()), (11, "warning: and 2 more"), "{}", ran.stderr);
     assert!(warnings[..10].iter().all(|line| line.contains(" is left out: ")), "{warnings:?}");
     let config: Value = serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
-    assert_eq!((config["dataset"].as_str(), config["train_images"].as_u64()), (folder.path().to_str(), Some(120)));
-    assert_eq!((&config["folder"]["grayscale"], &config["training"]["layers"][0]), (&Value::from(false), &Value::from(144)));
+    let written = &config["options"];
+    assert_eq!((written["dataset"].as_str(), config["train_images"].as_u64()), (folder.path().to_str(), Some(120)));
+    assert_eq!((&written["grayscale"], &written["layers"][0]), (&Value::from(false), &Value::from(144)));
     let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
     let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
     // Guessing has 0.33.
     assert!(last["test_accuracy_ensemble"].as_f64().unwrap() > 0.9, "{last}");
     assert_eq!(run(&join(&[&options, &["--quiet"]])).succeeded().stderr, "");
+
+    // What the run says of itself repeats it.
+    let repeated = run(&["train", "--config", text(&out.join("config.json")), "--no-out"]).succeeded();
+    let results = |ran: &Ran| {
+        let line = ran.lines().into_iter().find(|line| line.contains("Test accuracy")).map(str::to_owned).unwrap_or_default();
+        line.split_once(". ").map(|(_, results)| results.to_owned())
+    };
+    assert!(results(&ran).is_some());
+    assert_eq!(results(&repeated), results(&ran));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io::Write;
 use tempfile::TempDir;
 
 /// False where there is no adapter to test on.
-fn gpu_is_there(test: &str) -> bool {
+pub fn gpu_is_there(test: &str) -> bool {
     let found = !run(&["devices", "--json"]).succeeded().stdout.is_empty();
     assert!(found || std::env::var_os("FFCL_REQUIRE_GPU").is_none(), "FFCL_REQUIRE_GPU is set, but `devices` finds no adapter");
     if !found {

@@ -6,6 +6,7 @@ mod data;
 mod gpu;
 mod output;
 mod refusals;
+mod resume;
 mod study;
 mod support;
 mod train;

@@ -1,6 +1,6 @@
 //! What `--out` leaves behind, and what `--init-from` makes of it.
 
-use crate::support::{Idx, Refusal, check_refusal, check_refused, join, json_lines, names_in, report, run, text};
+use crate::support::{Idx, RUN, Refusal, check_refusal, check_refused, join, json_lines, names_in, report, run, text};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ fn out_holds_configuration_metrics_and_weights() {
     let arguments =
         ["--limit-train", "256", "--epochs", "3", "--replicas", "2", "--seed", "7", "--learning-rate", "3e-3", "--json"];
     let ran = run(&join(&[&["train", "--device", "cpu", "--out", text(&out)], &arguments])).succeeded();
-    assert_eq!(names_in(&out), ["config.json", "metrics.jsonl", "model.safetensors"]);
+    assert_eq!(names_in(&out), RUN);
 
     let config: Value = serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
     assert_eq!(config["version"], env!("CARGO_PKG_VERSION"));
@@ -66,27 +66,28 @@ fn out_holds_configuration_metrics_and_weights() {
         (&json!("digits"), &json!(256), &json!(10000))
     );
     assert_eq!((&config["device"]["backend"], &config["device"]["kind"]), (&json!("cpu"), &json!("cpu")));
-    let training = &config["training"];
+    let options = &config["options"];
     for (key, value) in [
         ("layers", json!(WIDTHS)),
         ("epochs", json!(3)),
-        ("batch_size", json!(128)),
+        ("batch-size", json!(128)),
         ("seed", json!(7)),
         ("replicas", json!(2)),
-        ("shuffle", json!(true)),
-        ("max_steps", Value::Null),
+        ("no-shuffle", json!(false)),
+        ("max-steps", Value::Null),
+        ("learning-rate", json!(3e-3)),
+        ("device", json!("cpu")),
         ("method", json!("local")),
-        ("output_loss", json!("cross-entropy")),
-        ("hidden_loss", json!("prototypes")),
+        ("output-loss", json!("cross-entropy")),
+        ("hidden-loss", json!("prototypes")),
         ("projection", json!(32)),
         ("schedule", json!("cosine")),
         ("representation", json!("activation")),
         ("centre", json!(false)),
         ("standardize", json!(false)),
     ] {
-        assert_eq!(training[key], value, "{key}");
+        assert_eq!(options[key], value, "{key}");
     }
-    assert_eq!(training["adam"], json!({"learning_rate": 3e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}));
 
     let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
     let order = json_lines(&metrics)
@@ -162,7 +163,7 @@ fn a_file_of_somebody_else_is_not_overwritten() {
         }
         check_refused(&ran, Refusal::Line(2), &["--out"]).map_err(|problem| format!("{name}: {problem}"))
     };
-    report(["config.json", "metrics.jsonl", "model.safetensors"].map(check));
+    report(RUN.map(check));
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn an_empty_folder_and_one_with_other_files_are_taken() {
     fs::create_dir(bench.path("run")).unwrap();
     fs::write(bench.path("run/notes.txt"), "mine").unwrap();
     bench.train("run", &["--epochs", "1"]);
-    assert_eq!(names_in(&bench.path("run")), ["config.json", "metrics.jsonl", "model.safetensors", "notes.txt"]);
+    assert_eq!(names_in(&bench.path("run")), [&RUN[..], &["notes.txt"]].concat());
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn a_run_begins_with_the_weights_of_init_from() {
         assert!(worst <= 1e-28, "{name} moved by {worst}");
     }
     let config: Value = serde_json::from_slice(&fs::read(bench.path("second/config.json")).unwrap()).unwrap();
-    assert_eq!(config["init_from"], text(&bench.path("first/model.safetensors")));
+    assert_eq!(config["options"]["init-from"], text(&bench.path("first/model.safetensors")));
 }
 
 #[test]

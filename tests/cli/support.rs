@@ -10,6 +10,9 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ffcl-gpu");
 /// Options that make a run on digits take about a second.
 pub const SMALL: &[&str] = &["train", "--device", "cpu", "--limit-train", "256", "--epochs", "1"];
 
+/// The files of a run that ended.
+pub const RUN: [&str; 4] = ["checkpoint.safetensors", "config.json", "metrics.jsonl", "model.safetensors"];
+
 /// A hang must fail a test, but a busy machine must not.
 const PATIENCE: Duration = Duration::from_secs(100);
 
@@ -54,6 +57,9 @@ fn call(mut command: assert_cmd::Command, arguments: &[&str], variables: &[(&str
     for name in VARIABLES {
         command.env_remove(name);
     }
+    // Runs without --out write into the current folder.
+    let folder = TempDir::new().unwrap();
+    command.current_dir(folder.path());
     // Without it, a library below Vulkan complains to standard error, which is not the program's doing.
     command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
     // Nor must the tester's own cache of data sets be found.

@@ -1,6 +1,6 @@
 //! What `train` prints, and how it ends.
 
-use crate::support::{Idx, PROGRAM, Ran, Refusal, SMALL, VARIABLES, check_refused, join, names_in, run, run_with, text};
+use crate::support::{Idx, PROGRAM, RUN, Ran, Refusal, SMALL, VARIABLES, check_refused, join, names_in, run, run_with, text};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
@@ -37,8 +37,9 @@ fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
         assert!(columns[1..10].iter().all(|number| number.parse::<f64>().is_ok_and(f64::is_finite)), "{row}");
     }
     let rest: Vec<_> = lines[title + 3..].iter().filter(|line| !line.is_empty()).collect();
-    // What it came to, and a table of the three layers.
-    assert_eq!(rest.len(), 5, "{rest:?}");
+    // What it came to, a table of the three layers, and where the weights are.
+    assert_eq!(rest.len(), 6, "{rest:?}");
+    assert!(rest[5].starts_with("weights in runs/"), "{rest:?}");
     assert!(rest[0].starts_with("4 steps in") && rest[0].contains('%'), "{}", rest[0]);
     assert!(rest[1].starts_with("layer") && rest[4].trim_start().starts_with('3'), "{rest:?}");
 }
@@ -141,7 +142,9 @@ fn run_with_closed(arguments: &[&str], close_stdout: bool) -> std::process::Outp
     VARIABLES.iter().for_each(|name| {
         command.env_remove(name);
     });
-    let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let folder = TempDir::new().unwrap();
+    let mut child =
+        command.args(arguments).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if close_stdout {
         drop(child.stdout.take());
     } else {
@@ -165,7 +168,7 @@ fn a_run_whose_reader_left_still_saves_what_it_was_asked_to_save() {
     let out = folder.path().join("run");
     let output = run_with_closed(&join(&[SMALL, &["--out", text(&out)]]), true);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(names_in(&out), ["config.json", "metrics.jsonl", "model.safetensors"]);
+    assert_eq!(names_in(&out), RUN);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn sizes_must_agree_or_are_made_to() {
     let folder = folder(SPLIT, colour);
     GrayImage::new(9, 5).save(folder.path().join("test/dog/f.png")).unwrap();
     let message = refusal(&folder, FolderOptions::default());
-    assert!(message.contains("f.png has 5×9 pixels") && message.contains("--image-size 3x4"), "{message}");
+    assert!(message.contains("f.png has 5x9 pixels") && message.contains("--image-size 3x4"), "{message}");
     let size = "6x2".parse().ok();
     let data = read(&folder, FolderOptions { image_size: size, ..FolderOptions::default() }).unwrap().dataset;
     assert_eq!(data.train.shape, ImageShape { channels: 3, height: 6, width: 2 });

@@ -1,0 +1,94 @@
+//! What a file of weights says about itself, so that it can be used without the run that made it.
+
+use crate::config::TrainingConfig;
+use crate::dataset::ImageShape;
+use crate::engine::Job;
+use crate::train::Position;
+use serde::{Deserialize, Serialize};
+
+/// The key of a safetensors file's metadata under which this stands, as JSON. The only key: the file's bytes must not depend on the
+/// order of a hash table.
+pub(super) const KEY: &str = "ffcl-gpu";
+
+/// The format that this program writes, and the newest that it reads.
+pub(super) const FORMAT: u32 = 1;
+
+/// Everything but the weights that a model's answers depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelDescription {
+    /// Widths, input first, classes last.
+    pub layers: Vec<usize>,
+    /// Pairs of networks.
+    pub replicas: usize,
+    /// Whether rows of hidden layers are brought to the length √width before the next layer reads them.
+    pub normalize: bool,
+    /// Subtracted from each pixel over 255, before
+    pub mean: f64,
+    /// the division by this; 0 and 1 where pixels were not standardised.
+    pub deviation: f64,
+    /// The images that it was trained on.
+    pub image: ImageShape,
+    /// What its classes stand for.
+    pub classes: Vec<String>,
+    /// The data set's name.
+    pub dataset: String,
+}
+
+impl ModelDescription {
+    /// Of what `job` trains.
+    pub fn of(job: Job) -> Self {
+        let (config, dataset) = (job.config, job.dataset);
+        let (mean, deviation) = if config.standardize { dataset.pixel_statistics() } else { (0.0, 1.0) };
+        Self {
+            layers: config.layers.clone(),
+            replicas: config.replicas,
+            normalize: config.normalize,
+            mean,
+            deviation,
+            image: dataset.train.shape,
+            classes: dataset.class_names.clone(),
+            dataset: dataset.name.clone(),
+        }
+    }
+
+    /// The run that evaluates it: a job's configuration that trains nothing. The job's data set must have [`Self::statistics`].
+    pub fn config(&self) -> TrainingConfig {
+        TrainingConfig {
+            layers: self.layers.clone(),
+            replicas: self.replicas,
+            batch_size: 1,
+            normalize: self.normalize,
+            standardize: true,
+            ..TrainingConfig::default()
+        }
+        .of_evaluation()
+    }
+
+    /// Mean and deviation by which its images are standardised.
+    pub fn statistics(&self) -> (f64, f64) {
+        (self.mean, self.deviation)
+    }
+}
+
+/// What stands in the metadata.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    /// Version of this structure and of the tensors' names.
+    pub format: u32,
+    /// The model.
+    pub model: ModelDescription,
+    /// What else a checkpoint needs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint: Option<CheckpointHeader>,
+}
+
+/// The part of the metadata that only checkpoints have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct CheckpointHeader {
+    /// Where the run stands; with the seed, all that its random numbers depend on.
+    pub position: Position,
+    /// Seed of replica 0.
+    pub seed: u64,
+    /// SHA-256 of all tensors' names and bytes, in the order of the names.
+    pub sha256: String,
+}

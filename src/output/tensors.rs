@@ -1,0 +1,172 @@
+//! Parameters as named tensors of a safetensors file: `r{replica}.{a|b}.layers.{l}.weight` `[out, in]` and `.bias` `[out]`, f32, as
+//! PyTorch's linear layers have them; and `r{replica}.{a|b}.projections.{l}.weight` where hidden layers had projections.
+
+use super::description::{FORMAT, Header, KEY};
+use super::whole_file::write_whole;
+use crate::error::{Error, Result};
+use crate::model::{LayerParameters, Parameters};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// Tensors by name: shape and little-endian bytes.
+pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+
+/// Adds numbers under `name`.
+pub(super) fn add(tensors: &mut Tensors, name: String, shape: &[usize], values: &[f32]) {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    tensors.insert(name, (shape.to_vec(), bytes));
+}
+
+/// Adds all parameters, each name behind `prefix`.
+pub(super) fn add_parameters(tensors: &mut Tensors, prefix: &str, parameters: &Parameters) {
+    for (slot, layers) in parameters.slots.iter().enumerate() {
+        for (layer, values) in layers.iter().enumerate() {
+            let name = format!("{prefix}{}", Parameters::tensor_name(slot, layer));
+            add(tensors, format!("{name}.weight"), &values.shape(), &values.weight);
+            add(tensors, format!("{name}.bias"), &[values.bias.len()], &values.bias);
+        }
+    }
+    for (slot, layers) in parameters.projections.iter().enumerate() {
+        for (layer, values) in layers.iter().enumerate() {
+            let name = format!("{prefix}{}", Parameters::projection_name(slot, layer));
+            add(tensors, format!("{name}.weight"), &values.shape(), &values.weight);
+        }
+    }
+}
+
+/// SHA-256 over all tensors, as hexadecimal digits.
+pub(super) fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hash = Sha256::new();
+    for (name, bytes) in tensors {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file of tensors. It appears whole or not at all.
+pub(super) fn save(path: &Path, tensors: &Tensors, header: &Header) -> Result<()> {
+    let invalid = |problem: String| Error::Format {
+        path: path.to_owned(),
+        problem: format!("cannot be written as safetensors: {problem}"),
+        remedy: "report this as a bug".into(),
+    };
+    let views = tensors.iter().map(|(name, (shape, bytes))| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| invalid(error.to_string()))?;
+        Ok((name.as_str(), view))
+    });
+    let json = serde_json::to_string(header).map_err(|error| invalid(error.to_string()))?;
+    let metadata = HashMap::from([(KEY.to_owned(), json)]);
+    let bytes =
+        safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(error.to_string()))?;
+    write_whole(path, &bytes)
+}
+
+/// A file of tensors that was read.
+pub(super) struct TensorFile<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+    /// What it says about itself, if this program wrote it.
+    pub header: Option<Header>,
+}
+
+/// What to do where a file is damaged.
+const DAMAGED: &str = "write it again, or give another file";
+
+impl<'a> TensorFile<'a> {
+    /// Takes apart the bytes of the file at `path`.
+    pub fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let fail = |problem: String, remedy: &str| Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() };
+        let broken = |error: safetensors::SafeTensorError| fail(format!("is no whole safetensors file ({error})"), DAMAGED);
+        let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let json = metadata.metadata().as_ref().and_then(|entries| entries.get(KEY));
+        let header = json.map(|json| {
+            /// What can be read of any version.
+            #[derive(serde::Deserialize)]
+            struct Version {
+                format: u32,
+            }
+            let version: Version = serde_json::from_str(json).map_err(|_| fail("has unreadable metadata".into(), DAMAGED))?;
+            if version.format > FORMAT {
+                let problem = format!("has format {}, and this program knows formats up to {FORMAT}", version.format);
+                return Err(fail(problem, "use a newer ffcl-gpu"));
+            }
+            serde_json::from_str(json).map_err(|error| fail(format!("has unreadable metadata ({error})"), DAMAGED))
+        });
+        Ok(Self { path, tensors, header: header.transpose()? })
+    }
+
+    /// An error about this file.
+    pub fn fail(&self, problem: String, remedy: &str) -> Error {
+        Error::Format { path: self.path.to_owned(), problem, remedy: remedy.to_owned() }
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.names().contains(&name)
+    }
+
+    /// Names and bytes of all tensors, in the order of the names.
+    pub fn bytes(&self) -> impl Iterator<Item = (String, &[u8])> {
+        let sorted: BTreeMap<String, &[u8]> = self.tensors.iter().map(|(name, view)| (name.to_owned(), view.data())).collect();
+        sorted.into_iter()
+    }
+
+    /// The shape of a tensor, if it is there.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.tensors.tensor(name).ok().map(|view| view.shape().to_vec())
+    }
+
+    /// The numbers of a tensor, which must have this shape.
+    pub fn numbers(&self, name: &str, shape: &[usize], remedy: &str) -> Result<Vec<f32>> {
+        const LACKING: &str = "give a file with the tensors r{replica}.{a|b}.layers.{l}.weight and .bias, and --layers and --replicas as it has them";
+        let view = self.tensors.tensor(name).map_err(|_| self.fail(format!("lacks the tensor {name}"), LACKING))?;
+        if view.dtype() != Dtype::F32 || view.shape() != shape {
+            let problem = format!("has {name} as {:?} {:?}, but the run needs F32 {shape:?}", view.dtype(), view.shape());
+            return Err(self.fail(problem, remedy));
+        }
+        Ok(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
+    /// One layer of a network.
+    pub fn layer(&self, prefix: &str, slot: usize, layer: usize, inputs: usize, outputs: usize) -> Result<LayerParameters> {
+        const REMEDY: &str = "give --layers as the file has them, or another file";
+        let name = format!("{prefix}{}", Parameters::tensor_name(slot, layer));
+        Ok(LayerParameters {
+            weight: self.numbers(&format!("{name}.weight"), &[outputs, inputs], REMEDY)?,
+            bias: self.numbers(&format!("{name}.bias"), &[outputs], REMEDY)?,
+        })
+    }
+
+    /// All networks in the shapes of `like`, and those projections that the file has; the others stay as they are in `like`.
+    pub fn parameters(&self, prefix: &str, like: &Parameters) -> Result<Parameters> {
+        let mut parameters = like.clone();
+        for (slot, layers) in parameters.slots.iter_mut().enumerate() {
+            for (layer, values) in layers.iter_mut().enumerate() {
+                let [outputs, inputs] = values.shape();
+                *values = self.layer(prefix, slot, layer, inputs, outputs)?;
+            }
+        }
+        for (slot, layers) in parameters.projections.iter_mut().enumerate() {
+            for (layer, values) in layers.iter_mut().enumerate() {
+                let name = format!("{prefix}{}.weight", Parameters::projection_name(slot, layer));
+                if self.has(&name) {
+                    let remedy = "give --projection and --layers as the file has them, or another file";
+                    values.weight = self.numbers(&name, &values.shape(), remedy)?;
+                }
+            }
+        }
+        match parameters.find_non_finite() {
+            Some(number) => {
+                Err(self
+                    .fail(format!("holds a number that is not finite: {number}"), "give weights of a run that did not diverge"))
+            }
+            None => Ok(parameters),
+        }
+    }
+}

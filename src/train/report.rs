@@ -1,0 +1,79 @@
+//! What a run tells of an epoch.
+
+use crate::diagnosis::{Diagnosis, Sign};
+use crate::engine::{EpochMetrics, Job};
+use crate::error::{Error, Result};
+use crate::layout::EVALUATION_METRICS;
+use serde::{Deserialize, Serialize};
+
+/// One replica's numbers after an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaReport {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Replica, from 0.
+    pub replica: usize,
+    /// Mean loss of each layer over the epoch's training images and both models.
+    pub layer_losses: Vec<f64>,
+    /// Share of right answers on the training images as they passed by, mean of A and B.
+    pub train_accuracy: f64,
+    /// Share of right answers of A on the test set.
+    pub test_accuracy_a: f64,
+    /// The same for B.
+    pub test_accuracy_b: f64,
+    /// The same for the mean of both softmax outputs.
+    pub test_accuracy_ensemble: f64,
+    /// The look at the layers.
+    #[serde(flatten)]
+    pub diagnosis: Diagnosis,
+    /// What looks like failure.
+    pub signs: Vec<Sign>,
+    /// Wall time of the epoch, evaluation and read-back included.
+    pub seconds: f64,
+    /// Training images of all replicas in each of these seconds.
+    pub samples_per_second: f64,
+}
+
+/// The reports of an epoch of `steps` steps, a replica each; `signs` are still to come.
+pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics, seconds: f64) -> Vec<ReplicaReport> {
+    let (config, test_images) = (job.config, job.dataset.test.count());
+    let images = (steps * config.batch_size) as f64;
+    let report = |(replica, counts): (usize, &[f32; EVALUATION_METRICS])| {
+        let [a, b] = [0, 1].map(|model| &metrics.training[2 * replica + model]);
+        let mut means: Vec<f64> = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) + f64::from(b)) / (2.0 * images)).collect();
+        let train_accuracy = means.pop().unwrap_or_default();
+        let [test_accuracy_a, test_accuracy_b, test_accuracy_ensemble] =
+            counts.map(|count| f64::from(count) / test_images as f64);
+        ReplicaReport {
+            epoch,
+            replica,
+            layer_losses: means,
+            train_accuracy,
+            test_accuracy_a,
+            test_accuracy_b,
+            test_accuracy_ensemble,
+            diagnosis: Diagnosis::new(
+                [0, 1].map(|model| &metrics.layers[2 * replica + model][..]),
+                metrics.sample,
+                &config.layers[1..],
+            ),
+            signs: Vec::new(),
+            seconds,
+            samples_per_second: images * config.replicas as f64 / seconds,
+        }
+    };
+    metrics.test.iter().enumerate().map(report).collect()
+}
+
+/// Fails where a loss is no number.
+pub(super) fn check_finite(reports: &[ReplicaReport]) -> Result<()> {
+    for report in reports {
+        if let Some(layer) = report.layer_losses.iter().position(|loss| !loss.is_finite()) {
+            return Err(Error::NotFinite(format!(
+                "the loss of layer {layer} of replica {} is {} after epoch {}; use a smaller --learning-rate",
+                report.replica, report.layer_losses[layer], report.epoch
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! Everything with which a run goes on as if it had never stopped.
+
+use crate::model::Parameters;
+use serde::{Deserialize, Serialize};
+
+/// Where a run stands. Its random numbers depend on nothing else, but the seed: they are counted by epoch, step and image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The epoch that runs, or the last one that ended, from 1; 0 before the first.
+    pub epoch: u32,
+    /// Steps done of this epoch.
+    pub epoch_steps: usize,
+    /// Steps done of all epochs.
+    pub steps: u64,
+    /// Wall time of this epoch so far.
+    pub epoch_seconds: f64,
+}
+
+/// What a run changes on its device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingState {
+    /// Where the run stands.
+    pub position: Position,
+    /// The weights.
+    pub parameters: Parameters,
+    /// Adam's first moments, in the shapes of the weights.
+    pub first_moments: Parameters,
+    /// The second moments.
+    pub second_moments: Parameters,
+    /// What only an epoch that is not whole needs.
+    pub running: Option<RunningEpoch>,
+}
+
+/// An epoch that is not whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunningEpoch {
+    /// The network's weights when it began.
+    pub start: Parameters,
+    /// Sums of each row of the batch, `[slot, layers + 1, batch]`.
+    pub row_sums: Vec<f32>,
+}

@@ -1,0 +1,259 @@
+//! Runs that stop and go on, and runs that are repeated from a file.
+
+use crate::support::{Idx, PROGRAM, RUN, Refusal, VARIABLES, check_refused, join, json_lines, names_in, report, run, text};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A run on small IDX files, with images that change, so that every random number counts.
+fn arguments<'a>(folder: &'a Path, device: &'a str, epochs: &'a str) -> Vec<&'a str> {
+    let data = ["--dataset", "mnist", "--data-dir", text(folder)];
+    join(&[&["train", "--device", device, "--batch-size", "16", "--shift", "1", "--epochs", epochs, "--quiet"], &data])
+}
+
+fn start(arguments: &[&str]) -> Child {
+    let mut command = Command::new(PROGRAM);
+    VARIABLES.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command.args(arguments).env("XDG_RUNTIME_DIR", std::env::temp_dir()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until a run has reported so many epochs.
+fn wait_for_epochs(run: &Path, epochs: usize) {
+    let begin = Instant::now();
+    while fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|text| text.lines().count() >= epochs) == false {
+        assert!(begin.elapsed() < Duration::from_secs(100), "no epoch {epochs} in sight");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What a run came to, without its times.
+fn results(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
+    let mut lines = json_lines(&fs::read_to_string(run.join("metrics.jsonl")).unwrap());
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        line.remove("seconds");
+        line.remove("samples_per_second");
+    }
+    (fs::read(run.join("model.safetensors")).unwrap(), lines)
+}
+
+fn killed_run_goes_on(device: &str) {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let (straight, killed) = (folder.path().join("straight"), folder.path().join("killed"));
+    let arguments = arguments(folder.path(), device, "200");
+    run(&join(&[&arguments, &["--out", text(&straight)]])).succeeded();
+    let mut child = start(&join(&[&arguments, &["--out", text(&killed)]]));
+    for epochs in [3, 40, 90] {
+        wait_for_epochs(&killed, epochs);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!killed.join("model.safetensors").exists(), "it was faster than the test");
+        child = start(&["train", "--resume", text(&killed), "--quiet"]);
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(results(&straight) == results(&killed), "the runs differ");
+    assert_eq!(names_in(&killed), RUN);
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bits() {
+    killed_run_goes_on("cpu");
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bits_gpu() {
+    if crate::gpu::gpu_is_there("a_killed_run_goes_on_to_the_same_bits_gpu") {
+        killed_run_goes_on("gpu");
+    }
+}
+
+/// Ctrl-C, at any moment: what is under way is finished, and the run says how it goes on.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let (straight, stopped) = (folder.path().join("straight"), folder.path().join("stopped"));
+    let arguments = arguments(folder.path(), "cpu", "300");
+    run(&join(&[&arguments, &["--out", text(&straight)]])).succeeded();
+    let mut child = start(&join(&[&arguments, &["--out", text(&stopped)]]));
+    wait_for_epochs(&stopped, 2);
+    for signal in ["-INT", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.contains(&format!("go on with: ffcl-gpu train --resume {}", text(&stopped))), "{stderr}");
+        let epochs = fs::read_to_string(stopped.join("metrics.jsonl")).unwrap().lines().count();
+        child = start(&["train", "--resume", text(&stopped), "--quiet"]);
+        wait_for_epochs(&stopped, epochs + 2);
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(results(&straight) == results(&stopped), "the runs differ");
+}
+
+/// With a learning rate that does not depend on the number of epochs, some and then the rest are all.
+#[test]
+fn more_epochs_can_be_added() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let (straight, added) = (folder.path().join("straight"), folder.path().join("added"));
+    let constant = |epochs, out: &Path| {
+        run(&join(&[&arguments(folder.path(), "cpu", epochs), &["--schedule", "constant", "--out", text(out)]])).succeeded();
+    };
+    constant("5", &straight);
+    constant("2", &added);
+    // A line that a killed process left unfinished.
+    let metrics = fs::read_to_string(added.join("metrics.jsonl")).unwrap();
+    fs::write(added.join("metrics.jsonl"), metrics + "{\"epoch\": 3, \"repl").unwrap();
+    let ran = run(&["train", "--resume", text(&added), "--epochs", "5", "--quiet"]).succeeded();
+    assert_eq!(ran.stderr, "");
+    assert!(results(&straight) == results(&added), "the runs differ");
+
+    // A decaying rate has decayed already, and the run says so.
+    let decayed = folder.path().join("decayed");
+    run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&decayed)]])).succeeded();
+    let ran = run(&["train", "--resume", text(&decayed), "--epochs", "3"]).succeeded();
+    assert!(ran.stderr.contains("note: so far the learning rate followed a schedule of 2 epochs"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_finished_run_has_nothing_left_to_do() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let out = folder.path().join("run");
+    run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&out)]])).succeeded();
+    let before = results(&out);
+    run(&["train", "--resume", text(&out)]).succeeded();
+    assert!(results(&out) == before);
+}
+
+#[test]
+fn what_cannot_go_on_is_refused() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let original = folder.path().join("run");
+    run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&original)]])).succeeded();
+    type Spoil = fn(&Path);
+    let flip = |run: &Path| {
+        let path = run.join("checkpoint.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        let place = bytes.len() / 2;
+        bytes[place] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    let truncate = |run: &Path| {
+        let path = run.join("checkpoint.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let other = |run: &Path| fs::copy(run.join("model.safetensors"), run.join("checkpoint.safetensors")).map(|_| ()).unwrap();
+    let seed = |run: &Path| {
+        let text = fs::read_to_string(run.join("config.json")).unwrap();
+        fs::write(run.join("config.json"), text.replace("\"seed\": 0", "\"seed\": 1")).unwrap();
+    };
+    let unknown = |run: &Path| {
+        let text = fs::read_to_string(run.join("config.json")).unwrap();
+        fs::write(run.join("config.json"), text.replace("batch-size", "batch_size")).unwrap();
+    };
+    let cases: [(&str, Spoil, &[&str], i32, &[&str]); 12] = [
+        ("another option", |_| (), &["--batch-size", "8"], 2, &["--batch-size cannot change", "--config"]),
+        ("fewer epochs", |_| (), &["--epochs", "1"], 2, &["--epochs 1", "2 epochs"]),
+        ("no folder", |run| fs::remove_dir_all(run).unwrap(), &[], 1, &["config.json", "--resume"]),
+        ("no metrics", |run| fs::remove_file(run.join("metrics.jsonl")).unwrap(), &[], 1, &["metrics.jsonl"]),
+        ("empty metrics", |run| fs::write(run.join("metrics.jsonl"), "").unwrap(), &[], 1, &["0 reports of the 2 epochs"]),
+        ("other metrics", |run| fs::write(run.join("metrics.jsonl"), "{}\n").unwrap(), &[], 1, &["line 1"]),
+        ("one bit", flip, &[], 1, &["checkpoint.safetensors", "checksum"]),
+        ("half a checkpoint", truncate, &[], 1, &["checkpoint.safetensors"]),
+        ("no checkpoint inside", other, &[], 1, &["is no checkpoint"]),
+        ("another seed", seed, &[], 1, &["belongs to another run"]),
+        ("unknown option", unknown, &[], 1, &["batch_size", "did you mean `batch-size`?"]),
+        ("an old record", |run| fs::write(run.join("config.json"), "{}").unwrap(), &[], 1, &["no `options`"]),
+    ];
+    report(cases.into_iter().map(|(name, spoil, more, code, hints)| {
+        let copy = folder.path().join(name);
+        fs::create_dir(&copy).unwrap();
+        RUN.iter().for_each(|file| fs::copy(original.join(file), copy.join(file)).map(|_| ()).unwrap());
+        spoil(&copy);
+        let content = || RUN.map(|file| fs::read(copy.join(file)).ok());
+        let before = content();
+        let ran = run(&join(&[&["train", "--resume", text(&copy)], more]));
+        check_refused(&ran, Refusal::Line(code), hints)
+            .and_then(|()| if content() == before { Ok(()) } else { Err("it changed the files".into()) })
+            .map_err(|problem| format!("{name}: {problem}"))
+    }));
+}
+
+#[test]
+fn two_processes_do_not_share_a_folder() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let out = folder.path().join("run");
+    let mut child = start(&join(&[&arguments(folder.path(), "cpu", "100000"), &["--out", text(&out)]]));
+    wait_for_epochs(&out, 2);
+    let ran = run(&["train", "--resume", text(&out)]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    check_refused(&ran, Refusal::Line(2), &["another process is training in"]).unwrap();
+}
+
+#[test]
+fn a_file_holds_options_and_the_command_line_wins() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let file = folder.path().join("options.toml");
+    fs::write(
+        &file,
+        "dataset = 'mnist'\ndevice = 'cpu'\nlayers = [784, 16, 10]\nepochs = 2\nlearning-rate = 1e-3\nno-shuffle = true\nstandardize = true",
+    )
+    .unwrap();
+    let (first, second, third) = (folder.path().join("first"), folder.path().join("second"), folder.path().join("third"));
+    let data = ["--data-dir", text(folder.path()), "--quiet"];
+    run(&join(&[&["train", "--config", text(&file), "--epochs", "3", "--out", text(&first)], &data])).succeeded();
+    let typed = ["--layers=784,16,10", "--learning-rate=1e-3", "--no-shuffle", "--standardize", "--epochs=3"];
+    let command = join(&[&["train", "--dataset", "mnist", "--device", "cpu", "--out", text(&second)], &data, &typed]);
+    run(&command).succeeded();
+    assert!(results(&first) == results(&second));
+    // A run's own record repeats it, without the environment that it had.
+    let record = first.join("config.json");
+    run(&["train", "--config", text(&record), "--quiet", "--out", text(&third)]).succeeded();
+    assert!(results(&first) == results(&third));
+}
+
+#[test]
+fn files_of_nonsense_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let cases: [(&[u8], i32, &[&str]); 9] = [
+        (b"epoch = 3", 1, &["unknown option `epoch`", "did you mean `epochs`?"]),
+        (b"config = 'x'", 1, &["unknown option `config`"]),
+        (b"epochs = 'many'", 2, &["--epochs", "many"]),
+        (b"epochs = -1", 2, &["--epochs"]),
+        (b"no-shuffle = 'yes'", 1, &["no-shuffle", "value"]),
+        (b"layers = {a = 1}", 1, &["layers", "value"]),
+        (b"epochs = [", 1, &["is no TOML", "line 1"]),
+        (b"{\"options\": ", 1, &["is no JSON"]),
+        (b"\xff\xfe\x00", 1, &["is no text"]),
+    ];
+    report(cases.map(|(content, code, hints)| {
+        let path = folder.path().join("options.toml");
+        fs::write(&path, content).unwrap();
+        check_refused(&run(&["train", "--config", text(&path)]), Refusal::Line(code), hints)
+    }));
+    check_refused(&run(&["train", "--config", "missing.toml"]), Refusal::Line(1), &["missing.toml", "--config"]).unwrap();
+    check_refused(&run(&["train", "--config", "a", "--resume", "b"]), Refusal::Parser, &["--config"]).unwrap();
+}
+
+#[test]
+fn without_out_a_run_gets_a_folder_of_its_own() {
+    let script = r#"dir=$(mktemp -d) && cd "$dir" && "$0" "$@" && "$0" "$@" && "$0" "$@" --no-out && ls runs && ls"#;
+    let arguments = ["train", "--device", "cpu", "--limit-train", "256", "--epochs", "1", "--seed", "4", "--quiet"];
+    let ran = crate::support::run_in_shell(script, &arguments, Duration::from_secs(60)).succeeded();
+    let lines = ran.lines();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].ends_with("-digits-4") && lines[1] == format!("{}-2", lines[0]) && lines[2] == "runs", "{lines:?}");
+}
