@@ -2,9 +2,8 @@
 
 use super::{FolderOptions, ImageSize};
 use image::imageops::FilterType;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
-use std::fs::File;
-use std::io::BufReader;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::io::Cursor;
 use std::path::Path;
 
 /// The most that one file may unpack to: 256 MiB, a photograph of 89 million pixels.
@@ -71,11 +70,15 @@ fn decoder(path: &Path) -> Result<impl ImageDecoder, String> {
     if metadata.len() > MAXIMUM_BYTES {
         return Err(format!("holds {} bytes, more than the {MAXIMUM_BYTES} that one image may take", metadata.len()));
     }
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let is_cut = is_cut_jpeg(&bytes);
     // By its content: names lie.
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|error| error.to_string())?;
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     if reader.format().is_none() {
         return Err("is no image of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)".into());
+    }
+    if reader.format() == Some(ImageFormat::Jpeg) && is_cut {
+        return Err("is truncated: the end of the JPEG image is missing".into());
     }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAXIMUM_SIDE);
@@ -90,6 +93,13 @@ fn decoder(path: &Path) -> Result<impl ImageDecoder, String> {
         ));
     }
     Ok(decoder)
+}
+
+/// Whether a JPEG lacks its end, which its decoder would fill with grey: no end of image (FF D9) behind the start of the last
+/// scan (FF DA). Within a scan neither pair occurs.
+fn is_cut_jpeg(bytes: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
+    last([0xff, 0xd9]) <= last([0xff, 0xda])
 }
 
 fn one_line(error: &image::ImageError) -> String {

@@ -89,6 +89,10 @@ fn bad_files_are_left_out_and_named() {
     let whole = fs::read(folder.path().join("train/dog/a.png")).unwrap();
     fs::write(folder.path().join("train/dog/cut.png"), &whole[..whole.len() / 2]).unwrap();
     fs::write(folder.path().join("train/cat/empty.jpg"), "").unwrap();
+    colour(&folder.path().join("train/cat/whole.jpg"));
+    let jpeg = fs::read(folder.path().join("train/cat/whole.jpg")).unwrap();
+    // Enough of it to be decoded, with grey for the rest.
+    fs::write(folder.path().join("train/cat/cut.jpg"), &jpeg[..jpeg.len() - 3]).unwrap();
     fs::write(folder.path().join("test/cat/notes.txt"), "no image at all").unwrap();
     fs::create_dir(folder.path().join("test/cat/deeper")).unwrap();
     // A header of PNG that announces a picture of 65,535×65,535 pixels.
@@ -96,10 +100,10 @@ fn bad_files_are_left_out_and_named() {
     bomb[16..24].copy_from_slice(&[0, 0, 255, 255, 0, 0, 255, 255]);
     fs::write(folder.path().join("train/ant/bomb.png"), bomb).unwrap();
     let Loaded { dataset, skipped } = read(&folder, FolderOptions::default()).unwrap();
-    assert_eq!((dataset.train.count(), dataset.test.count()), (4, 2));
+    assert_eq!((dataset.train.count(), dataset.test.count()), (5, 2));
     let mut names: Vec<_> = skipped.iter().map(|skipped| skipped.path.file_name().unwrap().to_str().unwrap()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["bomb.png", "cut.png", "deeper", "empty.jpg", "notes.txt"]);
+    assert_eq!(names, ["bomb.png", "cut.jpg", "cut.png", "deeper", "empty.jpg", "notes.txt"]);
     assert!(skipped.iter().all(|skipped| !skipped.problem.is_empty() && !skipped.problem.contains('\n')), "{skipped:?}");
     fs::write(folder.path().join("train/ant/d.png"), "spoiled").unwrap();
     assert!(refusal(&folder, FolderOptions::default()).contains("no training image of class ant"));
