@@ -129,6 +129,9 @@ pub struct Job<'a> {
     pub dataset: &'a Dataset,
 }
 
+/// Opens a device and prepares a job on it.
+pub type Open<'a> = dyn Fn(Job) -> Result<Box<dyn Backend>> + 'a;
+
 impl Job<'_> {
     /// Checks the run against its data: shapes that fit, and labels that are classes. Backends rely on it.
     pub fn check(&self) -> Result<()> {

@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod diagnosis;
 pub mod engine;
 pub mod error;
+pub mod evaluation;
 pub mod gpu;
 pub mod layout;
 pub mod memory;
@@ -20,6 +21,7 @@ pub mod random;
 pub mod study;
 pub mod suggestion;
 pub mod train;
+pub mod trained;
 pub mod verify;
 
 pub use error::{Error, Result};

@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::random::{Generator, Stream, philox, unit};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 /// The widths of a fully connected network: at least an input and an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,41 @@ impl Architecture {
     }
 }
 
+/// Which networks of the pairs are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// A; of several pairs each one's A.
+    A,
+    /// B, likewise.
+    B,
+    /// All networks together.
+    #[default]
+    Ensemble,
+}
+
+impl Network {
+    /// The slots that are meant, among those of `replicas` pairs.
+    pub fn slots(self, replicas: usize) -> impl ExactSizeIterator<Item = usize> {
+        let (first, step) = match self {
+            Self::A => (0, 2),
+            Self::B => (1, 2),
+            Self::Ensemble => (0, 1),
+        };
+        (first..2 * replicas).step_by(step)
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::A => "A",
+            Self::B => "B",
+            Self::Ensemble => "A+B",
+        })
+    }
+}
+
 /// One layer of one model, unpadded, in the shape of a PyTorch linear layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerParameters {
@@ -77,6 +114,11 @@ impl LayerParameters {
     /// Outputs and inputs.
     pub fn shape(&self) -> [usize; 2] {
         [self.bias.len(), self.weight.len() / self.bias.len()]
+    }
+
+    /// Numbers in it.
+    pub fn number_count(&self) -> usize {
+        self.weight.len() + self.bias.len()
     }
 }
 
@@ -176,6 +218,13 @@ mod tests {
         assert_ne!(parameters.slots[0], parameters.slots[1]);
         // Replica 1 of seed 3 is replica 0 of seed 4.
         assert_eq!(parameters.slots[2..], Parameters::initialize(&architecture, 4, 1).slots[..]);
+    }
+
+    #[test]
+    fn networks_are_slots() {
+        let slots = |network: Network| network.slots(2).collect::<Vec<_>>();
+        assert_eq!((slots(Network::A), slots(Network::B)), (vec![0, 2], vec![1, 3]));
+        assert_eq!(slots(Network::Ensemble), [0, 1, 2, 3]);
     }
 
     #[test]

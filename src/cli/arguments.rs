@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use super::data_options::{DataOptions, absolute, given};
+use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, PredictOptions};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -35,6 +36,15 @@ pub enum Command {
     /// Fetch data sets, list them, or check those that are here.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Measure a trained model on a data set's test images.
+    #[command(after_help = "Example: ffcl-gpu evaluate runs/first --data-dir data/mnist")]
+    Evaluate(EvaluateOptions),
+    /// Ask a trained model what pictures show.
+    #[command(after_help = "Example: ffcl-gpu predict runs/first photo.jpg scan.png", after_long_help = PREDICT_HELP)]
+    Predict(PredictOptions),
+    /// Write a trained model as an ONNX file.
+    #[command(after_help = "Example: ffcl-gpu export runs/first digits.onnx")]
+    Export(ExportOptions),
     /// Check every kernel, and whole training steps, against the CPU twins on this adapter, now.
     #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
     Verify(VerifyOptions),

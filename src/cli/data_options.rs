@@ -69,15 +69,38 @@ pub struct DataOptions {
     /// Measure on the last N training images, which are not trained on, instead of the test set.
     #[arg(long, value_name = "N")]
     pub hold_out: Option<usize>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    reading: ReadingOptions,
+}
+
+/// How a folder of images is read.
+#[derive(Args, Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReadingOptions {
     /// Hold back this share of each class of DIR/CLASS for testing. Default: 0.2.
-    #[arg(long, value_name = "FRACTION")]
-    pub test_fraction: Option<f64>,
+    #[arg(long, help_heading = "Data", value_name = "FRACTION")]
+    test_fraction: Option<f64>,
     /// Resize the images of a folder, to N×N or height x width.
-    #[arg(long, value_name = "N|HxW")]
-    pub image_size: Option<ImageSize>,
+    #[arg(long, help_heading = "Data", value_name = "N|HxW")]
+    image_size: Option<ImageSize>,
     /// Make the images of a folder grey.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
-    pub grayscale: bool,
+    #[arg(long, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
+    grayscale: bool,
+}
+
+impl ReadingOptions {
+    /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
+    pub fn load(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Dataset> {
+        let options = FolderOptions { test_fraction: self.test_fraction, image_size: self.image_size, grayscale: self.grayscale };
+        match source {
+            Source::Known(name) if options != FolderOptions::default() => Err(Error::Configuration(format!(
+                "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
+            ))),
+            Source::Known(name) => name.load(&Places::new(data_dir)),
+            Source::Folder(path) => load_folder(path, &options, quiet),
+        }
+    }
 }
 
 impl DataOptions {
@@ -90,23 +113,9 @@ impl DataOptions {
         Self { dataset, data_dir: given(self.data_dir.as_ref()).map(absolute), ..self.clone() }
     }
 
-    fn reading(&self) -> FolderOptions {
-        FolderOptions { test_fraction: self.test_fraction, image_size: self.image_size, grayscale: self.grayscale }
-    }
-
-    /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
+    /// Reads the data, as [`ReadingOptions::load`] does, and takes the images that were asked for.
     pub fn load(&self, quiet: bool) -> Result<Dataset> {
-        let mut dataset = match &self.dataset {
-            Source::Known(name) => {
-                if self.reading() != FolderOptions::default() {
-                    return Err(Error::Configuration(format!(
-                        "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
-                    )));
-                }
-                name.load(&Places::new(given(self.data_dir.as_ref())))?
-            }
-            Source::Folder(path) => load_folder(path, &self.reading(), quiet)?,
-        };
+        let mut dataset = self.reading.load(&self.dataset, given(self.data_dir.as_ref()), quiet)?;
         if let Some(count) = self.hold_out {
             dataset.hold_out(count)?;
         }

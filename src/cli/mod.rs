@@ -8,10 +8,14 @@ mod data;
 mod data_options;
 mod devices;
 mod display;
+mod evaluate;
+mod export;
 mod interruption;
+mod predict;
 mod session;
 mod study;
 mod train;
+mod trained_options;
 mod verify;
 
 use arguments::{Arguments, Command};
@@ -25,6 +29,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Train(options) => train::run(&options),
         Command::Study(options) => study::run(&options),
         Command::Data(command) => data::run(&command),
+        Command::Evaluate(options) => evaluate::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Predict(options) => predict::run(&options),
+        Command::Export(options) => export::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Verify(options) => verify::run(&options),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),

@@ -56,6 +56,11 @@ pub fn processor() -> DeviceDescription {
     }
 }
 
+/// Prepares `job` on the processor, with the fast arithmetic.
+pub fn open(job: Job) -> Result<Box<dyn Backend>> {
+    Ok(Box::new(CpuBackend::<Blocked>::new(job)?))
+}
+
 impl Batches {
     fn new(config: &TrainingConfig, architecture: &Architecture, images: &Images, batch_size: usize, views: Views) -> Self {
         let plain = Shard::new(images, 0, images.count(), batch_size, views);

@@ -3,6 +3,7 @@
 use crate::config::TrainingConfig;
 use crate::dataset::ImageShape;
 use crate::engine::Job;
+use crate::model::{LayerParameters, Parameters};
 use crate::train::Position;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ pub(super) const KEY: &str = "ffcl-gpu";
 
 /// The format that this program writes, and the newest that it reads.
 pub(super) const FORMAT: u32 = 1;
+
+/// The data set of a model that does not say what it was trained on.
+pub const UNKNOWN: &str = "unknown";
 
 /// Everything but the weights that a model's answers depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +53,23 @@ impl ModelDescription {
             classes: dataset.class_names.clone(),
             dataset: dataset.name.clone(),
         }
+    }
+
+    /// Whether these are the numbers of a model that can be described so.
+    pub fn fits(&self, parameters: &Parameters) -> bool {
+        let sizes = || self.layers.windows(2).map(|pair| (pair[0].checked_mul(pair[1]), pair[1]));
+        let of = |layer: &LayerParameters| (Some(layer.weight.len()), layer.bias.len());
+        let slot_fits = |slot: &Vec<LayerParameters>| slot.iter().map(of).eq(sizes());
+        let (Some(&first), Some(&last)) = (self.layers.first(), self.layers.last()) else { return false };
+        self.layers.len() > 1
+            && self.replicas > 0
+            && self.replicas.checked_mul(2) == Some(parameters.slots.len())
+            && parameters.slots.iter().all(slot_fits)
+            && self.image.checked_pixels() == Some(first)
+            && self.classes.len() == last
+            && self.mean.is_finite()
+            && self.deviation.is_finite()
+            && self.deviation > 0.0
     }
 
     /// The run that evaluates it: a job's configuration that trains nothing. The job's data set must have [`Self::statistics`].

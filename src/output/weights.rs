@@ -1,6 +1,6 @@
 //! Files of weights, such as a run's `model.safetensors`.
 
-use super::description::{FORMAT, Header, ModelDescription};
+use super::description::{FORMAT, Header, ModelDescription, UNKNOWN};
 use super::tensors::{TensorFile, Tensors, add_parameters, save as save_tensors};
 use crate::dataset::{ImageShape, numbered};
 use crate::error::{Error, Result};
@@ -67,17 +67,14 @@ pub fn open(path: &Path) -> Result<(Parameters, ModelDescription)> {
         deviation: 1.0,
         image: foreign_shape(first[0]),
         classes: numbered(last[1]),
-        dataset: "unknown".into(),
+        dataset: UNKNOWN.into(),
     };
     let model = file.header.as_ref().map_or_else(plain, |header| header.model.clone());
-    let fits = model.layers == architecture.widths()
-        && model.replicas == replicas
-        && model.image.checked_pixels() == Some(first[0])
-        && model.classes.len() == last[1]
-        && model.mean.is_finite()
-        && model.deviation.is_finite()
-        && model.deviation > 0.0;
-    if fits { Ok((parameters, model)) } else { Err(file.fail("describes other tensors than it holds".into(), "write it again")) }
+    if model.fits(&parameters) {
+        Ok((parameters, model))
+    } else {
+        Err(file.fail("describes other tensors than it holds".into(), "write it again"))
+    }
 }
 
 /// A square of grey pixels, or a row of them.

@@ -4,14 +4,11 @@ use super::grid::Cell;
 use super::results::{Curve, SeedResult};
 use crate::config::TrainingConfig;
 use crate::dataset::{Dataset, Images};
-use crate::engine::{Backend, Job};
+use crate::engine::{Backend, Job, Open};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::train::{Event, Outcome, ReplicaReport, train};
 use std::ops::ControlFlow;
-
-/// Prepares a backend for a job.
-pub type Open<'a> = dyn Fn(Job) -> Result<Box<dyn Backend>> + 'a;
 
 /// What all cells of a study share.
 #[derive(Clone, Copy, Debug)]

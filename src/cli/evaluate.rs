@@ -1,0 +1,111 @@
+//! `ffcl-gpu evaluate`.
+
+use super::trained_options::EvaluateOptions;
+use super::{print_line, report, session};
+use ffcl_gpu::Result;
+use ffcl_gpu::dataset::Dataset;
+use ffcl_gpu::engine::{DeviceDescription, Job};
+use ffcl_gpu::evaluation::Evaluation;
+use ffcl_gpu::output::description::{ModelDescription, UNKNOWN};
+use serde_json::json;
+use std::cell::RefCell;
+
+/// Names of classes head columns if they are no longer; else their numbers do.
+const LONGEST_NAME: usize = 4;
+
+pub fn run(options: &EvaluateOptions) -> Result<()> {
+    let model = options.model.open()?;
+    let description = model.description();
+    let dataset = options.data.load(&description.dataset)?;
+    if dataset.class_names != description.classes && description.dataset != UNKNOWN {
+        report("note: the classes of this data are not those that the model was trained on; they are compared by their numbers");
+    }
+    let device = RefCell::new(None);
+    let evaluation = model.evaluate(&dataset.test, &|job: Job| {
+        let backend = session::open(&options.device.device, None, job)?;
+        device.replace(Some(backend.device().clone()));
+        Ok(backend)
+    })?;
+    let device = device.take();
+    if options.json {
+        return print_line(&as_json(options, description, &dataset, device.as_ref(), &evaluation).to_string());
+    }
+    head(description, &dataset, device.as_ref())?;
+    totals(&evaluation)?;
+    scores(&evaluation, &description.classes)?;
+    confusion(&evaluation, &description.classes)
+}
+
+fn as_json(
+    options: &EvaluateOptions,
+    description: &ModelDescription,
+    dataset: &Dataset,
+    device: Option<&DeviceDescription>,
+    evaluation: &Evaluation,
+) -> serde_json::Value {
+    let mut object = json!(evaluation);
+    for (score, name) in object["classes"].as_array_mut().into_iter().flatten().zip(&description.classes) {
+        score["name"] = json!(name);
+    }
+    object["model"] = json!(options.model.model.to_string_lossy());
+    object["layers"] = json!(description.layers);
+    object["replicas"] = json!(description.replicas);
+    object["dataset"] = json!(dataset.name);
+    object["device"] = json!(device);
+    object
+}
+
+fn head(description: &ModelDescription, dataset: &Dataset, device: Option<&DeviceDescription>) -> Result<()> {
+    let layers = description.layers.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+    let (networks, trained_on) = (2 * description.replicas, &description.dataset);
+    if let Some(device) = device {
+        print_line(&format!("device   {device}"))?;
+    }
+    print_line(&format!("model    {networks} × {layers}, trained on {trained_on}"))?;
+    print_line(&format!("data     {}: {:?} to test", dataset.name, dataset.test))
+}
+
+fn totals(evaluation: &Evaluation) -> Result<()> {
+    let row = |name: &str, accuracy: f64, loss: f64| print_line(&format!("{name:<8}{:>12.2}{loss:>12.4}", 100.0 * accuracy));
+    print_line(&format!("\n{:<8}{:>12}{:>12}", "", "accuracy %", "loss"))?;
+    row("A", evaluation.accuracy_a, evaluation.loss_a)?;
+    row("B", evaluation.accuracy_b, evaluation.loss_b)?;
+    row("A+B", evaluation.accuracy, evaluation.loss)
+}
+
+fn scores(evaluation: &Evaluation, names: &[String]) -> Result<()> {
+    let width = longest(names).max(5);
+    let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |share| format!("{:.2}", 100.0 * share));
+    print_line(&format!("\n{:<width$}{:>13}{:>10}{:>8}{:>8}", "A+B", "precision %", "recall %", "F1 %", "images"))?;
+    for (score, name) in evaluation.classes.iter().zip(names) {
+        let [precision, recall, f1] = [score.precision, score.recall, score.f1].map(percent);
+        print_line(&format!("{name:<width$}{precision:>13}{recall:>10}{f1:>8}{:>8}", score.support))?;
+    }
+    Ok(())
+}
+
+fn confusion(evaluation: &Evaluation, names: &[String]) -> Result<()> {
+    const CORNER: &str = "true";
+    let counts = evaluation.confusion.iter().flatten();
+    let digits = counts.max().map_or(1, |most| most.to_string().len());
+    let short = longest(names) <= LONGEST_NAME;
+    let numbers: Vec<String> = (0..names.len()).map(|class| class.to_string()).collect();
+    let heads = if short { names } else { &numbers };
+    let labels: Vec<String> =
+        if short { names.to_vec() } else { numbers.iter().zip(names).map(|(number, name)| format!("{number} {name}")).collect() };
+    let (first, width) = (longest(&labels).max(CORNER.len()), digits.max(longest(heads)) + 2);
+    print_line("\nwhat images of a class (rows) were taken for (columns) by A+B")?;
+    let line = |label: &str, cells: Vec<String>| {
+        print_line(&format!("{label:<first$}{}", cells.iter().map(|cell| format!("{cell:>width$}")).collect::<String>()))
+    };
+    line(CORNER, heads.to_vec())?;
+    for (label, row) in labels.iter().zip(&evaluation.confusion) {
+        // What did not happen is not worth a number.
+        line(label, row.iter().map(|&count| if count == 0 { "·".into() } else { count.to_string() }).collect())?;
+    }
+    Ok(())
+}
+
+fn longest(names: &[String]) -> usize {
+    names.iter().map(|name| name.chars().count()).max().unwrap_or(0)
+}

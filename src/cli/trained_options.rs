@@ -1,0 +1,122 @@
+//! What can be typed about trained models.
+
+use super::arguments::DeviceOption;
+use super::data_options::{ReadingOptions, Source, given};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use ffcl_gpu::dataset::{Dataset, DatasetName};
+use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::model::Network;
+use ffcl_gpu::trained::TrainedModel;
+use std::path::PathBuf;
+
+/// A trained model.
+#[derive(Args, Clone, Debug)]
+pub struct ModelOption {
+    /// A run's folder, or a safetensors file such as its model.safetensors.
+    #[arg(value_name = "DIR|FILE.safetensors")]
+    pub model: PathBuf,
+    /// Only this pair of networks, counted from 0. Default: all pairs together.
+    #[arg(long, value_name = "R")]
+    pub replica: Option<usize>,
+}
+
+impl ModelOption {
+    /// Reads it.
+    pub fn open(&self) -> Result<TrainedModel> {
+        let model = TrainedModel::open(&self.model)?;
+        match self.replica {
+            Some(replica) => model.replica(replica),
+            None => Ok(model),
+        }
+    }
+}
+
+/// Test images to measure on.
+#[derive(Args, Clone, Debug)]
+pub struct TestOptions {
+    /// The data to measure on. Default: what the model was trained on.
+    #[arg(long, value_name = "NAME|DIR")]
+    dataset: Option<Source>,
+    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
+    // An empty variable is like none, which clap's own parser of paths would refuse.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
+}
+
+impl TestOptions {
+    /// Reads the data; `trained_on` is the data set of the model.
+    pub fn load(&self, trained_on: &str) -> Result<Dataset> {
+        let known = || {
+            let name = DatasetName::from_str(trained_on, false).map_err(|_| {
+                Error::Configuration(format!(
+                    "the model's data set is '{trained_on}', which has no place of its own; give --dataset"
+                ))
+            })?;
+            Ok(Source::Known(name))
+        };
+        let source = self.dataset.clone().map_or_else(known, Ok)?;
+        self.reading.load(&source, given(self.data_dir.as_ref()), false)
+    }
+}
+
+/// Options of `evaluate`.
+#[derive(Args, Clone, Debug)]
+pub struct EvaluateOptions {
+    #[command(flatten)]
+    pub model: ModelOption,
+    #[command(flatten)]
+    pub data: TestOptions,
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// Print one JSON object with everything.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `predict --help` says about pictures.
+pub const PREDICT_HELP: &str = "\
+Example: ffcl-gpu predict runs/first photo.jpg scan.png
+
+Pictures may be PNG, JPEG, BMP, GIF, PNM, TIFF or WebP, of any size; what is transparent lies on white.
+Models of digits and letters (digits, mnist, kmnist, emnist-…, and 28×28 of unknown origin) get them as MNIST was made:
+  1. grey, by luminance;
+  2. the darkest pixel becomes 0, the brightest 255;
+  3. inverted if the background is light: if the median of the border's pixels is; then the background becomes 0;
+  4. Otsu's threshold tells ink from background; the box around the ink is the digit;
+  5. the box is scaled, averaging over areas, until its longer side takes 20/28 of the frame;
+  6. its centre of mass goes to the middle of the frame.
+All other models, and all with --raw, get the picture brought to their size, and to grey if they read grey: as in training on a folder.";
+
+/// Options of `predict`.
+#[derive(Args, Clone, Debug)]
+pub struct PredictOptions {
+    #[command(flatten)]
+    pub model: ModelOption,
+    /// Pictures; - reads one from standard input.
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+    /// Only bring pictures to the model's size: neither look for a digit nor invert.
+    #[arg(long)]
+    pub raw: bool,
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// Print one JSON object for each picture.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `export`.
+#[derive(Args, Clone, Debug)]
+pub struct ExportOptions {
+    #[command(flatten)]
+    pub model: ModelOption,
+    /// The file to write: input `pixels` [batch, pixels] from 0 to 1, outputs `logits` and `probabilities` [batch, classes].
+    #[arg(value_name = "FILE.onnx")]
+    pub file: PathBuf,
+    /// The networks that go into it; together `logits` is the logarithm of the mean of their probabilities.
+    #[arg(long, value_enum, default_value = "ensemble")]
+    pub network: Network,
+}
