@@ -3,7 +3,7 @@
 //     inputs[view, row] = (table[pixels of image order[view, first_row + row]], 1, 0 ...)        labels[view, row] = its label
 //
 // MOVE: each view's copy of an image is shifted by a random whole number of pixels, new in each epoch (shared/augment.wgsl), zeros
-// outside. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from.
+// outside. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from. All channels move alike.
 //
 // A data set that exceeds one binding is cut into shards; the kernel runs once a shard, and a row is written by the one run
 // whose shard holds its image. Rows past the batch's end repeat the last image; whoever reads them must ignore them.
@@ -21,19 +21,21 @@
 
 var<workgroup> row_change: Change;
 
-// What stands at a place of the image, which may be outside.
-fn pixel_at(record: u32, place: vec2<i32>) -> f32 {
+// What stands at a place of the channel whose first pixel is `plane`; the place may be outside.
+fn pixel_at(record: u32, plane: u32, place: vec2<i32>) -> f32 {
     let size = vec2<i32>(i32(shard.width), i32(shard.height));
     let clamped = vec2<u32>(clamp(place, vec2<i32>(0), size - 1));
-    let pixel = clamped.y * shard.width + clamped.x;
+    let pixel = plane + clamped.y * shard.width + clamped.x;
     let byte = (records[record + pixel / 4u] >> (8u * (pixel % 4u))) & 0xffu;
     return table[select(0u, byte, all(place >= vec2<i32>(0)) && all(place < size))];
 }
 
 fn moved(record: u32, pixel: u32) -> f32 {
-    let place = vec2<i32>(i32(pixel % shard.width), i32(pixel / shard.width)) - row_change.shift;
+    let within = pixel % (shard.height * shard.width);
+    let plane = pixel - within;
+    let place = vec2<i32>(i32(within % shard.width), i32(within / shard.width)) - row_change.shift;
     if (!TURN) {
-        return pixel_at(record, place);
+        return pixel_at(record, plane, place);
     }
     let middle = 0.5 * vec2<f32>(f32(shard.width) - 1.0, f32(shard.height) - 1.0);
     let from_middle = vec2<f32>(place) - middle;
@@ -44,8 +46,8 @@ fn moved(record: u32, pixel: u32) -> f32 {
     let corner = floor(source);
     let share = source - corner;
     let at = vec2<i32>(corner);
-    let left = mix_by(pixel_at(record, at), pixel_at(record, at + vec2<i32>(0, 1)), share.y);
-    let right = mix_by(pixel_at(record, at + vec2<i32>(1, 0)), pixel_at(record, at + vec2<i32>(1, 1)), share.y);
+    let left = mix_by(pixel_at(record, plane, at), pixel_at(record, plane, at + vec2<i32>(0, 1)), share.y);
+    let right = mix_by(pixel_at(record, plane, at + vec2<i32>(1, 0)), pixel_at(record, plane, at + vec2<i32>(1, 1)), share.y);
     return mix_by(left, right, share.x);
 }
 

@@ -2,9 +2,11 @@
 
 mod options;
 mod recipe;
+mod widths;
 
 pub use options::RunOptions;
 pub use recipe::Recipe;
+pub use widths::Widths;
 
 use crate::error::{Error, Result};
 use crate::model::{Architecture, Parameters};
@@ -376,11 +378,13 @@ impl TrainingConfig {
         let (first, last) = (self.layers.first().copied().unwrap_or(0), self.layers.last().copied().unwrap_or(0));
         if first != pixels {
             return fail(format!(
-                "--layers begins with {first}, but an image of this data set has {pixels} pixels; begin it with {pixels}"
+                "--layers begins with {first}, but an image of this data set has {pixels} pixels; begin it with {pixels} or auto"
             ));
         }
         if last != classes {
-            return fail(format!("--layers ends with {last}, but this data set has {classes} classes; end it with {classes}"));
+            return fail(format!(
+                "--layers ends with {last}, but this data set has {classes} classes; end it with {classes} or auto"
+            ));
         }
         if self.batch_size > images {
             return fail(format!(

@@ -6,12 +6,17 @@ use crate::error::{Error, Result};
 /// Where the system does not say what is free, only what no machine has is refused: 1 TiB.
 const UNKNOWN: u64 = 1 << 40;
 
-/// Fails if `bytes`, for `what`, exceed the memory that is available now.
+/// Fails if `bytes`, for `what` of a run, exceed the memory that is available now.
 pub fn require(bytes: u128, what: &str) -> Result<()> {
+    require_or(bytes, what, "use narrower --layers, fewer --replicas or a smaller --batch-size")
+}
+
+/// The same with a remedy of its own.
+pub fn require_or(bytes: u128, what: &str, remedy: &str) -> Result<()> {
     let available = available().unwrap_or(UNKNOWN);
     if bytes > available.into() {
         return Err(Error::Configuration(format!(
-            "{what} would take {:.1} GiB of memory, and {:.1} GiB are available; use narrower --layers, fewer --replicas or a smaller --batch-size",
+            "{what} would take {:.1} GiB of memory, and {:.1} GiB are available; {remedy}",
             bytes as f64 / f64::from(1 << 30),
             available as f64 / f64::from(1 << 30)
         )));

@@ -27,7 +27,9 @@ impl Architecture {
             )));
         }
         if let Some(&width) = widths.iter().find(|&&width| width == 0 || width > MAX_WIDTH) {
-            return Err(Error::Configuration(format!("--layers holds the width {width}; each must be 1 to {MAX_WIDTH}")));
+            return Err(Error::Configuration(format!(
+                "--layers holds the width {width}; each must be 1 to {MAX_WIDTH} (images that are larger shrink by --image-size)"
+            )));
         }
         Ok(Self { widths })
     }

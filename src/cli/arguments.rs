@@ -1,12 +1,13 @@
 //! What can be typed.
 
+use super::data_options::{DataOptions, absolute, given};
 use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, PredictOptions};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
 use ffcl_gpu::config::{RunOptions, TrainingConfig};
-use ffcl_gpu::dataset::DatasetName;
+use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::study::grid::Shard;
@@ -32,6 +33,9 @@ pub enum Command {
     /// Train everything that a file compares, with several seeds each, and report on it.
     #[command(after_help = "Example: ffcl-gpu study studies/guidance.toml --out runs/guidance --data-dir data/mnist")]
     Study(StudyOptions),
+    /// Fetch data sets, list them, or check those that are here.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Measure a trained model on a data set's test images.
     #[command(after_help = "Example: ffcl-gpu evaluate runs/first --data-dir data/mnist")]
     Evaluate(EvaluateOptions),
@@ -110,19 +114,9 @@ pub struct TrainOptions {
     #[serde(skip)]
     pub resume: Option<PathBuf>,
 
-    /// The data to learn.
-    #[arg(long, value_enum, default_value = "digits", help_heading = "Data")]
-    pub dataset: DatasetName,
-    /// Folder with the data set's files (or with a folder of the data set's name).
-    // An empty variable is like none, which clap's own parser of paths would refuse.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = "Data")]
-    data_dir: Option<PathBuf>,
-    /// Use only the first N training images.
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    pub limit_train: Option<usize>,
-    /// Measure on the last N training images, which are not trained on, instead of the test set.
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    pub hold_out: Option<usize>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub data: DataOptions,
     /// Take the images in the data set's own order.
     #[arg(long, help_heading = "Data")]
     pub no_shuffle: bool,
@@ -181,29 +175,26 @@ impl TrainOptions {
     /// The options that repeat the run `config`, whatever the defaults of another version are: every one that a recipe governs is
     /// named, and paths do not depend on the current folder.
     pub fn complete(&self, config: &TrainingConfig) -> Self {
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self {
-            data_dir: self.data_dir().map(absolute),
+            data: self.data.complete(),
             run: RunOptions { recipe: self.run.recipe, ..RunOptions::of(config) },
             init_from: self.init_from.as_deref().map(absolute),
             ..self.clone()
         }
     }
 
-    /// The folder of the data set's files, if one was given.
-    pub fn data_dir(&self) -> Option<&Path> {
-        self.data_dir.as_deref().filter(|path| !path.as_os_str().is_empty())
+    /// The run that was asked for, for checks that need no data.
+    pub fn config(&self) -> TrainingConfig {
+        self.with(self.run.config())
     }
 
-    /// The run that was asked for.
-    pub fn config(&self) -> TrainingConfig {
-        TrainingConfig {
-            seed: self.seed,
-            replicas: self.replicas,
-            shuffle: !self.no_shuffle,
-            max_steps: self.max_steps,
-            ..self.run.config()
-        }
+    /// The run that was asked for, on this data.
+    pub fn fitted_to(&self, dataset: &Dataset) -> TrainingConfig {
+        self.with(self.run.fitted_to(dataset.train.pixels_per_image(), dataset.classes()))
+    }
+
+    fn with(&self, run: TrainingConfig) -> TrainingConfig {
+        TrainingConfig { seed: self.seed, replicas: self.replicas, shuffle: !self.no_shuffle, max_steps: self.max_steps, ..run }
     }
 }
 
@@ -264,8 +255,58 @@ pub struct ReportOptions {
 impl StudyOptions {
     /// The folder of the data sets' files, if one was given.
     pub fn data_dir(&self) -> Option<&Path> {
-        self.data_dir.as_deref().filter(|path| !path.as_os_str().is_empty())
+        given(self.data_dir.as_ref())
     }
+}
+
+/// What can be done about data sets.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DataCommand {
+    /// Download data sets, checked, into --data-dir or into the cache, where `train` finds them.
+    #[command(after_help = "Example: ffcl-gpu data fetch mnist cifar10")]
+    Fetch(FetchOptions),
+    /// List the data sets that are known, and where they are.
+    #[command(after_help = "Example: ffcl-gpu data list --json")]
+    List(ListOptions),
+    /// Check the files that are here by their checksums.
+    #[command(after_help = "Example: ffcl-gpu data verify mnist")]
+    Verify(VerifyDataOptions),
+}
+
+/// Options of `data fetch`.
+#[derive(Args, Clone, Debug)]
+pub struct FetchOptions {
+    /// What to fetch.
+    #[arg(value_enum, value_name = "NAME", required = true)]
+    pub names: Vec<DatasetName>,
+    /// Put the files into a folder of the data set's name in this one, instead of the cache.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub data_dir: Option<PathBuf>,
+    /// Fetch from here instead: the address before the files' own names. Several are tried in turn.
+    #[arg(long, value_name = "URL")]
+    pub mirror: Vec<String>,
+}
+
+/// Options of `data list`.
+#[derive(Args, Clone, Debug)]
+pub struct ListOptions {
+    /// Look into this folder first.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object for each data set.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `data verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyDataOptions {
+    /// What to check; all that are here if none is named.
+    #[arg(value_enum, value_name = "NAME")]
+    pub names: Vec<DatasetName>,
+    /// Look into this folder first.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Options of `verify`.

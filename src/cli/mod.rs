@@ -4,6 +4,8 @@ pub mod arguments;
 mod bench;
 mod completions;
 pub mod config_file;
+mod data;
+mod data_options;
 mod devices;
 mod display;
 mod evaluate;
@@ -27,6 +29,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Train(options) => train::run(&options),
         Command::Study(options) => study::run(&options),
+        Command::Data(command) => data::run(&command),
         Command::Evaluate(options) => evaluate::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Predict(options) => predict::run(&options),
         Command::Export(options) => export::run(&options).map(|()| ExitCode::SUCCESS),

@@ -2,7 +2,7 @@
 
 use super::arguments::{ReportOptions, StudyCommand, StudyOptions};
 use super::{print_line, report as complain, session};
-use ffcl_gpu::dataset::{Dataset, DatasetName};
+use ffcl_gpu::dataset::{Dataset, DatasetName, Places};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::study::grid::{self, Cell};
@@ -122,8 +122,9 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
 }
 
 fn load(study: &Study, options: &StudyOptions) -> Result<Vec<Dataset>> {
+    let places = Places::new(options.data_dir());
     let load = |name: &DatasetName| {
-        let mut dataset = name.load(options.data_dir())?;
+        let mut dataset = name.load(&places)?;
         study.hold_out.map_or(Ok(()), |count| dataset.hold_out(count))?;
         Ok(dataset)
     };

@@ -5,11 +5,11 @@ use super::display::Display;
 use super::interruption::{EXIT_CODE, Interruption};
 use super::{print_line, report as warn, session};
 use ffcl_gpu::config::{Schedule, TrainingConfig};
-use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::evaluation::Evaluation;
 use ffcl_gpu::memory;
+use ffcl_gpu::model::Architecture;
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::tensorboard::{self, EventFiles};
@@ -21,11 +21,11 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 pub fn run(options: &TrainOptions) -> Result<ExitCode> {
-    let config = options.config();
-    let architecture = config.architecture()?;
-    // Weights, two moments and a copy, as checkpoints hold them, and the bytes of the file.
-    memory::require(6 * config.parameter_bytes(&architecture), "the weights of this run")?;
-    let dataset = load(options)?;
+    // What is wrong by itself is said before any data is read.
+    check(&options.config())?;
+    let dataset = options.data.load(options.quiet)?;
+    let config = options.fitted_to(&dataset);
+    let architecture = check(&config)?;
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes())?;
     let job = Job { config: &config, dataset: &dataset };
     let steps_per_epoch = config.steps_per_epoch(dataset.train.count());
@@ -167,6 +167,14 @@ fn check_continuation(directory: &RunDirectory, config: &TrainingConfig, epoch: 
     Ok(())
 }
 
+/// The networks' shape, if they are possible and fit into memory.
+fn check(config: &TrainingConfig) -> Result<Architecture> {
+    let architecture = config.architecture()?;
+    // Weights, two moments and a copy, as checkpoints hold them, and the bytes of the file.
+    memory::require(6 * config.parameter_bytes(&architecture), "the weights of this run")?;
+    Ok(architecture)
+}
+
 /// Where a run that was stopped stands, and how it goes on.
 fn stopped(trainer: &Trainer, steps_per_epoch: usize, directory: Option<&RunDirectory>) -> String {
     let position = trainer.position();
@@ -175,15 +183,4 @@ fn stopped(trainer: &Trainer, steps_per_epoch: usize, directory: Option<&RunDire
         Some(directory) => format!("{place}; go on with: ffcl-gpu train --resume {}", directory.path().display()),
         None => format!("{place}; nothing was kept, as --no-out asks"),
     }
-}
-
-fn load(options: &TrainOptions) -> Result<Dataset> {
-    let mut dataset = options.dataset.load(options.data_dir())?;
-    if let Some(count) = options.hold_out {
-        dataset.hold_out(count)?;
-    }
-    if let Some(count) = options.limit_train {
-        dataset.train.truncate(count)?;
-    }
-    Ok(dataset)
 }

@@ -1,13 +1,14 @@
 //! What can be typed about trained models.
 
 use super::arguments::DeviceOption;
+use super::data_options::{ReadingOptions, Source, given};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::model::Network;
 use ffcl_gpu::trained::TrainedModel;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A trained model.
 #[derive(Args, Clone, Debug)]
@@ -35,26 +36,29 @@ impl ModelOption {
 #[derive(Args, Clone, Debug)]
 pub struct TestOptions {
     /// The data to measure on. Default: what the model was trained on.
-    #[arg(long, value_enum)]
-    dataset: Option<DatasetName>,
-    /// Folder with the data set's files (or with a folder of the data set's name).
+    #[arg(long, value_name = "NAME|DIR")]
+    dataset: Option<Source>,
+    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
     // An empty variable is like none, which clap's own parser of paths would refuse.
     #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 impl TestOptions {
     /// Reads the data; `trained_on` is the data set of the model.
     pub fn load(&self, trained_on: &str) -> Result<Dataset> {
         let known = || {
-            DatasetName::from_str(trained_on, false).map_err(|_| {
+            let name = DatasetName::from_str(trained_on, false).map_err(|_| {
                 Error::Configuration(format!(
                     "the model's data set is '{trained_on}', which has no place of its own; give --dataset"
                 ))
-            })
+            })?;
+            Ok(Source::Known(name))
         };
-        let name = self.dataset.map_or_else(known, Ok)?;
-        name.load(self.data_dir.as_deref().filter(|path: &&Path| !path.as_os_str().is_empty()))
+        let source = self.dataset.clone().map_or_else(known, Ok)?;
+        self.reading.load(&source, given(self.data_dir.as_ref()), false)
     }
 }
 

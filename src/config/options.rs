@@ -1,7 +1,9 @@
 //! The options of a run that a recipe governs, each given or not: one structure for the command line and for files, so that both
 //! use the same names.
 
-use super::{Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig};
+use super::{
+    Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Widths,
+};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +32,14 @@ pub struct RunOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_view: Option<bool>,
 
-    /// Widths of the network, input first, classes last. Default: 784,64,64,10.
-    #[arg(long, value_delimiter = ',', value_name = "WIDTHS", help_heading = "Model")]
+    /// Widths of the network, input first, classes last, such as 784,64,64,10; `auto` at either end is what the data has.
+    #[arg(long, value_name = "WIDTHS", help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub layers: Option<Vec<usize>>,
+    pub layers: Option<Widths>,
+    /// Widths of the hidden layers alone; input and output are the data's. Default: 64,64.
+    #[arg(long, value_delimiter = ',', value_name = "WIDTHS", conflicts_with = "layers", help_heading = "Model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<Vec<usize>>,
 
     /// A named set of options; those given here win over it. Default: contrastive, or ffcl3 for that method.
     #[arg(long, value_enum, help_heading = "Method")]
@@ -99,11 +105,16 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// The run: the recipe, with the options that were given.
+    /// The run on images like MNIST's, where widths are left to the data: for checks that need no data.
     pub fn config(&self) -> TrainingConfig {
+        self.fitted_to(784, 10)
+    }
+
+    /// The run on images of `pixels` numbers and `classes` classes: the recipe, with the options that were given.
+    pub fn fitted_to(&self, pixels: usize, classes: usize) -> TrainingConfig {
         let recipe = self.recipe.unwrap_or_else(|| Recipe::of(self.method.unwrap_or_default())).config();
         TrainingConfig {
-            layers: self.layers.clone().unwrap_or(recipe.layers),
+            layers: self.widths(&recipe.layers).fitted_to(pixels, classes),
             epochs: self.epochs.unwrap_or(recipe.epochs),
             batch_size: self.batch_size.unwrap_or(recipe.batch_size),
             adam: Adam { learning_rate: self.learning_rate.unwrap_or(recipe.adam.learning_rate), ..recipe.adam },
@@ -140,7 +151,8 @@ impl RunOptions {
             rotation: Some(config.augmentation.rotation),
             scale: Some(config.augmentation.scale),
             shared_view: Some(config.augmentation.shared),
-            layers: Some(config.layers.clone()),
+            layers: Some(config.layers.clone().into()),
+            hidden: None,
             recipe: None,
             method: Some(config.method),
             output_loss: Some(config.output_loss),
@@ -159,15 +171,28 @@ impl RunOptions {
         }
     }
 
+    /// The widths asked for; hidden ones alone have the first and the last from the data, and so have the recipe's.
+    fn widths(&self, recipe: &[usize]) -> Widths {
+        let of_recipe = recipe.get(1..recipe.len().saturating_sub(1)).unwrap_or_default();
+        self.layers.clone().unwrap_or_else(|| Widths::around(self.hidden.as_deref().unwrap_or(of_recipe)))
+    }
+
+    /// Whether the network's shape was given, in one way or the other.
+    pub fn has_shape(&self) -> bool {
+        self.layers.is_some() || self.hidden.is_some()
+    }
+
     /// These options, and where they say nothing those of `base`.
     pub fn over(&self, base: &RunOptions) -> RunOptions {
+        // Two ways to say the same: one's own takes the place of the base's other.
+        let base = &if self.has_shape() { RunOptions { layers: None, hidden: None, ..base.clone() } } else { base.clone() };
         macro_rules! first_given {
             ($($field:ident)*) => {
                 RunOptions { $($field: self.$field.clone().or_else(|| base.$field.clone()),)* }
             };
         }
         first_given! {
-            standardize shift rotation scale shared_view layers recipe method output_loss hidden_loss representation centre guide
+            standardize shift rotation scale shared_view layers hidden recipe method output_loss hidden_loss representation centre guide
             projection temperature mutual normalize epochs batch_size learning_rate schedule
         }
     }
@@ -202,10 +227,22 @@ mod tests {
     #[test]
     fn own_options_win_over_the_base() {
         let base = RunOptions { epochs: Some(3), guide: Some(Guide::Own), ..RunOptions::default() };
-        let own = RunOptions { guide: Some(Guide::Partner), layers: Some(vec![4, 2]), ..RunOptions::default() };
+        let own = RunOptions { guide: Some(Guide::Partner), layers: Some(vec![4, 2].into()), ..RunOptions::default() };
         let both = own.over(&base);
         assert_eq!(both, RunOptions { epochs: Some(3), ..own });
         assert_eq!(RunOptions::default().over(&both), both);
+        let hidden = RunOptions { hidden: Some(vec![3]), ..RunOptions::default() };
+        assert_eq!(hidden.over(&both).config().layers, [784, 3, 10]);
+        assert_eq!(both.over(&hidden), both);
+    }
+
+    #[test]
+    fn the_data_decides_the_widths_that_are_not_given() {
+        assert_eq!(RunOptions::default().fitted_to(3072, 5).layers, [3072, 64, 64, 5]);
+        let hidden = RunOptions { hidden: Some(vec![7, 6]), ..RunOptions::default() };
+        assert_eq!(hidden.fitted_to(3072, 5).layers, [3072, 7, 6, 5]);
+        let layers = RunOptions { layers: "auto,7,10".parse().ok(), ..RunOptions::default() };
+        assert_eq!(layers.fitted_to(3072, 5).layers, [3072, 7, 10]);
     }
 
     #[test]
@@ -227,6 +264,8 @@ mod tests {
             Line::command().get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect();
         names.sort();
         options_of_line.sort();
+        // The one that excludes another of them.
+        options_of_line.retain(|name| name != "hidden");
         assert_eq!(names, options_of_line);
         let line = given.lines().flat_map(|line| {
             let (name, value) = line.trim().split_once(" = ").unwrap();
@@ -236,5 +275,7 @@ mod tests {
         let line = <Line as clap::Parser>::parse_from(std::iter::once("line".to_owned()).chain(line));
         assert_eq!(line.options, options);
         assert_eq!(toml::from_str::<RunOptions>(&toml::to_string(&options).unwrap()).unwrap(), options);
+        let hidden = toml::from_str::<RunOptions>("hidden = [3, 2]").unwrap();
+        assert_eq!(<Line as clap::Parser>::parse_from(["line", "--hidden=3,2"]).options, hidden);
     }
 }

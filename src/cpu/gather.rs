@@ -71,17 +71,19 @@ fn signed_unit(word: u32) -> f32 {
     2.0 * unit(word) - 1.0
 }
 
-fn pixel_at(shard: &Shard, record: &[u32], table: &[f32; 256], x: i32, y: i32) -> f32 {
+/// What stands at a place of the channel whose first pixel is `plane`; the place may be outside.
+fn pixel_at(shard: &Shard, record: &[u32], table: &[f32; 256], plane: u32, x: i32, y: i32) -> f32 {
     if x < 0 || y < 0 || x >= shard.width as i32 || y >= shard.height as i32 {
         return table[0];
     }
-    let pixel = y as usize * shard.width as usize + x as usize;
+    let pixel = plane as usize + y as usize * shard.width as usize + x as usize;
     table[usize::from(record[pixel / 4].to_le_bytes()[pixel % 4])]
 }
 
 fn moved(shard: &Shard, change: &Change, record: &[u32], table: &[f32; 256], pixel: u32) -> f32 {
-    let at = |x: i32, y: i32| pixel_at(shard, record, table, x, y);
-    let (x, y) = ((pixel % shard.width) as i32 - change.shift[0], (pixel / shard.width) as i32 - change.shift[1]);
+    let within = pixel % (shard.height * shard.width);
+    let at = |x: i32, y: i32| pixel_at(shard, record, table, pixel - within, x, y);
+    let (x, y) = ((within % shard.width) as i32 - change.shift[0], (within / shard.width) as i32 - change.shift[1]);
     if !shard.turns() {
         return at(x, y);
     }
@@ -138,6 +140,30 @@ mod tests {
         // 81 cells of 100 expected each; chi² with 80 degrees of freedom is above 124.8 once in a thousand.
         let chi: f64 = counts.iter().flatten().map(|&count| (f64::from(count) - 100.0).powi(2) / 100.0).sum();
         assert!(chi < 124.8, "{chi}");
+    }
+
+    /// Each channel of a moved image is what a grey image with that channel alone would be.
+    #[test]
+    fn channels_move_alike_and_stay_apart() {
+        let colours: Vec<u8> = (0..75).map(|pixel| (pixel * 37 % 251) as u8).collect();
+        let table = std::array::from_fn(|byte| byte as f32);
+        for augmentation in [
+            Augmentation { shift: 2, ..Augmentation::default() },
+            Augmentation { shift: 1, rotation: 40.0, scale: 0.3, ..Augmentation::default() },
+        ] {
+            let images =
+                Images { pixels: colours.clone(), labels: vec![0], shape: ImageShape { channels: 3, height: 5, width: 5 } };
+            let colour = Shard::new(&images, 0, 1, 1, Views::Replica).augmented(&augmentation, 9);
+            for epoch in 0..20 {
+                let (mut inputs, mut labels) = (vec![f32::NAN; 76], [0]);
+                let step = Step { epoch, ..Step::evaluation(0, 1) };
+                gather(&colour, &step, 0, &colour.records(&images), &[0], &table, &mut inputs, &mut labels);
+                for (channel, plane) in inputs[..75].chunks(25).enumerate() {
+                    let (grey, records) = shard(augmentation, colours[25 * channel..][..25].to_vec(), Views::Replica);
+                    assert_eq!(plane, picture(&grey, &records, epoch, 0), "{augmentation:?}, channel {channel}");
+                }
+            }
+        }
     }
 
     /// Half a turn about the middle mirrors both axes; the generator's angle is uniform, so look for one near it.

@@ -7,11 +7,11 @@
 use std::cmp::Ordering;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Dataset, ImageShape, Images, numbered};
+use super::{ImageShape, Images};
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -21,29 +21,19 @@ mod tests;
 /// 547 MB). It bounds what a small gzip file can blow up to.
 pub const MAXIMUM_BYTES: u64 = 1 << 30;
 
-/// Training images, training labels, test images, test labels. Some archives write `.idx` in place of `-idx`.
-const FILES: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
-
-/// Data sets that are known to have ten classes, so that a larger label is damage.
-const TEN_CLASSES: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
-
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const UNSIGNED_BYTE: u8 = 0x08;
-const DIGITS: &str = "use --dataset digits, which needs no files";
 const DOWNLOAD_AGAIN: &str = "download the file again, or use --dataset digits, which needs no files";
 const SAME_SOURCE: &str = "take all four files from the same data set, or use --dataset digits, which needs no files";
 const SWAPPED: &str = "images and labels seem swapped: rename the files";
 
-/// Reads the four files of a data set from `directory` or, unless all are there, from `directory/<name>`.
-///
-/// Each file may be raw or compressed; where both are there, the raw one is read. The number of classes is one more than
-/// the largest training label.
-pub fn load(name: &str, directory: &Path) -> Result<Dataset> {
-    let [train_images, train_labels, test_images, test_labels] = locate(name, directory)?;
+/// Reads training images, training labels, test images and test labels, each raw or compressed, of a data set of `classes` classes;
+/// `transposed` are images that stand column by column.
+pub fn load(paths: [&Path; 4], classes: usize, transposed: bool) -> Result<(Images, Images)> {
+    let [train_images, train_labels, test_images, test_labels] = paths;
     // All four headers are checked against each other before any pixel is read: contradictions cost neither time nor memory.
-    let train = Split::open(&train_images, &train_labels)?;
-    let test = Split::open(&test_images, &test_labels)?;
+    let train = Split::open(train_images, train_labels)?;
+    let test = Split::open(test_images, test_labels)?;
     let [_, height, width] = train.images.sizes;
     let [_, test_height, test_width] = test.images.sizes;
     if (height, width) != (test_height, test_width) {
@@ -52,14 +42,29 @@ pub fn load(name: &str, directory: &Path) -> Result<Dataset> {
             "{train} holds images of {height}×{width}, but {test} holds images of {test_height}×{test_width}; {SAME_SOURCE}"
         )));
     }
-    let (train, test) = (train.read()?, test.read()?);
-    if TEN_CLASSES.contains(&name) {
-        check_labels(&train_labels, &train.labels, 9, "")?;
-        check_labels(&test_labels, &test.labels, 9, "")?;
+    let (mut train, mut test) = (train.read()?, test.read()?);
+    check_labels(train_labels, &train.labels, classes)?;
+    check_labels(test_labels, &test.labels, classes)?;
+    if transposed {
+        transpose(&mut train);
+        transpose(&mut test);
     }
-    let largest = train.labels.iter().copied().max().unwrap_or(0);
-    check_labels(&test_labels, &test.labels, largest, " of the training labels")?;
-    Ok(Dataset { name: name.to_owned(), train, test, class_names: numbered(usize::from(largest) + 1), statistics: None })
+    Ok((train, test))
+}
+
+/// Turns columns into rows.
+fn transpose(images: &mut Images) {
+    let ImageShape { height: columns, width: rows, .. } = images.shape;
+    let mut column_by_column = vec![0; columns * rows];
+    for image in images.pixels.chunks_exact_mut(columns * rows) {
+        column_by_column.copy_from_slice(image);
+        for (row, pixels) in image.chunks_exact_mut(columns).enumerate() {
+            for (column, pixel) in pixels.iter_mut().enumerate() {
+                *pixel = column_by_column[column * rows + row];
+            }
+        }
+    }
+    images.shape = ImageShape::gray(rows, columns);
 }
 
 /// Reads a file of images: rows and columns of an image, and the pixels of all images one after another.
@@ -74,56 +79,13 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     Source::open(path, Kind::Labels)?.read()
 }
 
-/// Finds the four files, all in one folder: a mixture of two folders could be one of two data sets.
-fn locate(name: &str, directory: &Path) -> Result<[PathBuf; 4]> {
-    let all = FILES.join(", ");
-    let no_folder = |source| {
-        let remedy = format!("create it and put {all} (each raw or .gz) into it or into its subfolder {name}, or {DIGITS}");
-        Error::File { action: "open the data folder", path: directory.to_owned(), source, remedy }
+/// Refuses a label that is none of the classes.
+fn check_labels(path: &Path, labels: &[u8], classes: usize) -> Result<()> {
+    let Some((index, label)) = labels.iter().enumerate().find(|&(_, &label)| usize::from(label) >= classes) else {
+        return Ok(());
     };
-    if !fs::metadata(directory).map_err(no_folder)?.is_dir() {
-        return Err(no_folder(ErrorKind::NotADirectory.into()));
-    }
-    let subfolder = directory.join(name);
-    let mut lack = "no file found".to_owned();
-    let mut fewest_absent = FILES.len();
-    for folder in [directory, &subfolder] {
-        let found = [find(folder, FILES[0])?, find(folder, FILES[1])?, find(folder, FILES[2])?, find(folder, FILES[3])?];
-        let absent: Vec<&str> = FILES.into_iter().zip(&found).filter(|(_, path)| path.is_none()).map(|(file, _)| file).collect();
-        if let [Some(train_images), Some(train_labels), Some(test_images), Some(test_labels)] = found {
-            return Ok([train_images, train_labels, test_images, test_labels]);
-        }
-        // The folder that lacks the fewest files is the one that the user meant.
-        if absent.len() < fewest_absent {
-            fewest_absent = absent.len();
-            lack = format!("{} lacks {}", folder.display(), absent.join(", "));
-        }
-    }
-    let (first, second) = (directory.display(), subfolder.display());
-    let looked = format!("looked for {all} (each raw or .gz) in {first} and in {second}");
-    Err(Error::Dataset(format!("data set {name}: {lack}; {looked}; put all four into one of these folders, or {DIGITS}")))
-}
-
-/// The path under which `folder` holds `file`, if it does.
-fn find(folder: &Path, file: &str) -> Result<Option<PathBuf>> {
-    let variant = file.replacen("-idx", ".idx", 1);
-    for candidate in [file.to_owned(), variant.clone(), format!("{file}.gz"), format!("{variant}.gz")] {
-        let path = folder.join(candidate);
-        match fs::metadata(&path) {
-            // Some archives unpack to folders of the same names beside the files.
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Ok(Some(path)),
-            Err(source) if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-            Err(source) => return Err(unreadable(&path, source)),
-        }
-    }
-    Ok(None)
-}
-
-/// Refuses a label above `largest`.
-fn check_labels(path: &Path, labels: &[u8], largest: u8, whose: &str) -> Result<()> {
-    let Some((index, label)) = labels.iter().enumerate().find(|&(_, &label)| label > largest) else { return Ok(()) };
-    let problem = format!("holds an unknown label: label {label} at index {index} is out of range 0..={largest}{whose}");
+    let largest = classes.saturating_sub(1);
+    let problem = format!("holds an unknown label: label {label} at index {index} is out of range 0..={largest}");
     Err(format_error(path, problem, SAME_SOURCE))
 }
 
@@ -290,6 +252,6 @@ fn format_error(path: &Path, problem: String, remedy: &str) -> Error {
     Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() }
 }
 
-fn unreadable(path: &Path, source: io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, source: io::Error) -> Error {
     Error::file("read", path, source, "check the file and its permissions, or use --dataset digits, which needs no files")
 }

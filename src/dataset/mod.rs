@@ -1,48 +1,20 @@
 //! Labelled images, held as the bytes that they came in. Both backends turn bytes into numbers by one table of 256 values.
 
+mod archive;
+pub mod catalogue;
+pub mod checksum;
+pub mod cifar;
 pub mod digits;
+pub mod fetch;
+pub mod folder;
 pub mod idx;
+pub mod places;
+
+pub use catalogue::DatasetName;
+pub use places::Places;
 
 use crate::error::{Error, Result};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
-
-/// The data sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum DatasetName {
-    /// Drawn by the program itself; needs no files.
-    Digits,
-    /// The four IDX files of MNIST, raw or gzipped.
-    Mnist,
-}
-
-impl DatasetName {
-    /// Draws or reads it; `directory` holds the files of those that have some.
-    pub fn load(self, directory: Option<&Path>) -> Result<Dataset> {
-        match self {
-            Self::Digits => Ok(digits::generate(digits::SEED)),
-            Self::Mnist => {
-                let directory = directory.ok_or_else(|| {
-                    Error::Configuration(
-                        "--dataset mnist needs --data-dir DIR (or FFCL_DATA_DIR) with the four IDX files; --dataset digits needs no files".into(),
-                    )
-                })?;
-                idx::load("mnist", directory)
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for DatasetName {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Digits => "digits",
-            Self::Mnist => "mnist",
-        })
-    }
-}
 
 /// Images of one shape and their labels. Never empty.
 #[derive(Clone, PartialEq, Eq)]

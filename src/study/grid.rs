@@ -57,9 +57,10 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                 for (variant, options) in &study.variants {
                     let options = options.over(&study.base);
                     let layers = shape.cloned().or(options.layers.clone());
-                    let mut training = RunOptions { layers, ..options }.config();
+                    let (pixels, classes) = (dataset.train.pixels_per_image(), dataset.classes());
+                    let mut training = RunOptions { layers, ..options }.fitted_to(pixels, classes);
                     training.seed = study.first_seed;
-                    training.check_against(size, dataset.train.pixels_per_image(), dataset.classes()).map_err(|error| {
+                    training.check_against(size, pixels, classes).map_err(|error| {
                         Error::Configuration(format!("variant {variant} with {size} images of {name}: {error}"))
                     })?;
                     let per_epoch = training.steps_per_epoch(size) as u64;
@@ -179,6 +180,11 @@ mod tests {
         let plain = of("[variants.a]");
         assert_eq!(of("[variants.b]\nepochs = 30"), plain);
         assert_eq!(of("first-seed = 7\n[variants.a]"), plain);
+        // However the widths are given.
+        for same in ["[variants.a]\nhidden = [64, 64]", "[variants.a]\nlayers = ['auto', 64, 64, 'auto']"] {
+            assert_eq!(of(same), plain, "{same}");
+        }
+        assert_eq!(of("layers = [[784, 64, 64, 10]]\n[variants.a]"), plain);
         for other in ["[variants.a]\nepochs = 31", "train-sizes = [299]\n[variants.a]", "hold-out = 20\n[variants.a]"] {
             assert_ne!(of(other), plain, "{other}");
         }

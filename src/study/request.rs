@@ -1,6 +1,6 @@
 //! A study as its author wrote it: a TOML file.
 
-use crate::config::RunOptions;
+use crate::config::{RunOptions, Widths};
 use crate::dataset::DatasetName;
 use crate::error::{Error, Result};
 use crate::suggestion::nearest;
@@ -28,7 +28,7 @@ pub struct Study {
     #[serde(default = "datasets")]
     pub datasets: Vec<DatasetName>,
     /// Shapes of the networks; where none are named, the options' own.
-    pub layers: Option<Vec<Vec<usize>>>,
+    pub layers: Option<Vec<Widths>>,
     /// Numbers of training images, from the data set's beginning; where none are named, all.
     pub train_sizes: Option<Vec<usize>>,
     /// At least so many steps for every cell, in whole epochs, instead of a number of epochs.
@@ -84,7 +84,7 @@ impl Study {
             return fail(format!("baseline = {name:?} names no variant; there are {}", names.join(", ")));
         }
         check_axis("datasets", &self.datasets, |name| name.to_string())?;
-        check_axis("layers", self.layers.as_deref().unwrap_or(&[vec![]]), |widths| format!("{widths:?}"))?;
+        check_axis("layers", self.layers.as_deref().unwrap_or(&[Widths::around(&[])]), Widths::to_string)?;
         check_axis("train-sizes", self.train_sizes.as_deref().unwrap_or(&[1]), usize::to_string)?;
         if self.train_sizes.iter().flatten().any(|&size| size == 0) {
             return fail("train-sizes holds 0, which leaves nothing to train on; give 1 or more".into());
@@ -95,7 +95,10 @@ impl Study {
         for (name, options) in &self.variants {
             let within = |error: Error| Error::Configuration(format!("variant {name}: {error}"));
             let options = options.over(&self.base);
-            if self.layers.is_some() && options.layers.is_some() {
+            if options.layers.is_some() && options.hidden.is_some() {
+                return fail(format!("variant {name} has layers and hidden, which say the same; leave one of them out"));
+            }
+            if self.layers.is_some() && options.has_shape() {
                 return fail(format!("variant {name} has layers of its own, and the study varies them; leave one of them out"));
             }
             if self.steps.is_some() && options.epochs.is_some() {
@@ -192,6 +195,9 @@ pub(super) mod tests {
             ("train-sizes = [0]\n[variants.a]", "train-sizes holds 0"),
             ("layers = [[784]]\n[variants.a]", "variant a: --layers"),
             ("layers = [[784, 10]]\n[variants.a]\nlayers = [784, 10]", "leave one of them out"),
+            ("layers = [[784, 10]]\n[base]\nhidden = [5]\n[variants.a]", "leave one of them out"),
+            ("[variants.a]\nhidden = [5]\nlayers = [784, 10]", "variant a has layers and hidden"),
+            ("layers = [[784, 'auto', 10]]\n[variants.a]", "auto is for the first and the last"),
             ("steps = 0\n[variants.a]", "steps = 0"),
             ("steps = 5\n[base]\nepochs = 1\n[variants.a]", "leave one of them out"),
             ("[variants.\"a\\nb\"]", "no title or name"),

@@ -12,8 +12,20 @@ use crate::gpu::run_once::{Argument, run_once};
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Shard, Shuffle, Step, Views};
 
-/// Heights and widths of images.
-const SHAPES: [(usize, usize); 8] = [(1, 1), (1, 3), (7, 1), (2, 5), (7, 9), (8, 8), (5, 13), (28, 28)];
+/// Channels, heights and widths of images.
+const SHAPES: [(usize, usize, usize); 11] = [
+    (1, 1, 1),
+    (1, 1, 3),
+    (1, 7, 1),
+    (1, 2, 5),
+    (1, 7, 9),
+    (1, 8, 8),
+    (1, 5, 13),
+    (1, 28, 28),
+    (3, 5, 3),
+    (3, 7, 9),
+    (3, 32, 32),
+];
 
 pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
     let still = Augmentation::default();
@@ -24,11 +36,12 @@ pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
         Augmentation { shift: 2, rotation: 20.0, scale: 0.2, shared: false },
         Augmentation { rotation: 180.0, scale: 0.5, ..still },
     ];
-    for (i, (height, width)) in SHAPES.into_iter().enumerate() {
+    for (i, (channels, height, width)) in SHAPES.into_iter().enumerate() {
+        let shape = ImageShape { channels, height, width };
         for (j, batch_size) in BATCHES.into_iter().enumerate() {
-            case(context, row, height, width, batch_size, &still, Views::Replica)?;
+            case(context, row, shape, batch_size, &still, Views::Replica)?;
             let views = if j % 2 == 0 { Views::Slot } else { Views::Replica };
-            case(context, row, height, width, batch_size, &moves[1 + (i + j) % 4], views)?;
+            case(context, row, shape, batch_size, &moves[1 + (i + j) % 4], views)?;
         }
     }
     Ok(())
@@ -37,8 +50,7 @@ pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
 fn case(
     context: &Context,
     row: &mut Row,
-    height: usize,
-    width: usize,
+    shape: ImageShape,
     batch_size: usize,
     augmentation: &Augmentation,
     views: Views,
@@ -47,9 +59,9 @@ fn case(
     let mut generator = generator(row.cases);
     let count = 300;
     let images = Images {
-        pixels: (0..count * height * width).map(|_| generator.below(256) as u8).collect(),
+        pixels: (0..count * shape.pixels()).map(|_| generator.below(256) as u8).collect(),
         labels: (0..count).map(|_| generator.below(10) as u8).collect(),
-        shape: ImageShape::gray(height, width),
+        shape,
     };
     let mut orders = vec![0; REPLICAS * count];
     cpu::shuffle::shuffle(&Shuffle::new(5, 1, count, REPLICAS, true), &mut orders);
@@ -80,14 +92,14 @@ fn case(
         run_once(context, &Variant::gather(&shard), &mut arguments, gather_groups(&shard, number))?;
     }
     row.cases += 1;
-    let case = format!("{height}x{width} pixels, batch {batch_size}, {augmentation:?}");
+    let case = format!("images of {shape}, batch {batch_size}, {augmentation:?}");
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     if shard(0, 1).turns() {
         // Where a pixel comes from is a product of numbers of at most 2 (the turn over the size) and of the distance from the middle,
         // shift included. The angle's series, its doublings and this product round some 24 times, and divisions and products of a
         // device may be 2.5 units off: 60 units of 2⁻²³ times that distance, in both axes. Bilinear sampling is continuous, so
         // the number changes by at most the largest step between neighbours for each pixel of displacement; then come its own roundings.
-        let distance = 2.0 * (height.max(width) as f64 + f64::from(augmentation.shift));
+        let distance = 2.0 * (shape.height.max(shape.width) as f64 + f64::from(augmentation.shift));
         let range = f64::from(table[255] - table[0]);
         let tolerance = 2f64.powi(-23) * range * (2.0 * 60.0 * distance + 12.0);
         for (index, (&actual, &expected)) in actual.iter().zip(&expected).enumerate() {

@@ -33,7 +33,9 @@ fn verify_needs_an_adapter() {
 
 #[test]
 fn every_command_has_help_and_the_main_ones_an_example() {
-    for (command, has_example) in [("train", true), ("study", false), ("verify", true), ("bench", true), ("devices", false)] {
+    for (command, has_example) in
+        [("train", true), ("study", false), ("data", false), ("verify", true), ("bench", true), ("devices", false)]
+    {
         for flag in ["--help", "-h"] {
             let ran = run(&[command, flag]).succeeded();
             assert_eq!(ran.stderr, "");

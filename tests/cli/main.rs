@@ -2,6 +2,7 @@
 
 mod bench;
 mod commands;
+mod data;
 mod gpu;
 mod output;
 mod refusals;

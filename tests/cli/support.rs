@@ -41,7 +41,17 @@ impl Ran {
 }
 
 /// The variables that the tester's shell may hold and that change what the program does.
-pub const VARIABLES: [&str; 3] = ["FFCL_DATA_DIR", "WGPU_BACKEND", "WGPU_ADAPTER_NAME"];
+pub const VARIABLES: &[&str] = &[
+    "FFCL_DATA_DIR",
+    "WGPU_BACKEND",
+    "WGPU_ADAPTER_NAME",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
 
 fn call(mut command: assert_cmd::Command, arguments: &[&str], variables: &[(&str, &str)], patience: Duration) -> Ran {
     for name in VARIABLES {
@@ -52,6 +62,8 @@ fn call(mut command: assert_cmd::Command, arguments: &[&str], variables: &[(&str
     command.current_dir(folder.path());
     // Without it, a library below Vulkan complains to standard error, which is not the program's doing.
     command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
+    // Nor must the tester's own cache of data sets be found.
+    command.env("FFCL_CACHE_DIR", std::env::temp_dir().join("ffcl-gpu-has-no-cache-here"));
     let output = command.args(arguments).envs(variables.iter().copied()).timeout(patience).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).expect("output must be UTF-8");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

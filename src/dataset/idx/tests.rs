@@ -6,7 +6,19 @@ use flate2::{Compression, write::GzEncoder};
 use tempfile::TempDir;
 
 use super::*;
+use crate::dataset::{Dataset, DatasetName, Places};
 use crate::random::{Generator, Stream};
+
+const FILES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+/// Those that have MNIST's files and classes.
+const TEN_CLASSES: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
+
+fn load(name: &str, directory: &Path) -> Result<Dataset> {
+    let name: DatasetName = serde_json::from_value(name.into()).unwrap();
+    name.load(&Places { data_dir: Some(directory.to_owned()), cache: None })
+}
 
 fn idx(sizes: &[u32], body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, UNSIGNED_BYTE, sizes.len() as u8];
@@ -109,7 +121,7 @@ fn missing_folder_and_files() {
     fs::write(&absent, "").unwrap();
     assert_has(&message(load("mnist", &absent)), &["nowhere: not a directory"]);
     let [outer, inner] = [parent.path().display().to_string(), parent.path().join("kmnist").display().to_string()];
-    let both = format!("looked for {all} (each raw or .gz) in {outer} and in {inner};");
+    let both = format!("looked for {all} (each raw or .gz) in {inner}, {outer};");
     assert_has(
         &message(load("kmnist", parent.path())),
         &["data set kmnist: no file found", &both, "--dataset digits, which needs no files"],
@@ -203,12 +215,23 @@ fn files_that_contradict_each_other() {
         assert_has(&label, &["train-labels-idx1-ubyte", "label 13 at index 1 is out of range 0..=9;"]);
         assert_has(&load_error(name, 3, idx(&[2], &[0, 10])), &["t10k-labels", "label 10 at index 1 is out of range 0..=9;"]);
     }
-    let unknown = load_error("emnist", 3, idx(&[2], &[9, 10]));
-    assert_has(&unknown, &["t10k-labels-idx1-ubyte", "label 10 at index 1 is out of range 0..=9 of the training labels;"]);
+}
 
-    let mut files = valid();
-    files[1] = idx(&[3], &[46, 255, 0]);
-    assert_eq!(load("emnist", folder(&files).path()).unwrap().classes(), 256);
+/// EMNIST's images stand column by column.
+#[test]
+fn emnist_is_turned_upright() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = DatasetName::EmnistBalanced.known().files.as_ref().unwrap();
+    let (images, labels) = (idx(&[2, 2, 3], &[0, 10, 20, 1, 11, 21, 0, 0, 0, 5, 6, 7]), idx(&[2], &[46, 0]));
+    for (name, bytes) in files.names.iter().zip([&images, &labels, &images, &labels]) {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let data = load("emnist-balanced", folder.path()).unwrap();
+    assert_eq!((data.classes(), data.train.shape), (47, ImageShape::gray(3, 2)));
+    assert_eq!(data.train.pixels, [0, 1, 10, 11, 20, 21, 0, 5, 0, 6, 0, 7]);
+    assert_eq!((data.class_names[36].as_str(), data.class_names[46].as_str()), ("a", "t"));
+    fs::write(folder.path().join(files.names[1]), idx(&[2], &[47, 0])).unwrap();
+    assert_has(&message(load("emnist-balanced", folder.path())), &["label 47 at index 0 is out of range 0..=46"]);
 }
 
 #[test]

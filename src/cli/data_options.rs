@@ -1,0 +1,178 @@
+//! What can be typed about data, and the data that it comes to.
+
+use super::report;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Args};
+use ffcl_gpu::dataset::catalogue::KNOWN;
+use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded};
+use ffcl_gpu::dataset::{Dataset, DatasetName, Places};
+use ffcl_gpu::error::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Serialize, Serializer};
+use std::convert::Infallible;
+use std::fmt::{Display, Formatter};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Files that are left out are named one by one up to so many.
+const NAMED: usize = 10;
+
+/// A data set, by its name or by its folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// One of those that are known.
+    Known(DatasetName),
+    /// A folder of images, as it was typed.
+    Folder(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
+        let known = KNOWN.iter().find(|known| known.text == text);
+        Ok(known.map_or_else(|| Self::Folder(text.into()), |known| Self::Known(known.name)))
+    }
+}
+
+impl Display for Source {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(name) => name.fmt(formatter),
+            Self::Folder(path) => path.display().fmt(formatter),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The data of a run.
+#[derive(Args, Clone, Debug, Serialize)]
+#[command(next_help_heading = "Data")]
+#[serde(rename_all = "kebab-case")]
+pub struct DataOptions {
+    /// The data to learn: digits, mnist, fashion-mnist, kmnist, emnist-digits, emnist-balanced, cifar10, or a folder of images:
+    /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS.
+    #[arg(long, default_value = "digits", value_name = "NAME|DIR")]
+    pub dataset: Source,
+    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
+    // An empty variable is like none, which clap's own parser of paths would refuse.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    data_dir: Option<PathBuf>,
+    /// Use only the first N training images.
+    #[arg(long, value_name = "N")]
+    pub limit_train: Option<usize>,
+    /// Measure on the last N training images, which are not trained on, instead of the test set.
+    #[arg(long, value_name = "N")]
+    pub hold_out: Option<usize>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    reading: ReadingOptions,
+}
+
+/// How a folder of images is read.
+#[derive(Args, Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReadingOptions {
+    /// Hold back this share of each class of DIR/CLASS for testing. Default: 0.2.
+    #[arg(long, help_heading = "Data", value_name = "FRACTION")]
+    test_fraction: Option<f64>,
+    /// Resize the images of a folder, to N×N or height x width.
+    #[arg(long, help_heading = "Data", value_name = "N|HxW")]
+    image_size: Option<ImageSize>,
+    /// Make the images of a folder grey.
+    #[arg(long, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
+    grayscale: bool,
+}
+
+impl ReadingOptions {
+    /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
+    pub fn load(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Dataset> {
+        let options = FolderOptions { test_fraction: self.test_fraction, image_size: self.image_size, grayscale: self.grayscale };
+        match source {
+            Source::Known(name) if options != FolderOptions::default() => Err(Error::Configuration(format!(
+                "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
+            ))),
+            Source::Known(name) => name.load(&Places::new(data_dir)),
+            Source::Folder(path) => load_folder(path, &options, quiet),
+        }
+    }
+}
+
+impl DataOptions {
+    /// The same with paths that do not depend on the current folder.
+    pub fn complete(&self) -> Self {
+        let dataset = match &self.dataset {
+            Source::Folder(path) => Source::Folder(absolute(path)),
+            known => known.clone(),
+        };
+        Self { dataset, data_dir: given(self.data_dir.as_ref()).map(absolute), ..self.clone() }
+    }
+
+    /// Reads the data, as [`ReadingOptions::load`] does, and takes the images that were asked for.
+    pub fn load(&self, quiet: bool) -> Result<Dataset> {
+        let mut dataset = self.reading.load(&self.dataset, given(self.data_dir.as_ref()), quiet)?;
+        if let Some(count) = self.hold_out {
+            dataset.hold_out(count)?;
+        }
+        if let Some(count) = self.limit_train {
+            dataset.train.truncate(count)?;
+        }
+        Ok(dataset)
+    }
+}
+
+/// A path that does not depend on the current folder.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A folder that was given, and not as an empty word.
+pub fn given(path: Option<&PathBuf>) -> Option<&Path> {
+    path.map(PathBuf::as_path).filter(|path| !path.as_os_str().is_empty())
+}
+
+fn load_folder(path: &Path, options: &FolderOptions, quiet: bool) -> Result<Dataset> {
+    if !path.is_dir() {
+        return Err(unknown(path));
+    }
+    // Hidden by itself where standard error is no terminal.
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    if let Ok(style) = ProgressStyle::with_template("reading images {bar:24} {pos}/{len}, {eta} left") {
+        bar.set_style(style);
+    }
+    let loaded = folder::load(path, options, &|done, all| {
+        bar.set_length(all as u64);
+        // Threads report in any order.
+        if done as u64 > bar.position() {
+            bar.set_position(done as u64);
+        }
+    });
+    bar.finish_and_clear();
+    let Loaded { dataset, skipped } = loaded?;
+    if !quiet {
+        for file in skipped.iter().take(NAMED) {
+            report(&format!("warning: {} is left out: {}", file.path.display(), file.problem));
+        }
+        if skipped.len() > NAMED {
+            report(&format!("warning: and {} more", skipped.len() - NAMED));
+        }
+    }
+    Ok(dataset)
+}
+
+/// A word that is neither a known name nor a folder.
+fn unknown(path: &Path) -> Error {
+    let names: Vec<_> = KNOWN.iter().map(|known| known.text).collect();
+    let meant = path.to_str().and_then(DatasetName::nearest);
+    let hint = meant.map_or_else(String::new, |name| format!("did you mean {name}? "));
+    Error::Configuration(format!(
+        "--dataset {} is neither a folder nor a known name; {hint}there are {}",
+        path.display(),
+        names.join(", ")
+    ))
+}

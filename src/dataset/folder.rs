@@ -1,0 +1,169 @@
+//! Folders of image files: `train/<class>/*` and `test/<class>/*`, or `<class>/*` of which a part is held back for testing.
+
+mod listing;
+mod picture;
+
+use super::{Dataset, ImageShape, Images};
+use crate::error::{Error, Result};
+use crate::memory;
+use listing::{Entry, list};
+use picture::{Picture, Trouble};
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
+use std::fmt::{Display, Formatter};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The share of the images that is held back for testing where nothing else is said.
+pub const TEST_FRACTION: f64 = 0.2;
+
+/// How to read a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FolderOptions {
+    /// The share of each class that is held back for testing; only for folders without `train` and `test`.
+    pub test_fraction: Option<f64>,
+    /// Resize every image to this.
+    pub image_size: Option<ImageSize>,
+    /// Make every image grey.
+    pub grayscale: bool,
+}
+
+/// Rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageSize {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// Larger images would be wider than any layer may be.
+const MAX_SIDE: usize = 4096;
+
+impl Display for ImageSize {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}x{}", self.height, self.width)
+    }
+}
+
+impl Serialize for ImageSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl FromStr for ImageSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=MAX_SIDE).contains(side));
+        let (height, width) = text.split_once(['x', '×']).unwrap_or((text, text));
+        match (side(height), side(width)) {
+            (Some(height), Some(width)) => Ok(Self { height, width }),
+            _ => Err(format!("give N, or HxW as height and width, each 1 to {MAX_SIDE}, such as 32 or 24x32")),
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The images.
+    pub dataset: Dataset,
+    /// The files that could not be read as images, and are left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A file that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Hears how many files of how many are done, from any thread.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Reads the images of a folder. Files that are no images are left out, unless nothing of a class is left.
+pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<Loaded> {
+    let listing = list(root, options.test_fraction)?;
+    let entries: Vec<&Entry> = listing.train.iter().chain(&listing.test).collect();
+    let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path).ok()));
+    // Without a size nothing can be read, and the files say why.
+    let size = size.unwrap_or(ImageSize { height: 1, width: 1 });
+    let most_channels = if options.grayscale { 1 } else { 3 };
+    // Each image once by itself and once among all.
+    let bytes = 2 * entries.len() as u128 * (most_channels * size.height * size.width) as u128;
+    memory::require_or(bytes, "the images of this folder", "give a smaller --image-size, or --grayscale")?;
+
+    let done = AtomicUsize::new(0);
+    let read = |entry: &&Entry| {
+        let picture = picture::read(&entry.path, size, options);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, entries.len());
+        picture
+    };
+    let pictures: Vec<_> = entries.par_iter().map(read).collect();
+    let of_other_size = |(entry, picture): (&&Entry, &std::result::Result<_, Trouble>)| match picture {
+        Err(Trouble::Size(other)) => Some((entry.path.clone(), *other)),
+        _ => None,
+    };
+    if let Some((path, other)) = entries.iter().zip(&pictures).find_map(of_other_size) {
+        return Err(Error::Configuration(format!(
+            "{} has {other} pixels, where the first image has {size}; give --image-size {size} (or another) to resize all",
+            path.display(),
+        )));
+    }
+    let channels = pictures.iter().flatten().map(|picture| picture.channels).max().unwrap_or(1);
+    let shape = ImageShape { channels, height: size.height, width: size.width };
+    let (of_train, of_test) = pictures.split_at(listing.train.len());
+    let mut skipped = listing.skipped;
+    let train = assemble("training", &listing.train, of_train, &listing.classes, shape, &mut skipped)?;
+    let test = assemble("test", &listing.test, of_test, &listing.classes, shape, &mut skipped)?;
+    // Wherever it lies: the name goes into files that others get.
+    let own = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name = own.unwrap_or_else(|| "images".to_owned());
+    let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None };
+    Ok(Loaded { dataset, skipped })
+}
+
+/// Puts the images of a split together, and notes what has to be left out.
+fn assemble(
+    split: &str,
+    entries: &[Entry],
+    pictures: &[std::result::Result<Picture, Trouble>],
+    classes: &[String],
+    shape: ImageShape,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Images> {
+    let mut images = Images { pixels: Vec::with_capacity(entries.len() * shape.pixels()), labels: Vec::new(), shape };
+    let mut good = vec![false; classes.len()];
+    for (entry, picture) in entries.iter().zip(pictures) {
+        match picture {
+            Ok(picture) => {
+                good[usize::from(entry.class)] = true;
+                images.labels.push(entry.class);
+                // Grey is the same in every channel.
+                let copies = shape.channels / picture.channels;
+                images.pixels.extend(std::iter::repeat_n(&picture.pixels, copies).flatten());
+            }
+            Err(Trouble::Bad(problem)) => skipped.push(Skipped { path: entry.path.clone(), problem: problem.clone() }),
+            Err(Trouble::Size(_)) => {}
+        }
+    }
+    // Of a class that is not there at all, the listing has spoken.
+    if let Some(lost) = entries.iter().find(|entry| !good[usize::from(entry.class)]) {
+        let problem = skipped.iter().find(|skipped| skipped.path == lost.path).map_or("", |skipped| &skipped.problem);
+        return Err(Error::Dataset(format!(
+            "no {split} image of class {} can be read; mend or remove them, such as {} ({problem})",
+            classes[usize::from(lost.class)],
+            lost.path.display(),
+        )));
+    }
+    Ok(images)
+}
+
+#[cfg(test)]
+mod tests;

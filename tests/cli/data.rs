@@ -1,0 +1,183 @@
+//! Data: folders of images, CIFAR-10, `data fetch`, `data list` and `data verify`. The only server is one of our own.
+
+use crate::support::{Idx, Ran, Refusal, check_refused, join, names_in, run, run_with, text};
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use tempfile::TempDir;
+
+const CLASSES: [&str; 3] = ["blue", "green", "red"];
+
+/// Pictures of 8×6 in three colours that a network can tell apart.
+fn pictures(folder: &Path, each: u32) {
+    for (class, name) in CLASSES.iter().enumerate() {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        for index in 0..each {
+            let picture = RgbImage::from_fn(8, 6, |x, y| {
+                let mut colour = [(x * 9 + y * 5 + index) as u8 % 60; 3];
+                colour[2 - class] = 200;
+                Rgb(colour)
+            });
+            picture.save(folder.join(name).join(format!("{index}.png"))).unwrap();
+        }
+    }
+}
+
+fn spoiled_pictures(folder: &Path) {
+    pictures(&folder.join("train"), 40);
+    pictures(&folder.join("test"), 10);
+    let whole = fs::read(folder.join("train/red/0.png")).unwrap();
+    for index in 0..11 {
+        fs::write(folder.join(format!("train/red/cut{index}.png")), &whole[..10 + 7 * index]).unwrap();
+    }
+    fs::write(folder.join("test/blue/notes.txt"), "no image").unwrap();
+}
+
+#[test]
+fn a_folder_of_images_trains_end_to_end_without_the_corrupt_ones() {
+    let folder = TempDir::new().unwrap();
+    spoiled_pictures(folder.path());
+    let out = folder.path().join("run");
+    let options = ["train", "--device", "cpu", "--epochs", "20", "--batch-size", "30", "--dataset", text(folder.path())];
+    let ran = run(&join(&[&options, &["--out", text(&out), "--learning-rate", "1e-2"]])).succeeded();
+    assert!(ran.stdout.contains("120 images of 6×8×3 to learn, 30 images of 6×8×3 to test"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("144-64-64-3"), "{}", ran.stdout);
+    let warnings: Vec<_> = ran.stderr.lines().filter(|line| line.starts_with("warning: ") && !line.contains("epoch")).collect();
+    assert_eq!((warnings.len(), *warnings.last().unwrap()), (11, "warning: and 2 more"), "{}", ran.stderr);
+    assert!(warnings[..10].iter().all(|line| line.contains(" is left out: ")), "{warnings:?}");
+    let config: Value = serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
+    let written = &config["options"];
+    assert_eq!((written["dataset"].as_str(), config["train_images"].as_u64()), (folder.path().to_str(), Some(120)));
+    assert_eq!((&written["grayscale"], &written["layers"][0]), (&Value::from(false), &Value::from(144)));
+    let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    // Guessing has 0.33.
+    assert!(last["test_accuracy_ensemble"].as_f64().unwrap() > 0.9, "{last}");
+    assert_eq!(run(&join(&[&options, &["--quiet"]])).succeeded().stderr, "");
+
+    // What the run says of itself repeats it.
+    let repeated = run(&["train", "--config", text(&out.join("config.json")), "--no-out"]).succeeded();
+    let results = |ran: &Ran| {
+        let line = ran.lines().into_iter().find(|line| line.contains("Test accuracy")).map(str::to_owned).unwrap_or_default();
+        line.split_once(". ").map(|(_, results)| results.to_owned())
+    };
+    assert!(results(&ran).is_some());
+    assert_eq!(results(&repeated), results(&ran));
+}
+
+#[test]
+fn a_folder_without_a_test_set_is_split_and_reshaped() {
+    let folder = TempDir::new().unwrap();
+    pictures(folder.path(), 20);
+    let options = ["train", "--device", "cpu", "--epochs", "1", "--batch-size", "10", "--dataset", text(folder.path())];
+    let shape = ["--test-fraction=0.25", "--image-size=4x5", "--grayscale=true", "--shift=1", "--hidden=7"];
+    let ran = run(&join(&[&options, &shape])).succeeded();
+    assert!(ran.stdout.contains("45 images of 4×5 to learn, 15 images of 4×5 to test"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("20-7-3"), "{}", ran.stdout);
+    RgbImage::new(9, 9).save(folder.path().join("red/0.png")).unwrap();
+    check_refused(&run(&options), Refusal::Line(2), &["--image-size"]).unwrap();
+    fs::remove_dir_all(folder.path().join("red")).unwrap();
+    fs::remove_dir_all(folder.path().join("green")).unwrap();
+    check_refused(&run(&options), Refusal::Line(1), &["one class folder"]).unwrap();
+}
+
+#[test]
+fn cifar_takes_its_widths_from_the_data() {
+    let folder = TempDir::new().unwrap();
+    let records = |count: u32| (0..count * 3073).map(|at| if at % 3073 == 0 { (at / 3073 % 10) as u8 } else { (at % 251) as u8 });
+    for batch in 1..=5 {
+        fs::write(folder.path().join(format!("data_batch_{batch}.bin")), records(20).collect::<Vec<_>>()).unwrap();
+    }
+    fs::write(folder.path().join("test_batch.bin"), records(10).collect::<Vec<_>>()).unwrap();
+    let options = ["train", "--device=cpu", "--epochs=1", "--batch-size=50", "--rotation=10", "--layers=auto,16,auto"];
+    let ran = run(&join(&[&options, &["--dataset=cifar10", "--data-dir", text(folder.path())]])).succeeded();
+    assert!(ran.stdout.contains("cifar10: 100 images of 32×32×3 to learn"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("3072-16-10"), "{}", ran.stdout);
+}
+
+/// A server that sends this content to each request, but no more than so many bytes; its address, and the first bytes asked for.
+fn serve(content: Vec<u8>, most: usize, requests: usize) -> (String, Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for _ in 0..requests {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(&stream).lines().map_while(|line| line.ok().filter(|line| !line.is_empty()));
+            let lines: Vec<_> = lines.map(|line| line.to_lowercase()).collect();
+            let range = lines.iter().find_map(|line| line.strip_prefix("range: bytes=")?.trim_end_matches('-').parse().ok());
+            let first: usize = range.unwrap_or_default();
+            sender.send(first).unwrap();
+            let (status, left) = (if range.is_some() { "206 Partial Content" } else { "200 OK" }, &content[first..]);
+            let length = left.len();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Range: bytes {first}-0/0\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&left[..most.min(length)]));
+        }
+    });
+    (address, receiver)
+}
+
+const TRAIN_IMAGES: usize = 9_912_422;
+
+#[test]
+fn an_offline_fetch_is_one_clear_line_and_leaves_nothing() {
+    let cache = TempDir::new().unwrap();
+    let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let ran = run_with(&["data", "fetch", "mnist", "--mirror", &nobody], &[("FFCL_CACHE_DIR", text(cache.path()))]);
+    let folder = cache.path().join("mnist");
+    let address = format!("{nobody}/train-images-idx3-ubyte.gz");
+    check_refused(&ran, Refusal::Line(1), &[&address, text(&folder), "t10k-labels-idx1-ubyte", "--mirror"]).unwrap();
+    assert!(names_in(cache.path()).is_empty());
+}
+
+#[test]
+fn a_wrong_checksum_is_refused_and_leaves_nothing() {
+    let cache = TempDir::new().unwrap();
+    let variable = [("FFCL_CACHE_DIR", text(cache.path()))];
+    let (address, _requests) = serve(vec![7; TRAIN_IMAGES], usize::MAX, 1);
+    let ran = run_with(&["data", "fetch", "mnist", "--mirror", &address], &variable);
+    check_refused(&ran, Refusal::Line(1), &["wrong checksum", &address]).unwrap();
+    assert!(names_in(cache.path()).is_empty());
+}
+
+#[test]
+fn an_interrupted_fetch_goes_on_where_it_broke_off() {
+    let folder = TempDir::new().unwrap();
+    // The first answer breaks off, and nobody gives a second one.
+    let (address, _requests) = serve(vec![7; TRAIN_IMAGES], 100_000, 1);
+    let arguments = ["data", "fetch", "mnist", "--data-dir", text(folder.path()), "--mirror"];
+    let ran = run(&join(&[&arguments, &[&address]]));
+    check_refused(&ran, Refusal::Line(1), &["same command again", &address]).unwrap();
+    let part = folder.path().join("mnist/train-images-idx3-ubyte.gz.part");
+    assert_eq!(fs::metadata(&part).unwrap().len(), 100_000);
+    // The part is no data.
+    let ran = run(&["train", "--dataset", "mnist", "--data-dir", text(folder.path())]);
+    check_refused(&ran, Refusal::Line(1), &["no file found", "data fetch mnist"]).unwrap();
+    let (address, requests) = serve(vec![7; TRAIN_IMAGES], 200_000, 1);
+    check_refused(&run(&join(&[&arguments, &[&address]])), Refusal::Line(1), &["same command again"]).unwrap();
+    assert_eq!((requests.recv().unwrap(), fs::metadata(&part).unwrap().len()), (100_000, 300_000));
+}
+
+#[test]
+fn list_and_verify_say_what_is_here() {
+    let folder = TempDir::new().unwrap();
+    let command = |name| ["data", name, "--data-dir", text(folder.path())];
+    let lines = run(&join(&[&command("list"), &["--json"]])).succeeded().json_lines();
+    assert_eq!((lines.len(), &lines[1]["name"], &lines[1]["folder"]), (7, &Value::from("mnist"), &Value::Null));
+    assert!(run(&command("verify")).succeeded().stdout.contains("no data set is here"));
+    Idx::small().write(&folder.path().join("mnist"));
+    let mnist = folder.path().join("mnist");
+    assert_eq!(run(&join(&[&command("list"), &["--json"]])).succeeded().json_lines()[1]["folder"].as_str(), mnist.to_str());
+    assert!(
+        run(&command("list")).succeeded().lines().iter().any(|line| line.starts_with("mnist ") && line.ends_with(text(&mnist)))
+    );
+    let ran = run(&command("verify"));
+    assert_eq!((ran.code, ran.lines().iter().filter(|line| line.contains("WRONG")).count()), (Some(1), 4), "{}", ran.stdout);
+    let ran = run(&join(&[&command("verify"), &["kmnist"]]));
+    check_refused(&ran, Refusal::Line(1), &["kmnist is not here", "data fetch kmnist"]).unwrap();
+    check_refused(&run(&["data", "fetch", "minst"]), Refusal::Parser, &["mnist"]).unwrap();
+}
