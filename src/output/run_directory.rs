@@ -4,7 +4,7 @@
 use super::checkpoint;
 use super::description::ModelDescription;
 use super::weights::{self, read};
-use super::whole_file::{REMEDY, write_whole};
+use super::whole_file::{REMEDY, remove_unfinished, write_whole};
 use crate::config::TrainingConfig;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
@@ -131,6 +131,7 @@ impl RunDirectory {
             Error::file("open", &metrics_path, error, "give --resume the folder of a run, which can be written")
         })?;
         let mut directory = Self { path: path.to_owned(), metrics }.locked()?;
+        remove_unfinished(path).map_err(|error| Error::file("tidy up", path, error, REMEDY))?;
         let checkpoint = path.join(CHECKPOINT);
         let state = match checkpoint.exists() {
             true => Some(checkpoint::load(&checkpoint, config, steps_per_epoch)?),

@@ -7,6 +7,21 @@ use std::path::Path;
 /// What to do where writing fails.
 pub(crate) const REMEDY: &str = "give --out a folder that can be written";
 
+/// How names of temporary files end.
+const UNFINISHED: &str = ".part";
+
+/// Removes temporary files that a killed process left in `folder`, in which nobody else may be writing.
+pub(crate) fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.ends_with(UNFINISHED) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file by way of a temporary one beside it, so that a reader finds the old file or the new one, whole.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole_or(path, bytes, REMEDY)
@@ -16,7 +31,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(crate) fn write_whole_or(path: &Path, bytes: &[u8], remedy: &str) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut file = tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(UNFINISHED).tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         #[cfg(unix)]
@@ -26,6 +42,9 @@ pub(crate) fn write_whole_or(path: &Path, bytes: &[u8], remedy: &str) -> Result<
             file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
         }
         file.persist(path).map_err(|error| error.error)?;
+        // The new name must survive a loss of power, too. Where folders cannot be opened (Windows), the system sees to it.
+        #[cfg(unix)]
+        std::fs::File::open(folder)?.sync_all()?;
         Ok(())
     };
     write().map_err(|error| Error::file("write", path, error, remedy))

@@ -210,7 +210,7 @@ fn confusion(answers: &TestAnswers) -> Confusion<'_> {
             // The root makes rare confusions visible.
             let part = (count as f64 / score.support.max(1) as f64).sqrt();
             let class = match (count, answer == class, part > 0.6) {
-                (0, _, _) => "none",
+                (0, false, _) => "none",
                 (_, true, true) => "right strong",
                 (_, true, false) => "right",
                 (_, false, true) => "strong",

@@ -24,7 +24,7 @@ fn start(arguments: &[&str]) -> Child {
 /// Waits until a run has reported so many epochs.
 fn wait_for_epochs(run: &Path, epochs: usize) {
     let begin = Instant::now();
-    while fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|text| text.lines().count() >= epochs) == false {
+    while !fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|text| text.lines().count() >= epochs) {
         assert!(begin.elapsed() < Duration::from_secs(100), "no epoch {epochs} in sight");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -139,7 +139,8 @@ fn what_cannot_go_on_is_refused() {
     Idx::small().write(folder.path());
     let original = folder.path().join("run");
     run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&original)]])).succeeded();
-    type Spoil = fn(&Path);
+    /// A name, what is spoiled, more options, the exit code and what the message holds.
+    type Case<'a> = (&'a str, fn(&Path), &'a [&'a str], i32, &'a [&'a str]);
     let flip = |run: &Path| {
         let path = run.join("checkpoint.safetensors");
         let mut bytes = fs::read(&path).unwrap();
@@ -161,7 +162,7 @@ fn what_cannot_go_on_is_refused() {
         let text = fs::read_to_string(run.join("config.json")).unwrap();
         fs::write(run.join("config.json"), text.replace("batch-size", "batch_size")).unwrap();
     };
-    let cases: [(&str, Spoil, &[&str], i32, &[&str]); 12] = [
+    let cases: [Case; 12] = [
         ("another option", |_| (), &["--batch-size", "8"], 2, &["--batch-size cannot change", "--config"]),
         ("fewer epochs", |_| (), &["--epochs", "1"], 2, &["--epochs 1", "2 epochs"]),
         ("no folder", |run| fs::remove_dir_all(run).unwrap(), &[], 1, &["config.json", "--resume"]),
