@@ -13,8 +13,8 @@
 //! use std::ops::ControlFlow::Continue;
 //!
 //! # fn main() -> ffcl_gpu::Result<()> {
-//! let dataset = digits::generate_with_counts(digits::SEED, 2000, 200);
-//! let config = TrainingConfig { epochs: 3, ..Recipe::default().config() };
+//! let dataset = digits::generate_with_counts(digits::SEED, 6000, 200);
+//! let config = TrainingConfig { epochs: 4, ..Recipe::default().config() };
 //! let job = Job { config: &config, dataset: &dataset };
 //!
 //! let mut backend = open(job)?;
@@ -35,8 +35,9 @@
 //! let model = TrainedModel::new(parameters, ModelDescription::of(job))?;
 //! let answers = model.answers(&dataset.test, &open)?;
 //! let (class, probability) = answers.top(Network::Ensemble, 0, 1)[0];
+//! println!("the first image shows a {class} ({probability})");
 //! # let right = (0..200).filter(|&image| answers.answer(Network::Ensemble, image) == usize::from(dataset.test.labels[image])).count();
-//! # assert!(right > 120 && class < 10 && probability <= 1.0, "{right}");
+//! # assert!(right > 150 && class < 10 && probability <= 1.0, "{right}");
 //! # Ok(())
 //! # }
 //! ```
