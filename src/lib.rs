@@ -1,7 +1,46 @@
 //! Training of two networks that guide each other, without backpropagation, in hand-written compute shaders.
 //!
 //! Data flows one way: configuration ([`config`]) → data set ([`dataset`]) → backend ([`engine`]: [`gpu`] or [`cpu`]) →
-//! metrics ([`train`]) → files ([`output`]); [`study`] compares many runs. `ARCHITECTURE.md` has the map.
+//! metrics ([`train`]) → files ([`output`]); [`study`] compares many runs, and [`trained`] asks what came out. `ARCHITECTURE.md` has the
+//! map.
+//!
+//! Load data, build a trainer, step through epochs with a callback, read the weights, predict:
+//!
+//! ```
+//! use ffcl_gpu::config::{Recipe, TrainingConfig};
+//! use ffcl_gpu::{cpu::backend::open, dataset::digits, engine::Job, model::Network, output::description::ModelDescription};
+//! use ffcl_gpu::{train::{Advance, Event, Trainer}, trained::TrainedModel};
+//! use std::ops::ControlFlow::Continue;
+//!
+//! # fn main() -> ffcl_gpu::Result<()> {
+//! let dataset = digits::generate_with_counts(digits::SEED, 6000, 200);
+//! let config = TrainingConfig { epochs: 4, ..Recipe::default().config() };
+//! let job = Job { config: &config, dataset: &dataset };
+//!
+//! let mut backend = open(job)?;
+//! backend.set_parameters(&config.initial_parameters()?)?;
+//! let mut trainer = Trainer::new(job, backend.as_mut());
+//!
+//! let mut observe = |event: Event| {
+//!     if let Event::Epoch(reports) = event {
+//!         println!("epoch {}: {}", reports[0].epoch, reports[0].test_accuracy_ensemble);
+//!     }
+//!     Ok(Continue(()))
+//! };
+//! while trainer.epoch(&mut observe)? == Advance::Epoch {}
+//!
+//! let parameters = trainer.parameters()?;
+//! assert_eq!(parameters.slots[0][0].shape(), [64, 784]); // A's first layer
+//!
+//! let model = TrainedModel::new(parameters, ModelDescription::of(job))?;
+//! let answers = model.answers(&dataset.test, &open)?;
+//! let (class, probability) = answers.top(Network::Ensemble, 0, 1)[0];
+//! println!("the first image shows a {class} ({probability})");
+//! # let right = (0..200).filter(|&image| answers.answer(Network::Ensemble, image) == usize::from(dataset.test.labels[image])).count();
+//! # assert!(right > 150 && class < 10 && probability <= 1.0, "{right}");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod bench;
 pub mod config;

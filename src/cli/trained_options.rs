@@ -87,7 +87,7 @@ Models of digits and letters (digits, mnist, kmnist, emnist-…, and 28×28 of u
   3. inverted if the background is light: if the median of the border's pixels is; then the background becomes 0;
   4. Otsu's threshold tells ink from background; the box around the ink is the digit;
   5. the box is scaled, averaging over areas, until its longer side takes 20/28 of the frame;
-  6. its centre of mass goes to the middle of the frame.
+  6. its centre of mass goes to the middle pixel of the frame (row and column 14 of 28, from 0).
 All other models, and all with --raw, get the picture brought to their size, and to grey if they read grey: as in training on a folder.";
 
 /// Options of `predict`.

@@ -28,7 +28,7 @@ pub enum Preparation {
     /// 3. inverted if the background is light: if the median of the border's pixels is above ½; then that median becomes 0;
     /// 4. Otsu's threshold tells ink from background; the box around all ink is the digit;
     /// 5. the box is scaled until its longer side takes 20/28 of the frame, averaging over areas, and its brightest pixel becomes 255;
-    /// 6. it is placed with its centre of mass in the middle of the frame, but never across the edge.
+    /// 6. it is placed with its centre of mass at the middle pixel (row and column 14 of 28, from 0), but never across the edge.
     Digit,
 }
 
@@ -134,17 +134,18 @@ fn bounds(ink: &Ink, threshold: f32) -> [u32; 4] {
     if left > right { [0, 0, ink.width(), ink.height()] } else { [left, top, right - left + 1, bottom - top + 1] }
 }
 
-/// The frame with the digit in it.
+/// The frame with the digit in it. The middle is a pixel: in MNIST the centre of mass is at row and column 14, counted from 0, give or
+/// take a half.
 fn placed(small: &Ink, shape: ImageShape) -> Vec<u8> {
     let mut mass = [0.0f32; 3];
     for (x, y, pixel) in small.enumerate_pixels() {
         let value = pixel.0[0];
-        mass = [mass[0] + value, mass[1] + value * (x as f32 + 0.5), mass[2] + value * (y as f32 + 0.5)];
+        mass = [mass[0] + value, mass[1] + value * x as f32, mass[2] + value * y as f32];
     }
     let brightest = small.pixels().fold(f32::MIN_POSITIVE, |most, pixel| most.max(pixel.0[0]));
     let offset = |moment: f32, side: usize, length: u32| {
         let centre = moment / mass[0].max(f32::MIN_POSITIVE);
-        (side as f32 / 2.0 - centre).round().clamp(0.0, side as f32 - length as f32) as usize
+        ((side / 2) as f32 - centre).round().clamp(0.0, side as f32 - length as f32) as usize
     };
     let (left, top) = (offset(mass[1], shape.width, small.width()), offset(mass[2], shape.height, small.height()));
     let mut frame = vec![0; shape.height * shape.width];

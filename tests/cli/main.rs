@@ -1,5 +1,6 @@
 //! The program end to end, as a user calls it: what it prints, what it writes, how it refuses, and its exit codes.
 
+mod answers;
 mod bench;
 mod commands;
 mod data;

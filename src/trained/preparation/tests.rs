@@ -34,7 +34,7 @@ fn the_box_is_twenty_high_and_its_mass_in_the_middle() {
     assert_eq!((image.iter().max(), image[0]), (Some(&255), 0));
     let mass: f64 = image.iter().map(|&value| f64::from(value)).sum();
     let centre = |at: fn(usize) -> usize| {
-        image.iter().enumerate().map(|(index, &value)| f64::from(value) * (at(index) as f64 + 0.5)).sum::<f64>() / mass
+        image.iter().enumerate().map(|(index, &value)| f64::from(value) * at(index) as f64).sum::<f64>() / mass
     };
     let (x, y) = (centre(|index| index % 28), centre(|index| index / 28));
     assert!((x - 14.0).abs() <= 0.5 && (y - 14.0).abs() <= 0.5, "{x} {y}");

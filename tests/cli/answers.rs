@@ -1,0 +1,279 @@
+//! What trained models answer: `evaluate`, `predict` and `export`.
+
+use crate::support::{Idx, Ran, Refusal, check_refused, join, json_lines, names_in, run, run_in_shell, text};
+use ffcl_gpu::dataset::digits;
+use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A run on the first digits, made once for all tests, that is right about most of them.
+static RUN: LazyLock<TempDir> = LazyLock::new(|| {
+    // Statics are never dropped: it stays until `cargo clean`.
+    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let size = ["--limit-train", "6000", "--epochs", "3", "--quiet"];
+    run(&join(&[&["train", "--device", "cpu", "--out", text(folder.path())], &size])).succeeded();
+    folder
+});
+
+fn model() -> &'static str {
+    text(RUN.path())
+}
+
+fn ask(command: &str, arguments: &[&str]) -> Ran {
+    run(&join(&[&[command, model(), "--device", "cpu"], arguments]))
+}
+
+fn last_metrics(folder: &Path) -> Value {
+    json_lines(&fs::read_to_string(folder.join("metrics.jsonl")).unwrap()).pop().unwrap()
+}
+
+#[test]
+fn evaluate_agrees_with_the_run() {
+    let expected = last_metrics(RUN.path());
+    let ran = ask("evaluate", &["--json"]).succeeded();
+    let found = &ran.json_lines()[0];
+    assert_eq!(ran.lines().len(), 1);
+    assert_eq!(found["accuracy_a"], expected["test_accuracy_a"]);
+    assert_eq!(found["accuracy_b"], expected["test_accuracy_b"]);
+    assert_eq!(found["accuracy"], expected["test_accuracy_ensemble"]);
+    let rows: Vec<Vec<u64>> = serde_json::from_value(found["confusion"].clone()).unwrap();
+    assert_eq!((rows.len(), rows.iter().flatten().sum::<u64>()), (10, 10_000));
+    let right: u64 = (0..10).map(|class| rows[class][class]).sum();
+    assert_eq!(right as f64 / 10_000.0, found["accuracy"].as_f64().unwrap());
+    for (class, row) in rows.iter().enumerate() {
+        let score = &found["classes"][class];
+        let support = row.iter().sum::<u64>();
+        assert_eq!((&score["name"], &score["support"]), (&class.to_string().into(), &support.into()));
+        assert_eq!(score["recall"].as_f64().unwrap(), row[class] as f64 / support as f64);
+    }
+    assert!(found["loss"].as_f64().unwrap() > 0.0 && found["mistakes"][0]["probability"].as_f64().unwrap() > 0.3);
+    // The same for people, from the file instead of the folder.
+    let file = RUN.path().join("model.safetensors");
+    let ran = run(&["evaluate", text(&file), "--device", "cpu"]).succeeded();
+    assert!(ran.stdout.contains(&format!("{:.2}", 100.0 * found["accuracy"].as_f64().unwrap())), "{}", ran.stdout);
+    assert!(ran.stdout.contains("precision %") && ran.stdout.contains("true"));
+}
+
+#[test]
+fn one_pair_of_several_can_be_asked() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("run");
+    let size = ["--limit-train", "512", "--epochs", "1", "--replicas", "2", "--quiet"];
+    run(&join(&[&["train", "--device", "cpu", "--out", text(&out)], &size])).succeeded();
+    let evaluate = |pair: &[&str]| run(&join(&[&["evaluate", text(&out), "--device", "cpu", "--json"], pair]));
+    let second = evaluate(&["--replica", "1"]).succeeded().json_lines().remove(0);
+    let expected = last_metrics(&out);
+    assert_eq!((&expected["replica"], &second["replicas"]), (&1.into(), &1.into()));
+    assert_eq!(second["accuracy"], expected["test_accuracy_ensemble"]);
+    assert_eq!(evaluate(&[]).succeeded().json_lines()[0]["replicas"], 2);
+    check_refused(&evaluate(&["--replica", "2"]), Refusal::Line(2), &["--replica 2", "0 to 1"]).unwrap();
+}
+
+/// A file of a network that this program did not write.
+fn foreign(path: &Path, layers: &[usize]) {
+    let bytes = vec![0; 4 * 784 * 784];
+    let zeros = |shape: Vec<usize>| {
+        let length = 4 * shape.iter().product::<usize>();
+        TensorView::new(Dtype::F32, shape, &bytes[..length]).unwrap()
+    };
+    let tensors = ["a", "b"].into_iter().flat_map(|letter| {
+        layers.windows(2).enumerate().flat_map(move |(layer, pair)| {
+            let name = format!("r0.{letter}.layers.{layer}");
+            [(format!("{name}.weight"), zeros(vec![pair[1], pair[0]])), (format!("{name}.bias"), zeros(vec![pair[1]]))]
+        })
+    });
+    fs::write(path, safetensors::serialize(tensors.collect::<Vec<_>>(), None).unwrap()).unwrap();
+}
+
+#[test]
+fn models_that_are_none_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("text.safetensors"), "no weights").unwrap();
+    fs::write(path("nothing.safetensors"), "").unwrap();
+    fs::create_dir(path("empty")).unwrap();
+    foreign(&path("small.safetensors"), &[49, 10]);
+    foreign(&path("few.safetensors"), &[784, 3]);
+    let picture = path("digit.png");
+    gray(&image_of(3), |ink| ink).save(&picture).unwrap();
+    let cases: [(&str, i32, &[&str]); 4] = [
+        ("missing", 1, &["cannot read"]),
+        ("text.safetensors", 1, &["no whole safetensors"]),
+        ("nothing.safetensors", 1, &["no whole safetensors"]),
+        ("empty", 1, &["neither model.safetensors nor checkpoint.safetensors"]),
+    ];
+    for (name, code, hints) in cases {
+        for (command, rest) in [("evaluate", None), ("predict", Some(&picture)), ("export", Some(&path("x.onnx")))] {
+            let model = path(name);
+            let rest: Vec<&str> = rest.into_iter().map(|file| text(file)).collect();
+            let arguments = join(&[&[command, text(&model)], &rest]);
+            check_refused(&run(&arguments), Refusal::Line(code), hints)
+                .unwrap_or_else(|problem| panic!("{command} {name}: {problem}"));
+        }
+    }
+    assert!(!path("x.onnx").exists());
+    let evaluate = |name: &str, rest: &[&str]| run(&join(&[&["evaluate", text(&path(name)), "--device", "cpu"], rest]));
+    check_refused(&evaluate("few.safetensors", &[]), Refusal::Line(2), &["unknown", "--dataset"]).unwrap();
+    let digits = ["--dataset", "digits"];
+    check_refused(&evaluate("small.safetensors", &digits), Refusal::Line(2), &["28×28", "7×7"]).unwrap();
+    check_refused(&evaluate("few.safetensors", &digits), Refusal::Line(2), &["3 classes"]).unwrap();
+    // A foreign file that fits is taken.
+    foreign(&path("fits.safetensors"), &[784, 10]);
+    evaluate("fits.safetensors", &digits).succeeded();
+    Idx::small().write(folder.path());
+    check_refused(&ask("evaluate", &["--dataset", "mnist"]), Refusal::Line(2), &["--data-dir"]).unwrap();
+    ask("evaluate", &["--dataset", "mnist", "--data-dir", text(folder.path())]).succeeded();
+}
+
+/// The first test image of a class.
+fn image_of(class: u8) -> Vec<u8> {
+    let test = digits::generate_with_counts(digits::SEED, 1, 200).test;
+    let index = test.labels.iter().position(|&label| label == class).unwrap();
+    test.image(index).to_vec()
+}
+
+fn gray(ink: &[u8], shade: impl Fn(u8) -> u8) -> DynamicImage {
+    GrayImage::from_fn(28, 28, |x, y| Luma([shade(ink[(28 * y + x) as usize])])).into()
+}
+
+/// The digit six times as large, in colours, at a corner of a tall picture.
+fn photo(ink: &[u8]) -> DynamicImage {
+    let mix = |from: u8, to: u8, ink: u8| (f32::from(from) + (f32::from(to) - f32::from(from)) * f32::from(ink) / 255.0) as u8;
+    RgbImage::from_fn(300, 400, |x, y| {
+        let ink = if (120..288).contains(&x) && y < 168 { ink[(28 * (y / 6) + (x - 120) / 6) as usize] } else { 0 };
+        Rgb([mix(240, 30, ink), mix(230, 40, ink), mix(200, 140, ink)])
+    })
+    .into()
+}
+
+/// The digit in black, on nothing.
+fn transparent(ink: &[u8]) -> DynamicImage {
+    RgbaImage::from_fn(28, 28, |x, y| Rgba([0, 0, 0, ink[(28 * y + x) as usize]])).into()
+}
+
+#[test]
+fn predict_knows_digits_however_they_are_shown() {
+    let folder = TempDir::new().unwrap();
+    let mut files: Vec<(u8, PathBuf)> = Vec::new();
+    for class in 0..10 {
+        let ink = image_of(class);
+        let pictures = [gray(&ink, |ink| ink), gray(&ink, |ink| 255 - ink), photo(&ink), transparent(&ink)];
+        for (picture, (kind, ending)) in
+            pictures.iter().zip([("dark", "png"), ("light", "bmp"), ("photo", "jpg"), ("clear", "webp")])
+        {
+            let file = folder.path().join(format!("{class} {kind}.{ending}"));
+            // The library writes no WebP here; a file's name does not matter.
+            let format =
+                if ending == "webp" { image::ImageFormat::Png } else { image::ImageFormat::from_extension(ending).unwrap() };
+            picture.save_with_format(&file, format).unwrap();
+            files.push((class, file));
+        }
+    }
+    let names: Vec<&str> = files.iter().map(|(_, file)| text(file)).collect();
+    let lines = ask("predict", &join(&[&["--json"], &names])).succeeded().json_lines();
+    assert_eq!(lines.len(), files.len());
+    let mut right = 0;
+    for (line, (class, file)) in lines.iter().zip(&files) {
+        assert_eq!(line["file"], text(file));
+        right += usize::from(line["label"].as_str() == Some(&class.to_string()));
+        for key in ["top", "a", "b"] {
+            let list = line[key].as_array().unwrap();
+            let probabilities: Vec<f64> = list.iter().map(|entry| entry["probability"].as_f64().unwrap()).collect();
+            assert!(list.len() == 3 && probabilities.is_sorted_by(|one, other| one >= other) && probabilities[0] <= 1.0);
+        }
+        assert_eq!((&line["label"], &line["probability"]), (&line["top"][0]["label"], &line["top"][0]["probability"]));
+    }
+    assert!(right >= 36, "{right} of 40 right");
+    // How a digit is shown makes no difference, but for rounding.
+    for group in lines.chunks(4) {
+        assert!(group.iter().all(|line| line["label"] == group[0]["label"]), "{group:?}");
+    }
+    // For people: the file, and a line for each answer.
+    let ran = ask("predict", &names[..2]).succeeded();
+    assert_eq!(ran.lines().len(), 8);
+    assert!(ran.lines()[0].ends_with("0 dark.png") && ran.lines()[1].starts_with("    A+B"), "{}", ran.stdout);
+    // Without any preparation a picture of the model's size is the image itself, and its negative is not.
+    let raw = ask("predict", &join(&[&["--json", "--raw"], &names[..2]])).succeeded().json_lines();
+    assert_eq!(raw[0]["label"], "0");
+    assert_ne!(raw[0]["probability"], raw[1]["probability"]);
+}
+
+#[test]
+fn pictures_that_cannot_be_read_are_reported_and_the_others_answered() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let good = path("good.png");
+    gray(&image_of(7), |ink| ink).save(&good).unwrap();
+    let whole = fs::read(&good).unwrap();
+    fs::write(path("half.png"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(path("text.png"), "no picture").unwrap();
+    fs::write(path("nothing.png"), "").unwrap();
+    GrayImage::from_pixel(40, 30, Luma([200])).save(path("empty.png")).unwrap();
+    fs::write(path("bomb.pgm"), "P5 30000 30000 255\n").unwrap();
+    let bad = ["half.png", "text.png", "nothing.png", "empty.png", "bomb.pgm", "missing.png", "."].map(path);
+    let bad: Vec<&str> = bad.iter().map(|path| text(path)).collect();
+    let ran = ask("predict", &join(&[&["--json"], &bad[..3], &[text(&good)], &bad[3..]]));
+    assert_eq!((ran.code, ran.lines().len()), (Some(1), 1), "{}", ran.stderr);
+    assert_eq!(ran.json_lines()[0]["file"], text(&good));
+    let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), bad.len(), "{}", ran.stderr);
+    for (error, hint) in
+        errors.iter().zip(["cannot be decoded", "no picture", "is empty", "shows nothing", "30000", "cannot read", "is a folder"])
+    {
+        assert!(error.contains(hint), "{error}");
+    }
+    let ran = ask("predict", &bad);
+    assert_eq!((ran.code, &ran.stdout[..]), (Some(1), ""));
+    // With --raw a picture of one shade has an answer.
+    let ran = ask("predict", &["--raw", "--json", text(&path("empty.png"))]).succeeded();
+    assert!(ran.json_lines()[0]["probability"].as_f64().unwrap() > 0.0);
+    check_refused(&ask("predict", &[]), Refusal::Parser, &["IMAGE"]).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_picture_comes_from_standard_input() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("digit.png");
+    gray(&image_of(4), |ink| 255 - ink).save(&file).unwrap();
+    let call = |script: &str| {
+        let script = format!(r#"{script} | "$0" "$@""#);
+        run_in_shell(&script, &["predict", model(), "--device", "cpu", "--json", "-"], Duration::from_secs(60))
+    };
+    let line = &call(&format!("cat '{}'", text(&file))).succeeded().json_lines()[0];
+    let named = &ask("predict", &["--json", text(&file)]).succeeded().json_lines()[0];
+    assert_eq!((&line["file"], &line["top"], &line["a"]), (&"-".into(), &named["top"], &named["a"]));
+    check_refused(&call("true"), Refusal::Line(1), &["standard input is empty"]).unwrap();
+}
+
+#[test]
+fn export_writes_a_file_or_nothing() {
+    let folder = TempDir::new().unwrap();
+    let export = |name: &str, rest: &[&str]| {
+        let file = folder.path().join(name);
+        run(&join(&[&["export", model(), text(&file)], rest]))
+    };
+    for (name, refusal, rest, hint) in [
+        ("model.safetensors", Refusal::Line(2), &[][..], ".onnx"),
+        ("model", Refusal::Line(2), &[], ".onnx"),
+        ("missing/model.onnx", Refusal::Line(2), &[], "folder that exists"),
+        ("model.onnx", Refusal::Line(2), &["--replica", "1"], "--replica 1"),
+        ("model.onnx", Refusal::Parser, &["--network", "c"], "ensemble"),
+        ("model.onnx", Refusal::Parser, &["surplus"], "surplus"),
+    ] {
+        check_refused(&export(name, rest), refusal, &[hint]).unwrap_or_else(|problem| panic!("{name} {rest:?}: {problem}"));
+    }
+    assert!(names_in(folder.path()).is_empty());
+    let size = |network: &str| {
+        export("model.onnx", &["--network", network]).succeeded();
+        fs::metadata(folder.path().join("model.onnx")).unwrap().len()
+    };
+    let weights = 4 * (785 * 64 + 65 * 64 + 65 * 10);
+    assert!((weights..weights + 5000).contains(&size("a")) && (2 * weights..2 * weights + 10_000).contains(&size("ensemble")));
+    assert_eq!(names_in(folder.path()), ["model.onnx"]);
+}
