@@ -12,11 +12,12 @@ use crate::error::{Error, Result};
 use crate::evaluation::Evaluation;
 use crate::model::Parameters;
 use crate::output::description::{ModelDescription, UNKNOWN};
+use crate::output::run_directory::{CHECKPOINT, MODEL};
 use crate::output::weights;
 use std::path::Path;
 
 /// What a run's folder may hold, best first.
-const FILES: [&str; 2] = ["model.safetensors", "checkpoint.safetensors"];
+const FILES: [&str; 2] = [MODEL, CHECKPOINT];
 
 /// Weights, and all else that a model's answers depend on.
 #[derive(Clone, Debug)]

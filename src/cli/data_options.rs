@@ -5,7 +5,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;
 use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded};
-use ffcl_gpu::dataset::{Dataset, DatasetName, Places};
+use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Places};
 use ffcl_gpu::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
@@ -90,6 +90,12 @@ pub struct ReadingOptions {
 }
 
 impl ReadingOptions {
+    /// The same, and where nothing was asked for, as images of this shape.
+    pub fn or_like(&self, shape: ImageShape) -> Self {
+        let size = ImageSize { height: shape.height, width: shape.width };
+        Self { image_size: self.image_size.or(Some(size)), grayscale: self.grayscale || shape.channels == 1, ..self.clone() }
+    }
+
     /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
     pub fn load(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Dataset> {
         let options = FolderOptions { test_fraction: self.test_fraction, image_size: self.image_size, grayscale: self.grayscale };

@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 4;
 pub fn run(options: &EvaluateOptions) -> Result<()> {
     let model = options.model.open()?;
     let description = model.description();
-    let dataset = options.data.load(&description.dataset)?;
+    let dataset = options.data.load(description)?;
     if dataset.class_names != description.classes && description.dataset != UNKNOWN {
         report("note: the classes of this data are not those that the model was trained on; they are compared by their numbers");
     }

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::model::Network;
+use ffcl_gpu::output::description::{ModelDescription, UNKNOWN};
 use ffcl_gpu::trained::TrainedModel;
 use std::path::PathBuf;
 
@@ -47,8 +48,9 @@ pub struct TestOptions {
 }
 
 impl TestOptions {
-    /// Reads the data; `trained_on` is the data set of the model.
-    pub fn load(&self, trained_on: &str) -> Result<Dataset> {
+    /// Reads the data for a model; images of a folder get its size and colours unless others are asked for.
+    pub fn load(&self, model: &ModelDescription) -> Result<Dataset> {
+        let trained_on = &model.dataset;
         let known = || {
             let name = DatasetName::from_str(trained_on, false).map_err(|_| {
                 Error::Configuration(format!(
@@ -58,7 +60,11 @@ impl TestOptions {
             Ok(Source::Known(name))
         };
         let source = self.dataset.clone().map_or_else(known, Ok)?;
-        self.reading.load(&source, given(self.data_dir.as_ref()), false)
+        let reading = match &source {
+            Source::Folder(_) if model.dataset != UNKNOWN => self.reading.or_like(model.image),
+            _ => self.reading.clone(),
+        };
+        reading.load(&source, given(self.data_dir.as_ref()), false)
     }
 }
 
