@@ -10,14 +10,10 @@ mod pictures;
 pub use content::TestAnswers;
 
 use crate::error::{Error, Result};
+use crate::output::run_directory::{CURVES, PAGE};
 use crate::output::whole_file::write_whole;
 use content::Run;
 use std::path::{Path, PathBuf};
-
-/// The page of a run, in its folder.
-pub const PAGE: &str = "report.html";
-/// The curves of a run, in its folder.
-pub const PICTURE: &str = "curves.png";
 
 /// Writes the page and the picture of the run in `folder`, as far as it got.
 pub fn write(folder: &Path) -> Result<PathBuf> {
@@ -26,7 +22,7 @@ pub fn write(folder: &Path) -> Result<PathBuf> {
     let picture = charts::png(&curves::of_run(&run.metrics)).map_err(|problem| undrawable(folder, problem))?;
     let path = folder.join(PAGE);
     write_whole(&path, page.as_bytes())?;
-    write_whole(&folder.join(PICTURE), &picture)?;
+    write_whole(&folder.join(CURVES), &picture)?;
     Ok(path)
 }
 

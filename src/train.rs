@@ -94,7 +94,8 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// A run that goes on from `state`; `history` are the reports of its whole epochs, in their order. On the device where the state was
+    /// A run that goes on from `state`; `history` are the reports of its whole epochs, in their order (where nothing is
+    /// left to do, of all its epochs). On the device where the state was
     /// read, in the same build, it comes to the same bits as a run that never stopped.
     pub fn resume(
         job: Job<'a>,
@@ -136,15 +137,13 @@ impl<'a> Trainer<'a> {
         self.job.config.steps_per_epoch(self.job.dataset.train.count())
     }
 
-    /// Whether the epoch that the position names has begun and not ended.
     fn is_inside_epoch(&self) -> bool {
-        self.position.epoch > 0 && self.position.epoch_steps < self.steps_per_epoch()
+        self.position.is_inside_epoch(self.steps_per_epoch())
     }
 
-    fn is_done(&self) -> bool {
-        let config = self.job.config;
-        let all_epochs = self.position.epoch >= config.epochs && !self.is_inside_epoch();
-        all_epochs || config.max_steps.is_some_and(|most| self.position.steps >= most)
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.position.is_end_of(self.job.config, self.steps_per_epoch())
     }
 
     /// Trains until the end of the next epoch, or of the one that was left in the middle.

@@ -12,7 +12,7 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::model::Parameters;
-use ffcl_gpu::output::checkpoint;
+use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::plan::{Plan, fusible};
 use ffcl_gpu::train::{Advance, Event, ReplicaReport, Trainer, train};
@@ -253,7 +253,8 @@ fn resumed_equals_uninterrupted(config: &TrainingConfig, dataset: &Dataset, open
     let last: Vec<_> = straight.last().iter().map(timeless).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
-    let model = ModelDescription::of(job);
+    let (model, data) = (ModelDescription::of(job), dataset.checksum());
+    let of = Identity { model: &model, seed: config.seed, data: &data };
     let per_epoch = config.steps_per_epoch(dataset.train.count());
     for stop_after in [1, per_epoch, per_epoch + 1, 2 * per_epoch, 2 * per_epoch + 2] {
         let short = TrainingConfig { max_steps: Some(stop_after as u64), ..config.clone() };
@@ -262,8 +263,8 @@ fn resumed_equals_uninterrupted(config: &TrainingConfig, dataset: &Dataset, open
         while trainer.epoch(&mut |_| Ok(Continue(()))).unwrap() != Advance::Done {}
         let state = trainer.state().unwrap();
         assert_eq!(state.running.is_some(), stop_after % per_epoch != 0);
-        checkpoint::save(&path, &state, &model, config.seed).unwrap();
-        let state = checkpoint::load(&path, config, per_epoch).unwrap();
+        checkpoint::save(&path, &state, of).unwrap();
+        let state = checkpoint::load(&path, config, of, per_epoch).unwrap();
         let mut history: Vec<_> = reports[..stop_after / per_epoch].concat();
         let mut backend = open();
         let mut trainer = Trainer::resume(job, backend.as_mut(), &state, &mut history).unwrap();

@@ -3,6 +3,7 @@
 use super::arguments::Arguments;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use ffcl_gpu::config::Recipe;
 use ffcl_gpu::output::run_directory;
 use ffcl_gpu::suggestion::nearest;
 use ffcl_gpu::{Error, Result};
@@ -55,7 +56,7 @@ fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Option<(std:
     let command = Arguments::command();
     let Some(command) = command.find_subcommand("train") else { return Ok(None) };
     let mut command = command.clone();
-    // Else it does not know what conflicts with what.
+    // Else what `flatten` brought in is not known yet.
     command.build();
     let (path, mut options) = match (path("config"), path("resume")) {
         (Some(path), _) => {
@@ -74,16 +75,30 @@ fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Option<(std:
     if is_given(train, &command, "epochs") && !is_given(train, &command, "max-steps") {
         options.remove("max-steps");
     }
+    // A recipe is the options that it stands for; a file that names them all would leave nothing of it.
+    if is_given(train, &command, "recipe") {
+        Recipe::OPTIONS.iter().for_each(|name| {
+            options.remove(*name);
+        });
+    }
     let typed = typed(&path, &command, train, &options)?;
     // Behind the name of the program and of the command, which has no options before it.
     let (head, tail) = arguments.split_at(arguments.len().min(2));
     Ok(Some((path, [head, &typed, tail].concat())))
 }
 
-/// Whether an option stands on the command line.
+/// Whether an option stands on the command line, or in the environment.
 fn is_given(train: &ArgMatches, command: &Command, long: &str) -> bool {
     let argument = command.get_arguments().find(|argument| argument.get_long() == Some(long));
-    argument.is_some_and(|argument| train.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine))
+    argument.is_some_and(|argument| match train.value_source(argument.get_id().as_str()) {
+        Some(ValueSource::CommandLine) => true,
+        // An empty variable is like none.
+        Some(ValueSource::EnvVariable) => {
+            let mut values = train.get_raw(argument.get_id().as_str()).into_iter().flatten();
+            values.any(|value| !value.is_empty())
+        }
+        _ => false,
+    })
 }
 
 /// A run that goes on must be the same run.
@@ -111,8 +126,13 @@ fn typed(path: &Path, command: &Command, train: &ArgMatches, options: &Map<Strin
                 nearest(name, known()).map_or_else(|| "see train --help".into(), |near| format!("did you mean `{near}`?"));
             return Err(fail(format!("has the unknown option `{name}`"), remedy));
         };
-        let given = |argument: &clap::Arg| argument.get_long().is_some_and(|long| is_given(train, command, long));
-        if given(argument) || command.get_arg_conflicts_with(argument).into_iter().any(given) {
+        // A conflict is declared by one of both options.
+        let conflicts = |one: &clap::Arg, other: &clap::Arg| {
+            command.get_arg_conflicts_with(one).iter().any(|conflict| conflict.get_id() == other.get_id())
+        };
+        let mut given =
+            command.get_arguments().filter(|given| given.get_long().is_some_and(|long| is_given(train, command, long)));
+        if given.any(|given| given.get_id() == argument.get_id() || conflicts(given, argument) || conflicts(argument, given)) {
             continue;
         }
         let no_value = || fail(format!("gives `{name}` a value that it cannot have: {value}"), "see train --help".into());

@@ -5,7 +5,7 @@ use super::{print_line, report};
 use clap::ValueEnum;
 use ffcl_gpu::config::{Guide, HiddenLoss, Schedule, TrainingConfig};
 use ffcl_gpu::diagnosis::Diagnosis;
-use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::Result;
 use ffcl_gpu::study::statistics::mean_and_deviation;
 use ffcl_gpu::train::{Event, Outcome, Position, ReplicaReport};
@@ -33,7 +33,7 @@ pub struct Display {
 
 impl Display {
     /// Prints the head of the table.
-    pub fn new(options: &TrainOptions, job: Job, backend: &dyn Backend, folder: Option<&Path>) -> Result<Self> {
+    pub fn new(options: &TrainOptions, job: Job, device: &DeviceDescription, memory: u64, folder: Option<&Path>) -> Result<Self> {
         let quiet = options.quiet || options.json;
         let config = job.config;
         // Hidden by itself where standard error is no terminal; one that knows no control codes cannot show it either.
@@ -45,7 +45,7 @@ impl Display {
         let steps_per_epoch = config.steps_per_epoch(job.dataset.train.count()) as u64;
         if !quiet {
             let widths: Vec<_> = config.layers.iter().map(usize::to_string).collect();
-            print_line(&format!("device   {}", backend.device()))?;
+            print_line(&format!("device   {device}"))?;
             print_line(&format!(
                 "data     {}: {:?} to learn, {:?} to test",
                 job.dataset.name, job.dataset.train, job.dataset.test
@@ -63,7 +63,7 @@ impl Display {
                 config.steps_per_epoch(job.dataset.train.count()),
                 config.batch_size,
                 config.adam.learning_rate,
-                backend.memory() as f64 / f64::from(1 << 20)
+                memory as f64 / f64::from(1 << 20)
             ))?;
             print_line(&format!("method   {}", method(config)))?;
             if let Some(folder) = folder {
@@ -86,7 +86,7 @@ impl Display {
             silent: options.quiet,
             replicas: config.replicas,
             json: options.json,
-            software: backend.device().is_software(),
+            software: device.is_software(),
             images_per_step: (config.batch_size * config.replicas) as u64,
             last: String::new(),
         })

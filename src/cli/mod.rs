@@ -12,6 +12,7 @@ mod evaluate;
 mod export;
 mod interruption;
 mod predict;
+mod recorder;
 mod run_report;
 mod session;
 mod study;

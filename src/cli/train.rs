@@ -3,21 +3,21 @@
 use super::arguments::TrainOptions;
 use super::display::Display;
 use super::interruption::{EXIT_CODE, Interruption};
-use super::{print_line, report as warn, session};
+use super::recorder::Recorder;
+use super::{report as warn, session};
 use ffcl_gpu::config::{Schedule, TrainingConfig};
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
-use ffcl_gpu::evaluation::Evaluation;
 use ffcl_gpu::memory;
 use ffcl_gpu::model::Architecture;
+use ffcl_gpu::output::checkpoint::Identity;
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
-use ffcl_gpu::output::tensorboard::{self, EventFiles};
+use ffcl_gpu::output::run_directory::{self, RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
-use ffcl_gpu::report::{self, TestAnswers};
-use ffcl_gpu::train::{Advance, Event, Trainer};
-use ffcl_gpu::trained::Answers;
+use ffcl_gpu::train::{Advance, Event, Position, Trainer};
+use serde_json::Value;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub fn run(options: &TrainOptions) -> Result<ExitCode> {
@@ -29,60 +29,47 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes())?;
     let job = Job { config: &config, dataset: &dataset };
     let steps_per_epoch = config.steps_per_epoch(dataset.train.count());
-    let reopened = options.resume.as_deref().map(|path| RunDirectory::reopen(path, &config, steps_per_epoch)).transpose()?;
-    if let Some(Reopened { directory, state: Some(state), .. }) = &reopened {
-        check_continuation(directory, &config, state.position.epoch, options.quiet || options.json)?;
-    }
-    let mut parameters = config.initial_parameters()?;
-    if let Some(path) = &options.init_from {
-        parameters = weights::load(path, &architecture, parameters)?;
-    }
-    let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
-    backend.set_parameters(&parameters)?;
-    drop(parameters);
-    let complete = options.complete(&config);
-    let device = backend.device().clone();
-    let record = record(&complete, job, &device);
-    let (mut directory, state, mut history) = match reopened {
-        Some(Reopened { directory, state, history }) => {
-            directory.rewrite(&record)?;
-            directory.forget_results()?;
-            (Some(directory), state, history)
-        }
-        None => (create(options, &record)?, None, Vec::new()),
-    };
+    let (model, data) = (ModelDescription::of(job), if options.no_out { String::new() } else { dataset.checksum() });
+    let of = Identity { model: &model, seed: config.seed, data: &data };
 
-    let mut events = match &directory {
-        Some(directory) if options.tensorboard => {
-            Some(EventFiles::create(&directory.path().join(tensorboard::FOLDER), config.replicas, &history)?)
+    let reopen = |path: &PathBuf| RunDirectory::reopen(path, &config, of, steps_per_epoch);
+    let mut reopened = options.resume.as_ref().map(reopen).transpose()?;
+    let state = reopened.as_mut().and_then(|reopened| reopened.state.take());
+    let mut history = reopened.as_mut().map_or_else(Vec::new, |reopened| std::mem::take(&mut reopened.history));
+    let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
+    let device = backend.device().clone();
+    if let (Some(reopened), Some(state)) = (&reopened, &state) {
+        check_continuation(reopened.directory.path(), &config, state.position, &device, options.quiet || options.json)?;
+    }
+    if state.is_none() {
+        let mut parameters = config.initial_parameters()?;
+        if let Some(path) = &options.init_from {
+            parameters = weights::load(path, &architecture, parameters)?;
         }
-        _ => None,
-    };
-    let interruption = Interruption::listen()?;
-    let model = ModelDescription::of(job);
-    let mut display = Display::new(options, job, backend.as_ref(), directory.as_ref().map(RunDirectory::path))?;
+        backend.set_parameters(&parameters)?;
+    }
+    let memory = backend.memory();
     let mut trainer = match &state {
         Some(state) => Trainer::resume(job, backend.as_mut(), state, &mut history)?,
         None => Trainer::new(job, backend.as_mut()),
     };
     drop(state);
+    let interruption = Interruption::listen()?;
+    let complete = options.complete(&config);
+    let mut recorder = Recorder::new(options, &record(&complete, job, &device), of, reopened, &history, trainer.is_done())?;
+    let mut display = Display::new(options, job, &device, memory, recorder.path())?;
     display.begin(trainer.position());
     let ended = (|| loop {
-        let before = trainer.position().epoch;
+        let before = trainer.position();
         let advance = trainer.epoch(&mut |event| {
-            if let (Event::Epoch(reports), Some(directory)) = (&event, &mut directory) {
-                directory.append(reports)?;
-            }
-            if let (Event::Epoch(reports), Some(events)) = (&event, &mut events) {
-                events.append(reports)?;
+            if let Event::Epoch(reports) = &event {
+                recorder.append(reports)?;
             }
             display.show(&event)?;
             Ok(if interruption.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        let due = advance != Advance::Epoch || trainer.position().epoch.is_multiple_of(options.checkpoint_every.get());
-        let moved = advance != Advance::Done || before < trainer.position().epoch;
-        if let (Some(directory), true) = (&directory, due && moved) {
-            directory.checkpoint(&trainer.state()?, &model, config.seed)?;
+        if trainer.position() != before {
+            recorder.checkpoint(&mut trainer, advance != Advance::Epoch)?;
         }
         if advance != Advance::Epoch {
             return Ok(advance);
@@ -90,38 +77,14 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     })();
     display.close();
     if ended? == Advance::Stopped {
-        warn(&stopped(&trainer, steps_per_epoch, directory.as_ref()));
+        warn(&stopped(&trainer, steps_per_epoch, recorder.path()));
         return Ok(ExitCode::from(EXIT_CODE));
     }
-    let probabilities = directory.as_ref().map(|_| trainer.probabilities()).transpose()?;
+    let probabilities = if recorder.path().is_some() { trainer.probabilities()? } else { Vec::new() };
     let outcome = trainer.finish()?;
     display.summary(&outcome)?;
-    if let (Some(directory), Some(probabilities)) = (&directory, probabilities) {
-        let mut written = vec![directory.finish(&outcome.parameters, &model)?];
-        let answers = Answers::new(&probabilities, dataset.classes());
-        TestAnswers::new(Evaluation::new(&answers, &dataset.test.labels)?, &dataset).write(directory.path())?;
-        if !options.no_report {
-            written.push(report::write(directory.path())?);
-        }
-        if !(options.quiet || options.json) {
-            for (what, path) in ["weights", "report"].into_iter().zip(written) {
-                print_line(&format!("{what:<8} {}", path.display()))?;
-            }
-        }
-    }
+    recorder.finish(&outcome, &probabilities, &dataset, options)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The folder of a new run.
-fn create(options: &TrainOptions, record: &RunRecord<TrainOptions>) -> Result<Option<RunDirectory>> {
-    match &options.out {
-        _ if options.no_out => Ok(None),
-        Some(path) => RunDirectory::create(path, record).map(Some),
-        None => {
-            let name = format!("{}-{}-{}", jiff::ZonedDateTime::now().date(), record.dataset, options.seed);
-            RunDirectory::create_named(&name, record).map(Some)
-        }
-    }
 }
 
 fn record<'a>(options: &'a TrainOptions, job: Job<'a>, device: &'a DeviceDescription) -> RunRecord<'a, TrainOptions> {
@@ -135,18 +98,36 @@ fn record<'a>(options: &'a TrainOptions, job: Job<'a>, device: &'a DeviceDescrip
     }
 }
 
-/// Whether a run can go on with another number of epochs than it began with; where that is not the same as having begun with it, it
-/// says so.
-fn check_continuation(directory: &RunDirectory, config: &TrainingConfig, epoch: u32, quiet: bool) -> Result<()> {
-    let options =
-        run_directory::read_options(&directory.path().join(run_directory::CONFIG), "give --resume the folder of a run")?;
-    let before = options.get("epochs").and_then(serde_json::Value::as_u64);
-    if before == Some(config.epochs.into()) {
+/// Whether a run can go on with another number of epochs than it began with. Where going on is not the same as having begun so, it says
+/// so, unless `quiet`.
+fn check_continuation(
+    folder: &Path,
+    config: &TrainingConfig,
+    position: Position,
+    device: &DeviceDescription,
+    quiet: bool,
+) -> Result<()> {
+    let note = |text: String| {
+        if !quiet {
+            warn(&format!("note: {text}"));
+        }
+    };
+    let before = run_directory::read_record(folder)?;
+    let name = before.get("device").and_then(|device| device.get("name")).and_then(Value::as_str).unwrap_or_default();
+    if name != device.name {
+        note(format!(
+            "so far this run was on {name}, and it goes on on {}: its bits are no longer those of one device",
+            device.name
+        ));
+    }
+    let epochs = before.get("options").and_then(|options| options.get("epochs")).and_then(Value::as_u64);
+    if epochs == Some(config.epochs.into()) {
         return Ok(());
     }
-    if config.epochs < epoch {
+    if config.epochs < position.epoch {
+        let seen = position.epoch;
         return Err(Error::Configuration(format!(
-            "--epochs {} is less than the {epoch} epochs that the run has seen; give more",
+            "--epochs {} is less than the {seen} epochs that the run has seen; give more",
             config.epochs
         )));
     }
@@ -156,12 +137,10 @@ fn check_continuation(directory: &RunDirectory, config: &TrainingConfig, epoch: 
                 .into(),
         ));
     }
-    if config.schedule == Schedule::Cosine && !quiet {
-        warn(&format!(
-            "note: so far the learning rate followed a schedule of {} epochs, from here on that of {}; {} epochs from the beginning would differ",
-            before.map_or_else(|| "fewer".into(), |epochs| epochs.to_string()),
-            config.epochs,
-            config.epochs
+    if config.schedule == Schedule::Cosine {
+        let (before, now) = (epochs.unwrap_or_default(), config.epochs);
+        note(format!(
+            "so far the learning rate followed a schedule of {before} epochs, from here on that of {now}; {now} epochs from the beginning would differ"
         ));
     }
     Ok(())
@@ -170,17 +149,17 @@ fn check_continuation(directory: &RunDirectory, config: &TrainingConfig, epoch: 
 /// The networks' shape, if they are possible and fit into memory.
 fn check(config: &TrainingConfig) -> Result<Architecture> {
     let architecture = config.architecture()?;
-    // Weights, two moments and a copy, as checkpoints hold them, and the bytes of the file.
-    memory::require(6 * config.parameter_bytes(&architecture), "the weights of this run")?;
+    // Weights, two moments and those of the epoch's beginning, as checkpoints hold them, and the bytes of the file.
+    memory::require(8 * config.parameter_bytes(&architecture), "the weights of this run")?;
     Ok(architecture)
 }
 
 /// Where a run that was stopped stands, and how it goes on.
-fn stopped(trainer: &Trainer, steps_per_epoch: usize, directory: Option<&RunDirectory>) -> String {
+fn stopped(trainer: &Trainer, steps_per_epoch: usize, folder: Option<&Path>) -> String {
     let position = trainer.position();
     let place = format!("stopped in epoch {} after step {} of {steps_per_epoch}", position.epoch, position.epoch_steps);
-    match directory {
-        Some(directory) => format!("{place}; go on with: ffcl-gpu train --resume {}", directory.path().display()),
+    match folder {
+        Some(folder) => format!("{place}; go on with: ffcl-gpu train --resume {}", folder.display()),
         None => format!("{place}; nothing was kept, as --no-out asks"),
     }
 }

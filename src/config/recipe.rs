@@ -20,6 +20,24 @@ pub enum Recipe {
 }
 
 impl Recipe {
+    /// The options that a recipe speaks of. All others are about the network's size, the length of a run and its images.
+    pub const OPTIONS: [&str; 14] = [
+        "batch-size",
+        "learning-rate",
+        "schedule",
+        "method",
+        "output-loss",
+        "hidden-loss",
+        "representation",
+        "centre",
+        "guide",
+        "projection",
+        "temperature",
+        "mutual",
+        "normalize",
+        "standardize",
+    ];
+
     /// The recipe that suits a method where none is named.
     pub fn of(method: Method) -> Self {
         if method == Method::Ffcl3 { Self::Ffcl3 } else { Self::default() }

@@ -15,6 +15,7 @@ pub use places::Places;
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Images of one shape and their labels. Never empty.
 #[derive(Clone, PartialEq, Eq)]
@@ -139,6 +140,23 @@ impl Dataset {
         let (pixels, labels) = (self.train.pixels.split_off(kept * size), self.train.labels.split_off(kept));
         self.test = Images { pixels, labels, shape: self.train.shape };
         Ok(())
+    }
+
+    /// SHA-256 of all images and labels and the names of the classes, as hexadecimal digits: whether data is the same data.
+    pub fn checksum(&self) -> String {
+        let mut hash = Sha256::new();
+        for images in [&self.train, &self.test] {
+            for size in [images.count(), images.shape.channels, images.shape.height, images.shape.width] {
+                hash.update((size as u64).to_le_bytes());
+            }
+            hash.update(&images.labels);
+            hash.update(&images.pixels);
+        }
+        for name in &self.class_names {
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Mean and standard deviation of the training set's pixels divided by 255, unless others are set: the scalars μ and σ of the standardisation.

@@ -20,8 +20,19 @@ const SUMS: &str = "row_sums";
 /// What to do with a checkpoint that cannot be used.
 const REMEDY: &str = "train again in a new folder; the folder's model.safetensors, if there is one, still serves --init-from";
 
+/// What a checkpoint belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// The model.
+    pub model: &'a ModelDescription,
+    /// The seed of replica 0.
+    pub seed: u64,
+    /// The data's checksum.
+    pub data: &'a str,
+}
+
 /// Writes a checkpoint. Whatever happens, the file at `path` is the old one or the new one, whole.
-pub fn save(path: &Path, state: &TrainingState, model: &ModelDescription, seed: u64) -> Result<()> {
+pub fn save(path: &Path, state: &TrainingState, of: Identity) -> Result<()> {
     let mut tensors = Tensors::new();
     add_parameters(&mut tensors, "", &state.parameters);
     add_parameters(&mut tensors, FIRST, &state.first_moments);
@@ -30,32 +41,38 @@ pub fn save(path: &Path, state: &TrainingState, model: &ModelDescription, seed: 
         add_parameters(&mut tensors, START, &running.start);
         add(&mut tensors, SUMS.into(), &[running.row_sums.len()], &running.row_sums);
     }
-    let sha256 = checksum(tensors.iter().map(|(name, (_, bytes))| (name.as_str(), &bytes[..])));
-    let checkpoint = CheckpointHeader { position: state.position, seed, sha256 };
-    save_tensors(path, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: Some(checkpoint) })
+    let unsigned = CheckpointHeader { position: state.position, seed: of.seed, data: of.data.to_owned(), sha256: String::new() };
+    let mut header = Header { format: FORMAT, model: of.model.clone(), checkpoint: Some(unsigned) };
+    let sha256 = checksum(path, &header, tensors.iter().map(|(name, (_, bytes))| (name.as_str(), &bytes[..])))?;
+    if let Some(checkpoint) = &mut header.checkpoint {
+        checkpoint.sha256 = sha256;
+    }
+    save_tensors(path, &tensors, &header)
 }
 
 /// Reads the checkpoint of a run of `config`; `steps_per_epoch` tells whether it stands inside an epoch.
-pub fn load(path: &Path, config: &TrainingConfig, steps_per_epoch: usize) -> Result<TrainingState> {
+pub fn load(path: &Path, config: &TrainingConfig, of: Identity, steps_per_epoch: usize) -> Result<TrainingState> {
     let bytes = read(path, "give --resume the folder of a run that has written a checkpoint")?;
     let file = TensorFile::parse(path, &bytes)?;
     let Some(header) = &file.header else { return Err(file.fail("was not written by ffcl-gpu".into(), REMEDY)) };
-    let Some(checkpoint) = &header.checkpoint else { return Err(file.fail("is no checkpoint".into(), REMEDY)) };
-    let names: Vec<(String, &[u8])> = file.bytes().collect();
-    if checksum(names.iter().map(|(name, bytes)| (name.as_str(), *bytes))) != checkpoint.sha256 {
+    let mut unsigned = header.clone();
+    let Some(checkpoint) = &mut unsigned.checkpoint else { return Err(file.fail("is no checkpoint".into(), REMEDY)) };
+    let claimed = std::mem::take(&mut checkpoint.sha256);
+    let checkpoint = checkpoint.clone();
+    let tensors: Vec<(String, &[u8])> = file.bytes().collect();
+    if checksum(path, &unsigned, tensors.iter().map(|(name, bytes)| (name.as_str(), *bytes)))? != claimed {
         return Err(file.fail("is damaged: its checksum is another one".into(), REMEDY));
     }
-    let like = config.initial_parameters()?;
+    if header.model != *of.model || checkpoint.data != of.data {
+        let remedy = "give the same data as before (--data-dir), or begin a new run";
+        return Err(file.fail("was trained on other data than this".into(), remedy));
+    }
     let position = checkpoint.position;
-    let inside = position.epoch > 0 && position.epoch_steps < steps_per_epoch;
-    let consistent = checkpoint.seed == config.seed
-        && header.model.layers == config.layers
-        && header.model.replicas == config.replicas
-        && position.epoch_steps <= steps_per_epoch
-        && inside == file.has(SUMS);
-    if !consistent {
+    let inside = position.is_inside_epoch(steps_per_epoch);
+    if checkpoint.seed != of.seed || position.epoch_steps > steps_per_epoch || inside != file.has(SUMS) {
         return Err(file.fail("belongs to another run than the config.json beside it".into(), REMEDY));
     }
+    let like = config.initial_parameters()?;
     let running = if inside {
         let start = Parameters { projections: vec![Vec::new(); like.slots.len()], slots: like.slots.clone() };
         let count = 2 * config.replicas * config.layers.len() * config.batch_size;

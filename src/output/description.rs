@@ -110,6 +110,8 @@ pub(super) struct CheckpointHeader {
     pub position: Position,
     /// Seed of replica 0.
     pub seed: u64,
-    /// SHA-256 of all tensors' names and bytes, in the order of the names.
+    /// SHA-256 of the data, see [`crate::dataset::Dataset::checksum`].
+    pub data: String,
+    /// SHA-256 of this header with nothing here, and of all tensors' names and bytes in the order of the names.
     pub sha256: String,
 }

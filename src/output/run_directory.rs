@@ -1,7 +1,7 @@
 //! The directory of a run: `config.json` before the first step, a line of `metrics.jsonl` for each epoch and replica,
 //! `checkpoint.safetensors` after epochs and wherever the run stops, and `model.safetensors` at the end.
 
-use super::checkpoint;
+use super::checkpoint::{self, Identity};
 use super::description::ModelDescription;
 use super::weights::{self, read};
 use super::whole_file::{REMEDY, remove_unfinished, write_whole};
@@ -24,6 +24,12 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const MODEL: &str = "model.safetensors";
 /// The answers on the test set of a run that ended.
 pub const EVALUATION: &str = "evaluation.json";
+/// The run on a page,
+pub const PAGE: &str = "report.html";
+/// and its curves as a picture.
+pub const CURVES: &str = "curves.png";
+/// Locked while a process writes to the folder. Not `metrics.jsonl` itself, which others may want to read meanwhile.
+const LOCK: &str = ".lock";
 /// The last checkpoint.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
@@ -68,20 +74,35 @@ pub fn read_options(path: &Path, remedy: &str) -> Result<Map<String, Value>> {
     }
 }
 
+/// Reads the record of a run.
+pub fn read_record(folder: &Path) -> Result<Map<String, Value>> {
+    let path = folder.join(CONFIG);
+    let bytes = read(&path, "give the folder of a run, as `train` writes it")?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::Format {
+        path,
+        problem: format!("is no record of a run: {error}"),
+        remedy: "give the folder of a run, as `train` writes it".into(),
+    })
+}
+
 /// An open run directory. Nobody else can write to it meanwhile.
 pub struct RunDirectory {
     path: PathBuf,
     metrics: File,
+    /// Held for as long as it is open: the system lets go of it even where the program is killed.
+    _lock: File,
 }
 
-/// A run that goes on.
+/// A run that may go on.
 pub struct Reopened {
-    /// Its folder.
+    /// Its folder, in which nothing has changed yet.
     pub directory: RunDirectory,
     /// Where it stopped; nothing where it never came to a checkpoint.
     pub state: Option<TrainingState>,
-    /// The reports of its whole epochs.
+    /// The reports of its whole epochs; of all epochs where nothing is left to do.
     pub history: Vec<ReplicaReport>,
+    /// Bytes of `metrics.jsonl` that hold them.
+    length: u64,
 }
 
 impl RunDirectory {
@@ -94,17 +115,19 @@ impl RunDirectory {
                 "--out {path} already holds a run; go on with it by --resume {path}, give another folder, or remove it"
             ))
         };
-        if [CONFIG, METRICS, MODEL, CHECKPOINT].iter().any(|name| path.join(name).exists()) {
+        let is_taken = || [CONFIG, METRICS, MODEL, CHECKPOINT].iter().any(|name| path.join(name).exists());
+        // Asked before anything is written, and again by the one who holds the lock.
+        if is_taken() {
+            return Err(held());
+        }
+        let lock = lock(path)?;
+        if is_taken() {
             return Err(held());
         }
         write_record(path, record)?;
         let metrics_path = path.join(METRICS);
-        let metrics = File::create_new(&metrics_path).map_err(|error| match error.kind() {
-            // Somebody else was faster.
-            ErrorKind::AlreadyExists => held(),
-            _ => Error::file("create", &metrics_path, error, REMEDY),
-        })?;
-        Self { path: path.to_owned(), metrics }.locked()
+        let metrics = File::create_new(&metrics_path).map_err(|error| Error::file("create", &metrics_path, error, REMEDY))?;
+        Ok(Self { path: path.to_owned(), metrics, _lock: lock })
     }
 
     /// The same in a new folder `runs/<name>`, with a number behind it where that is taken.
@@ -123,71 +146,42 @@ impl RunDirectory {
         Err(Error::Configuration(format!("runs/{name} and all its numbers are taken; give --out")))
     }
 
-    /// Opens the directory of a run of `config` that goes on. Reports that the last checkpoint does not cover are forgotten.
-    pub fn reopen(path: &Path, config: &TrainingConfig, steps_per_epoch: usize) -> Result<Reopened> {
+    /// Opens the directory of a run of `config`, and changes nothing in it.
+    pub fn reopen(path: &Path, config: &TrainingConfig, of: Identity, steps_per_epoch: usize) -> Result<Reopened> {
+        let lock = lock(path)?;
+        let checkpoint = path.join(CHECKPOINT);
+        let state = match checkpoint.exists() {
+            true => Some(checkpoint::load(&checkpoint, config, of, steps_per_epoch)?),
+            false => None,
+        };
         let metrics_path = path.join(METRICS);
-        let open = OpenOptions::new().read(true).write(true).open(&metrics_path);
+        // A process that was killed at its very beginning may have left none.
+        let open = OpenOptions::new().write(true).create(state.is_none()).truncate(false).open(&metrics_path);
         let metrics = open.map_err(|error| {
             Error::file("open", &metrics_path, error, "give --resume the folder of a run, which can be written")
         })?;
-        let mut directory = Self { path: path.to_owned(), metrics }.locked()?;
-        remove_unfinished(path).map_err(|error| Error::file("tidy up", path, error, REMEDY))?;
-        let checkpoint = path.join(CHECKPOINT);
-        let state = match checkpoint.exists() {
-            true => Some(checkpoint::load(&checkpoint, config, steps_per_epoch)?),
-            false => None,
-        };
-        let whole_epochs = state.as_ref().map_or(0, |state| state.position.epoch - u32::from(state.running.is_some()));
-        let (history, length) = read_history(&metrics_path, whole_epochs)?;
-        if history.len() != whole_epochs as usize * config.replicas {
+        let epochs = state.as_ref().map_or(0, |TrainingState { position, .. }| {
+            let unfinished = position.is_inside_epoch(steps_per_epoch) && !position.is_end_of(config, steps_per_epoch);
+            position.epoch - u32::from(unfinished)
+        });
+        let (history, length) = read_history(&metrics_path, epochs)?;
+        if history.len() != epochs as usize * config.replicas {
             return Err(Error::Format {
                 path: metrics_path,
                 problem: format!(
-                    "holds {} reports of the {whole_epochs} epochs of {} replicas that the checkpoint stands behind",
+                    "holds {} reports of the {epochs} epochs of {} replicas that the checkpoint stands behind",
                     history.len(),
                     config.replicas
                 ),
                 remedy: "restore the file, or train again in a new folder".into(),
             });
         }
-        let cut = directory.metrics.set_len(length).and_then(|()| directory.metrics.seek(SeekFrom::Start(length)));
-        cut.map_err(|error| Error::file("write", &metrics_path, error, REMEDY))?;
-        Ok(Reopened { directory, state, history })
-    }
-
-    /// Holds the lock for as long as the file is open: the system lets go of it even where the program is killed.
-    fn locked(self) -> Result<Self> {
-        match self.metrics.try_lock() {
-            Ok(()) => Ok(self),
-            Err(TryLockError::WouldBlock) => Err(Error::Configuration(format!(
-                "another process is training in {}; wait for it, or give another folder",
-                self.path.display()
-            ))),
-            // File systems without locks: two processes in one folder are then the user's business.
-            Err(TryLockError::Error(_)) => Ok(self),
-        }
+        Ok(Reopened { directory: Self { path: path.to_owned(), metrics, _lock: lock }, state, history, length })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Replaces the record: the run goes on with other options, or elsewhere.
-    pub fn rewrite<O: Serialize>(&self, record: &RunRecord<O>) -> Result<()> {
-        write_record(&self.path, record)
-    }
-
-    /// Removes what only a run that has ended has: it would not be of the run that goes on. The weights stand in the checkpoint, too.
-    pub fn forget_results(&self) -> Result<()> {
-        for name in [MODEL, EVALUATION] {
-            let path = self.path.join(name);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::file("remove", path, error, REMEDY)),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// Appends one epoch, a line for each replica.
@@ -201,9 +195,11 @@ impl RunDirectory {
         self.metrics.write_all(&lines).map_err(|error| Error::file("write", path(), error, "free some space and run again"))
     }
 
-    /// Replaces the checkpoint.
-    pub fn checkpoint(&self, state: &TrainingState, model: &ModelDescription, seed: u64) -> Result<()> {
-        checkpoint::save(&self.path.join(CHECKPOINT), state, model, seed)
+    /// Replaces the checkpoint, behind the lines that it covers.
+    pub fn checkpoint(&self, state: &TrainingState, of: Identity) -> Result<()> {
+        let unsynced = |error| Error::file("write", self.path.join(METRICS), error, "free some space and resume");
+        self.metrics.sync_data().map_err(unsynced)?;
+        checkpoint::save(&self.path.join(CHECKPOINT), state, of)
     }
 
     /// Writes the weights.
@@ -211,6 +207,43 @@ impl RunDirectory {
         let path = self.path.join(MODEL);
         weights::save(&path, parameters, model)?;
         Ok(path)
+    }
+}
+
+impl Reopened {
+    /// The run goes on: what its checkpoint does not cover is forgotten, and what only a run that has ended has, since it would not be of
+    /// this one. (The weights stand in the checkpoint, too.)
+    pub fn go_on<O: Serialize>(self, record: &RunRecord<O>) -> Result<RunDirectory> {
+        let mut directory = self.directory;
+        let path = &directory.path;
+        remove_unfinished(path).map_err(|error| Error::file("tidy up", path, error, REMEDY))?;
+        write_record(path, record)?;
+        for name in [MODEL, EVALUATION, PAGE, CURVES] {
+            let path = path.join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::file("remove", path, error, REMEDY)),
+                _ => {}
+            }
+        }
+        let cut = directory.metrics.set_len(self.length);
+        let cut = cut.and_then(|()| directory.metrics.seek(SeekFrom::Start(self.length)));
+        cut.map_err(|error| Error::file("write", path.join(METRICS), error, REMEDY))?;
+        Ok(directory)
+    }
+}
+
+/// Takes the lock of a run's folder.
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join(LOCK);
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&file);
+    let open = open.map_err(|error| Error::file("open", &file, error, "give the folder of a run that can be written"))?;
+    match open.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::Configuration(format!(
+            "another process is training in {}; wait for it, or give another folder",
+            path.display()
+        ))),
+        // File systems without locks: two processes in one folder are then the user's business.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(open),
     }
 }
 

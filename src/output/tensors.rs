@@ -7,20 +7,24 @@ use crate::error::{Error, Result};
 use crate::model::{LayerParameters, Parameters};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Tensors by name: shape and little-endian bytes.
-pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+pub(super) type Tensors<'a> = BTreeMap<String, (Vec<usize>, Cow<'a, [u8]>)>;
 
 /// Adds numbers under `name`.
-pub(super) fn add(tensors: &mut Tensors, name: String, shape: &[usize], values: &[f32]) {
-    let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+pub(super) fn add<'a>(tensors: &mut Tensors<'a>, name: String, shape: &[usize], values: &'a [f32]) {
+    let bytes = match cfg!(target_endian = "little") {
+        true => Cow::Borrowed(bytemuck::cast_slice(values)),
+        false => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    };
     tensors.insert(name, (shape.to_vec(), bytes));
 }
 
 /// Adds all parameters, each name behind `prefix`.
-pub(super) fn add_parameters(tensors: &mut Tensors, prefix: &str, parameters: &Parameters) {
+pub(super) fn add_parameters<'a>(tensors: &mut Tensors<'a>, prefix: &str, parameters: &'a Parameters) {
     for (slot, layers) in parameters.slots.iter().enumerate() {
         for (layer, values) in layers.iter().enumerate() {
             let name = format!("{prefix}{}", Parameters::tensor_name(slot, layer));
@@ -36,33 +40,42 @@ pub(super) fn add_parameters(tensors: &mut Tensors, prefix: &str, parameters: &P
     }
 }
 
-/// SHA-256 over all tensors, as hexadecimal digits.
-pub(super) fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+/// SHA-256 over a header and all tensors, as hexadecimal digits; `path` is for errors.
+pub(super) fn checksum<'a>(path: &Path, header: &Header, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<String> {
     let mut hash = Sha256::new();
-    for (name, bytes) in tensors {
-        hash.update((name.len() as u64).to_le_bytes());
-        hash.update(name);
+    let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
+    };
+    part(json(path, header)?.as_bytes());
+    for (name, bytes) in tensors {
+        part(name.as_bytes());
+        part(bytes);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn json(path: &Path, header: &Header) -> Result<String> {
+    serde_json::to_string(header).map_err(|error| invalid(path, &error))
+}
+
+fn invalid(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::Format {
+        path: path.to_owned(),
+        problem: format!("cannot be written as safetensors: {error}"),
+        remedy: "use fewer --replicas, or --no-out".into(),
+    }
 }
 
 /// Writes a file of tensors. It appears whole or not at all.
 pub(super) fn save(path: &Path, tensors: &Tensors, header: &Header) -> Result<()> {
-    let invalid = |problem: String| Error::Format {
-        path: path.to_owned(),
-        problem: format!("cannot be written as safetensors: {problem}"),
-        remedy: "report this as a bug".into(),
-    };
     let views = tensors.iter().map(|(name, (shape, bytes))| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| invalid(error.to_string()))?;
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| invalid(path, &error))?;
         Ok((name.as_str(), view))
     });
-    let json = serde_json::to_string(header).map_err(|error| invalid(error.to_string()))?;
-    let metadata = HashMap::from([(KEY.to_owned(), json)]);
+    let metadata = HashMap::from([(KEY.to_owned(), json(path, header)?)]);
     let bytes =
-        safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(error.to_string()))?;
+        safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(path, &error))?;
     write_whole(path, &bytes)
 }
 
@@ -108,7 +121,7 @@ impl<'a> TensorFile<'a> {
 
     /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.tensors.names().contains(&name)
+        self.tensors.tensor(name).is_ok()
     }
 
     /// Names and bytes of all tensors, in the order of the names.

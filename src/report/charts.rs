@@ -2,14 +2,11 @@
 
 use super::curves::Chart;
 use crate::output::axis::{Axis, round_logarithms, round_steps, round_values};
-use crate::output::picture::{COLOURS, short};
-use epaint_default_fonts::UBUNTU_LIGHT;
+use crate::output::picture::{COLOURS, prepare_font, short};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 use std::ops::Range;
-use std::sync::Once;
 
 /// Pixels of a chart.
 const SIZE: (u32, u32) = (560, 330);
@@ -30,17 +27,6 @@ struct Palette {
     series: fn(usize) -> RGBColor,
     /// Pixels of a pixel.
     scale: u32,
-}
-
-/// Both kinds of pictures are set in one font, which needs none to be installed.
-fn prepare_font() -> Result<(), String> {
-    static ONCE: Once = Once::new();
-    let mut registered = Ok(());
-    ONCE.call_once(|| {
-        registered =
-            register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).map_err(|_| "the font cannot be read".to_owned());
-    });
-    registered
 }
 
 /// A chart as SVG without a ground, to stand in a page that defines `--text`, `--grid` and `--series-0` …

@@ -92,7 +92,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn of_run(run: &Run) -> Result<String, String> {
     let last = run.last();
     let (epochs, seconds) = (last.first().map_or(0, |report| report.epoch), seconds(run).sum::<f64>());
-    let speed = seconds_speed(run);
+    let speed = images_per_second(run);
     let tile = |label, value| Tile { label, value };
     let answers = run.answers.as_ref();
     let page = RunPage {
@@ -131,11 +131,11 @@ pub fn of_run(run: &Run) -> Result<String, String> {
 /// The page of several.
 pub fn of_comparison(runs: &[Run]) -> Result<String, String> {
     // How a run was watched, and where it looked for its files, is no difference in what it did.
-    const ABOUT_THE_CALL: [&str; 6] = ["data-dir", "checkpoint-every", "plan", "epochs", "tensorboard", "no-report"];
+    const NOT_COMPARED: [&str; 6] = ["data-dir", "checkpoint-every", "plan", "epochs", "tensorboard", "no-report"];
     let names: BTreeSet<&String> = runs.iter().flat_map(|run| run.options.keys()).collect();
     let differs = |name: &str| runs.iter().any(|run| run.option(name) != runs[0].option(name));
     let varying: Vec<String> =
-        names.into_iter().filter(|name| !ABOUT_THE_CALL.contains(&name.as_str()) && differs(name)).cloned().collect();
+        names.into_iter().filter(|name| !NOT_COMPARED.contains(&name.as_str()) && differs(name)).cloned().collect();
     let compared = runs.iter().enumerate().map(|(index, run)| {
         let last = run.last();
         let (mean_seconds, _) = mean_and_deviation(seconds(run));
@@ -168,7 +168,7 @@ fn seconds(run: &Run) -> impl Iterator<Item = f64> + Clone {
 }
 
 /// Images of all replicas in a second, over all epochs.
-fn seconds_speed(run: &Run) -> f64 {
+fn images_per_second(run: &Run) -> f64 {
     let images = |report: &&ReplicaReport| report.samples_per_second * report.seconds;
     let first = || run.metrics.iter().filter(|report| report.replica == 0);
     first().map(|report| images(&report)).sum::<f64>() / first().map(|report| report.seconds).sum::<f64>().max(1e-9)

@@ -1,5 +1,6 @@
 //! Everything with which a run goes on as if it had never stopped.
 
+use crate::config::TrainingConfig;
 use crate::model::Parameters;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,19 @@ pub struct Position {
     pub steps: u64,
     /// Wall time of this epoch so far.
     pub epoch_seconds: f64,
+}
+
+impl Position {
+    /// Whether an epoch has begun and not seen all its steps.
+    pub fn is_inside_epoch(&self, steps_per_epoch: usize) -> bool {
+        self.epoch > 0 && self.epoch_steps < steps_per_epoch
+    }
+
+    /// Whether a run of `config` has nothing left to do here.
+    pub fn is_end_of(&self, config: &TrainingConfig, steps_per_epoch: usize) -> bool {
+        let all_epochs = self.epoch >= config.epochs && !self.is_inside_epoch(steps_per_epoch);
+        all_epochs || config.max_steps.is_some_and(|most| self.steps >= most)
+    }
 }
 
 /// What a run changes on its device.

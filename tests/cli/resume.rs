@@ -122,15 +122,55 @@ fn more_epochs_can_be_added() {
     assert!(ran.stderr.contains("note: so far the learning rate followed a schedule of 2 epochs"), "{}", ran.stderr);
 }
 
+/// Whether it ended with its last epoch or in the middle of one.
 #[test]
 fn a_finished_run_has_nothing_left_to_do() {
     let folder = TempDir::new().unwrap();
     Idx::small().write(folder.path());
+    for (name, more) in
+        [("whole", &[][..]), ("one epoch's part", &["--max-steps", "3"]), ("second's part", &["--max-steps", "11"])]
+    {
+        let out = folder.path().join(name);
+        run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&out)], more])).succeeded();
+        let before = results(&out);
+        let ran = run(&["train", "--resume", text(&out)]).succeeded();
+        assert!(results(&out) == before && !ran.stdout.contains("NaN"), "{name}: {}", ran.stdout);
+    }
+    // The second's part is not lost where the run does go on.
+    let out = folder.path().join("second's part");
+    let straight = folder.path().join("straight");
+    run(&["train", "--resume", text(&out), "--max-steps", "16", "--quiet"]).succeeded();
+    run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&straight)]])).succeeded();
+    assert!(results(&out) == results(&straight));
+}
+
+/// A checkpoint behind the last line, as a kill leaves it, and refusals that come late: no line is lost.
+#[test]
+fn a_refused_resume_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(&folder.path().join("data"));
     let out = folder.path().join("run");
-    run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&out)]])).succeeded();
-    let before = results(&out);
-    run(&["train", "--resume", text(&out)]).succeeded();
-    assert!(results(&out) == before);
+    let data = folder.path().join("data");
+    run(&join(&[&arguments(&data, "cpu", "3"), &["--checkpoint-every", "2", "--out", text(&out)]])).succeeded();
+    let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let longer = metrics.clone() + &metrics.lines().last().unwrap().replace("\"epoch\":3", "\"epoch\":4") + "\n";
+    fs::write(out.join("metrics.jsonl"), &longer).unwrap();
+    let content = || RUN.map(|file| fs::read(out.join(file)).unwrap());
+    let before = content();
+    let mut other = Idx::small();
+    other.train_images[20] ^= 1;
+    other.write(&folder.path().join("other"));
+    let other = folder.path().join("other");
+    let cases: [(&[&str], i32, &str); 3] = [
+        (&["--epochs", "2"], 2, "3 epochs"),
+        (&["--epochs", "5", "--device", "none such"], 2, "--device"),
+        (&["--epochs", "5", "--data-dir", text(&other)], 1, "was trained on other data"),
+    ];
+    report(cases.map(|(more, code, hint)| {
+        let ran = run(&join(&[&["train", "--resume", text(&out)], more]));
+        check_refused(&ran, Refusal::Line(code), &[hint])
+            .and_then(|()| if content() == before { Ok(()) } else { Err(format!("{more:?} changed the files")) })
+    }));
 }
 
 #[test]
@@ -148,6 +188,13 @@ fn what_cannot_go_on_is_refused() {
         bytes[place] ^= 1;
         fs::write(path, bytes).unwrap();
     };
+    let step = |run: &Path| {
+        let path = run.join("checkpoint.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        let place = bytes.windows(14).position(|bytes| bytes == b"epoch_steps\\\":").expect("the position in the header") + 14;
+        let digit = if bytes[place] == b'8' { b'7' } else { b'8' };
+        fs::write(path, [&bytes[..place], &[digit], &bytes[place + 1..]].concat()).unwrap();
+    };
     let truncate = |run: &Path| {
         let path = run.join("checkpoint.safetensors");
         let bytes = fs::read(&path).unwrap();
@@ -162,7 +209,7 @@ fn what_cannot_go_on_is_refused() {
         let text = fs::read_to_string(run.join("config.json")).unwrap();
         fs::write(run.join("config.json"), text.replace("batch-size", "batch_size")).unwrap();
     };
-    let cases: [Case; 12] = [
+    let cases: [Case; 13] = [
         ("another option", |_| (), &["--batch-size", "8"], 2, &["--batch-size cannot change", "--config"]),
         ("fewer epochs", |_| (), &["--epochs", "1"], 2, &["--epochs 1", "2 epochs"]),
         ("no folder", |run| fs::remove_dir_all(run).unwrap(), &[], 1, &["config.json", "--resume"]),
@@ -170,6 +217,7 @@ fn what_cannot_go_on_is_refused() {
         ("empty metrics", |run| fs::write(run.join("metrics.jsonl"), "").unwrap(), &[], 1, &["0 reports of the 2 epochs"]),
         ("other metrics", |run| fs::write(run.join("metrics.jsonl"), "{}\n").unwrap(), &[], 1, &["line 1"]),
         ("one bit", flip, &[], 1, &["checkpoint.safetensors", "checksum"]),
+        ("another step", step, &[], 1, &["checkpoint.safetensors", "checksum"]),
         ("half a checkpoint", truncate, &[], 1, &["checkpoint.safetensors"]),
         ("no checkpoint inside", other, &[], 1, &["is no checkpoint"]),
         ("another seed", seed, &[], 1, &["belongs to another run"]),
@@ -224,6 +272,47 @@ fn a_file_holds_options_and_the_command_line_wins() {
     let record = first.join("config.json");
     run(&["train", "--config", text(&record), "--quiet", "--out", text(&third)]).succeeded();
     assert!(results(&first) == results(&third));
+}
+
+/// What is typed wins, whole: a recipe is its options, and hidden widths replace all widths.
+#[test]
+fn a_record_gives_way_to_what_is_typed() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let first = folder.path().join("first");
+    run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&first)]])).succeeded();
+    let record = first.join("config.json");
+    let pairs: [(&str, &[&str]); 3] = [
+        ("recipe", &["--recipe", "paper"]),
+        ("hidden", &["--hidden", "9,7"]),
+        ("hidden and recipe", &["--hidden", "9,7", "--recipe", "centred", "--learning-rate", "1e-3"]),
+    ];
+    for (name, typed) in pairs {
+        let (from_record, from_options) = (folder.path().join(name), folder.path().join(format!("{name} typed")));
+        run(&join(&[&["train", "--config", text(&record), "--quiet", "--out", text(&from_record)], typed])).succeeded();
+        // The recipe has a batch size of its own; else it is the record's.
+        let mut same = arguments(folder.path(), "cpu", "2");
+        if name.contains("recipe") {
+            let place = same.iter().position(|word| *word == "--batch-size").unwrap();
+            same.drain(place..place + 2);
+        }
+        run(&join(&[&same, &["--out", text(&from_options)], typed])).succeeded();
+        assert!(results(&from_record) == results(&from_options), "{name}");
+    }
+}
+
+/// The first weights are in the run by then.
+#[test]
+fn a_run_goes_on_without_the_file_that_it_began_with() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    run(&join(&[&arguments(folder.path(), "cpu", "1"), &["--out", text(&first)]])).succeeded();
+    let weights = first.join("model.safetensors");
+    let from = ["--init-from", text(&weights), "--schedule", "constant", "--out", text(&second)];
+    run(&join(&[&arguments(folder.path(), "cpu", "1"), &from])).succeeded();
+    fs::remove_file(&weights).unwrap();
+    run(&["train", "--resume", text(&second), "--epochs", "2", "--quiet"]).succeeded();
 }
 
 #[test]

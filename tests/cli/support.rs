@@ -11,7 +11,16 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ffcl-gpu");
 pub const SMALL: &[&str] = &["train", "--device", "cpu", "--limit-train", "256", "--epochs", "1"];
 
 /// The files of a run that ended.
-pub const RUN: [&str; 4] = ["checkpoint.safetensors", "config.json", "metrics.jsonl", "model.safetensors"];
+pub const RUN: [&str; 8] = [
+    ".lock",
+    "checkpoint.safetensors",
+    "config.json",
+    "curves.png",
+    "evaluation.json",
+    "metrics.jsonl",
+    "model.safetensors",
+    "report.html",
+];
 
 /// A hang must fail a test, but a busy machine must not.
 const PATIENCE: Duration = Duration::from_secs(100);
