@@ -92,13 +92,18 @@ fn vertical(chart: &Chart) -> Range<f64> {
 }
 
 /// Where at the right the legend hides less.
-fn emptier_corner(chart: &Chart, range: &Range<f64>, place: impl Fn(f64) -> f64) -> SeriesLabelPosition {
+fn emptiest_place(chart: &Chart, range: &Range<f64>, place: impl Fn(f64) -> f64) -> SeriesLabelPosition {
     let share = |value: f64| (place(value) - range.start) / (range.end - range.start);
     let last = chart.series.iter().flat_map(|series| &series.points).map(|point| point[0]).fold(0.0, f64::max);
     let at_the_right = || chart.series.iter().flat_map(|series| &series.points).filter(|point| point[0] >= 0.6 * last);
-    let above = at_the_right().filter(|point| share(point[3]) > 0.6).count();
-    let below = at_the_right().filter(|point| share(point[2]) < 0.4).count();
-    if above <= below { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight }
+    let within = |from: f64, to: f64| at_the_right().filter(|point| share(point[3]) >= from && share(point[2]) <= to).count();
+    let places = [
+        (within(0.64, 1.0), SeriesLabelPosition::UpperRight),
+        (within(0.0, 0.36), SeriesLabelPosition::LowerRight),
+        (within(0.32, 0.68), SeriesLabelPosition::MiddleRight),
+    ];
+    // Of equals the first.
+    places.into_iter().min_by_key(|place| place.0).map_or(SeriesLabelPosition::UpperRight, |place| place.1)
 }
 
 fn draw<'a, B: DrawingBackend + 'a>(chart: &Chart, area: &DrawingArea<B, Shift>, palette: Palette) -> Drawn<B::ErrorType> {
@@ -151,7 +156,7 @@ fn draw<'a, B: DrawingBackend + 'a>(chart: &Chart, area: &DrawingArea<B, Shift>,
     }
     context
         .configure_series_labels()
-        .position(emptier_corner(chart, &range, place))
+        .position(emptiest_place(chart, &range, place))
         .label_font(label)
         .legend_area_size(18 * s)
         .margin(4 * s)

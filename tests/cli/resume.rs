@@ -41,14 +41,15 @@ fn results(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
     (fs::read(run.join("model.safetensors")).unwrap(), lines)
 }
 
-fn killed_run_goes_on(device: &str) {
+/// Kills a run of `end` epochs after each of some numbers of epochs.
+fn killed_run_goes_on(device: &str, epochs: [usize; 3], end: &str) {
     let folder = TempDir::new().unwrap();
     Idx::small().write(folder.path());
     let (straight, killed) = (folder.path().join("straight"), folder.path().join("killed"));
-    let arguments = arguments(folder.path(), device, "200");
+    let arguments = arguments(folder.path(), device, end);
     run(&join(&[&arguments, &["--out", text(&straight)]])).succeeded();
     let mut child = start(&join(&[&arguments, &["--out", text(&killed)]]));
-    for epochs in [3, 40, 90] {
+    for epochs in epochs {
         wait_for_epochs(&killed, epochs);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -62,13 +63,13 @@ fn killed_run_goes_on(device: &str) {
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_bits() {
-    killed_run_goes_on("cpu");
+    killed_run_goes_on("cpu", [3, 40, 90], "200");
 }
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_bits_gpu() {
     if crate::gpu::gpu_is_there("a_killed_run_goes_on_to_the_same_bits_gpu") {
-        killed_run_goes_on("gpu");
+        killed_run_goes_on("gpu", [2, 5, 9], "30");
     }
 }
 
