@@ -5,8 +5,9 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;
 use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded};
-use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Places};
+use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Origin, Places};
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::output::description::ModelDescription;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
 use std::convert::Infallible;
@@ -90,10 +91,19 @@ pub struct ReadingOptions {
 }
 
 impl ReadingOptions {
-    /// The same, and where nothing was asked for, as images of this shape.
-    pub fn or_like(&self, shape: ImageShape) -> Self {
-        let size = ImageSize { height: shape.height, width: shape.width };
-        Self { image_size: self.image_size.or(Some(size)), grayscale: self.grayscale || shape.channels == 1, ..self.clone() }
+    /// The same, and where nothing was asked for, as the images that a model learnt from; of `folder` the part that it would have
+    /// been measured on.
+    pub fn or_like(&self, model: &ModelDescription, folder: &Path) -> Self {
+        let ImageShape { channels, height, width } = model.image;
+        let held_back = match model.origin {
+            Origin::Folder { test_fraction } if !folder::has_test_set(folder) => test_fraction,
+            _ => None,
+        };
+        Self {
+            test_fraction: self.test_fraction.or(held_back),
+            image_size: self.image_size.or(Some(ImageSize { height, width })),
+            grayscale: self.grayscale || channels == 1,
+        }
     }
 
     /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.

@@ -4,10 +4,10 @@ use super::arguments::DeviceOption;
 use super::data_options::{ReadingOptions, Source, given};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use ffcl_gpu::dataset::{Dataset, DatasetName};
+use ffcl_gpu::dataset::{Dataset, DatasetName, Origin};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::model::Network;
-use ffcl_gpu::output::description::{ModelDescription, UNKNOWN};
+use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::trained::TrainedModel;
 use std::path::PathBuf;
 
@@ -48,23 +48,35 @@ pub struct TestOptions {
 }
 
 impl TestOptions {
-    /// Reads the data for a model; images of a folder get its size and colours unless others are asked for.
+    /// Reads the data for a model; images of a folder get its size, its colours and its share of
+    /// test images unless others are asked for.
     pub fn load(&self, model: &ModelDescription) -> Result<Dataset> {
-        let trained_on = &model.dataset;
-        let known = || {
-            let name = DatasetName::from_str(trained_on, false).map_err(|_| {
-                Error::Configuration(format!(
-                    "the model's data set is '{trained_on}', which has no place of its own; give --dataset"
-                ))
-            })?;
-            Ok(Source::Known(name))
+        let source = match &self.dataset {
+            Some(source) => source.clone(),
+            None => Source::Known(trained_on(model)?),
         };
-        let source = self.dataset.clone().map_or_else(known, Ok)?;
         let reading = match &source {
-            Source::Folder(_) if model.dataset != UNKNOWN => self.reading.or_like(model.image),
+            Source::Folder(folder) if !model.is_foreign() => self.reading.or_like(model, folder),
             _ => self.reading.clone(),
         };
         reading.load(&source, given(self.data_dir.as_ref()), false)
+    }
+}
+
+/// The known data set that a model was trained on.
+fn trained_on(model: &ModelDescription) -> Result<DatasetName> {
+    let name = &model.dataset;
+    match (model.origin, DatasetName::from_str(name, false)) {
+        (Origin::Known, Ok(known)) => Ok(known),
+        (Origin::Known, Err(_)) => {
+            let message = format!("the model's data set is '{name}', which has no place of its own; give --dataset");
+            Err(Error::Configuration(message))
+        }
+        (Origin::Folder { .. }, _) => {
+            let message =
+                format!("the model was trained on a folder '{name}', and does not say where that is; give --dataset DIR");
+            Err(Error::Configuration(message))
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! From a picture to the image that a model reads: resized only, or a digit brought into the place that digits have in MNIST.
 
 use super::picture::Picture;
-use crate::dataset::ImageShape;
+use crate::dataset::{ImageShape, Origin};
 use crate::error::{Error, Result};
-use crate::output::description::{ModelDescription, UNKNOWN};
+use crate::output::description::ModelDescription;
 use image::imageops::{FilterType, crop_imm, resize};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma};
 
@@ -38,8 +38,10 @@ impl Preparation {
         let name = model.dataset.as_str();
         let digits = DIGIT_LIKE.contains(&name)
             || name.starts_with("emnist")
-            || name == UNKNOWN && (model.image.height, model.image.width) == (28, 28);
-        if digits && model.image.channels == 1 { Self::Digit } else { Self::Resize }
+            || model.is_foreign() && (model.image.height, model.image.width) == (28, 28);
+        // What is in a folder of such a name, nobody knows.
+        let known = model.origin == Origin::Known;
+        if known && digits && model.image.channels == 1 { Self::Digit } else { Self::Resize }
     }
 
     /// The image, channel by channel, row by row.

@@ -111,12 +111,18 @@ fn the_data_set_decides() {
         image,
         classes: crate::dataset::numbered(10),
         dataset: dataset.into(),
+        origin: Origin::Known,
     };
     for name in ["digits", "mnist", "kmnist", "emnist-balanced", "unknown"] {
         assert_eq!(Preparation::of(&model(name, FRAME)), Preparation::Digit, "{name}");
     }
     for name in ["fashion-mnist", "cifar10", "photos"] {
         assert_eq!(Preparation::of(&model(name, FRAME)), Preparation::Resize, "{name}");
+    }
+    // A folder's name says nothing about its images.
+    for name in ["digits", "mnist", "emnist-x", "unknown"] {
+        let of_folder = ModelDescription { origin: Origin::Folder { test_fraction: None }, ..model(name, FRAME) };
+        assert_eq!(Preparation::of(&of_folder), Preparation::Resize, "{name}");
     }
     assert_eq!(Preparation::of(&model("unknown", ImageShape::gray(8, 8))), Preparation::Resize);
     assert_eq!(Preparation::of(&model("mnist", ImageShape { channels: 3, ..FRAME })), Preparation::Resize);
