@@ -46,6 +46,7 @@ pub mod bench;
 pub mod config;
 pub mod cpu;
 pub mod dataset;
+pub mod decode;
 pub mod diagnosis;
 pub mod engine;
 pub mod error;

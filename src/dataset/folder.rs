@@ -92,7 +92,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<Loaded> {
     let listing = list(root, options.test_fraction)?;
     let entries: Vec<&Entry> = listing.train.iter().chain(&listing.test).collect();
-    let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path).ok()));
+    let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path)));
     // Without a size nothing can be read, and the files say why.
     let size = size.unwrap_or(ImageSize { height: 1, width: 1 });
     let most_channels = if options.grayscale { 1 } else { 3 };
