@@ -43,6 +43,7 @@
 //! ```
 
 pub mod bench;
+pub mod checksum;
 pub mod config;
 pub mod cpu;
 pub mod dataset;

@@ -168,6 +168,18 @@ fn an_offline_fetch_is_one_clear_line_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_here_is_not_fetched_though_its_checksum_is_unknown() {
+    let folder = TempDir::new().unwrap();
+    let kmnist = folder.path().join("kmnist");
+    Idx::small().write(&kmnist);
+    let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let fetch = || run(&["data", "fetch", "kmnist", "--data-dir", text(folder.path()), "--mirror", &nobody]);
+    assert!(fetch().succeeded().stdout.contains("already in"));
+    fs::write(kmnist.join(Idx::FILES[2]), "damaged").unwrap();
+    check_refused(&fetch(), Refusal::Line(1), &[&nobody]).unwrap();
+}
+
+#[test]
 fn a_wrong_checksum_is_refused_and_leaves_nothing() {
     let cache = TempDir::new().unwrap();
     let variable = [("FFCL_CACHE_DIR", text(cache.path()))];
