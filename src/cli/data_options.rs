@@ -51,6 +51,23 @@ impl Serialize for Source {
     }
 }
 
+/// Where data sets' files are.
+#[derive(Args, Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DataDirOption {
+    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
+    // An empty variable is like none, which clap's own parser of paths would refuse.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDirOption {
+    /// The folder, if one was given.
+    pub fn path(&self) -> Option<&Path> {
+        given(self.data_dir.as_ref())
+    }
+}
+
 /// The data of a run.
 #[derive(Args, Clone, Debug, Serialize)]
 #[command(next_help_heading = "Data")]
@@ -60,10 +77,9 @@ pub struct DataOptions {
     /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS.
     #[arg(long, default_value = "digits", value_name = "NAME|DIR")]
     pub dataset: Source,
-    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
-    // An empty variable is like none, which clap's own parser of paths would refuse.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    data_dir: DataDirOption,
     /// Use only the first N training images.
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
@@ -126,12 +142,13 @@ impl DataOptions {
             Source::Folder(path) => Source::Folder(absolute(path)),
             known => known.clone(),
         };
-        Self { dataset, data_dir: given(self.data_dir.as_ref()).map(absolute), ..self.clone() }
+        let data_dir = DataDirOption { data_dir: self.data_dir.path().map(absolute) };
+        Self { dataset, data_dir, ..self.clone() }
     }
 
     /// Reads the data, as [`ReadingOptions::load`] does, and takes the images that were asked for.
     pub fn load(&self, quiet: bool) -> Result<Dataset> {
-        let mut dataset = self.reading.load(&self.dataset, given(self.data_dir.as_ref()), quiet)?;
+        let mut dataset = self.reading.load(&self.dataset, self.data_dir.path(), quiet)?;
         if let Some(count) = self.hold_out {
             dataset.hold_out(count)?;
         }

@@ -1,8 +1,7 @@
 //! What can be typed about trained models.
 
 use super::arguments::DeviceOption;
-use super::data_options::{ReadingOptions, Source, given};
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use super::data_options::{DataDirOption, ReadingOptions, Source};
 use clap::{Args, ValueEnum};
 use ffcl_gpu::dataset::{Dataset, DatasetName, Origin};
 use ffcl_gpu::error::{Error, Result};
@@ -39,10 +38,8 @@ pub struct TestOptions {
     /// The data to measure on. Default: what the model was trained on.
     #[arg(long, value_name = "NAME|DIR")]
     dataset: Option<Source>,
-    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
-    // An empty variable is like none, which clap's own parser of paths would refuse.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    data_dir: DataDirOption,
     #[command(flatten)]
     reading: ReadingOptions,
 }
@@ -59,7 +56,7 @@ impl TestOptions {
             Source::Folder(folder) if !model.is_foreign() => self.reading.or_like(model, folder),
             _ => self.reading.clone(),
         };
-        reading.load(&source, given(self.data_dir.as_ref()), false)
+        reading.load(&source, self.data_dir.path(), false)
     }
 }
 
