@@ -92,7 +92,7 @@ fn training_and_prediction_see_the_same() {
     let files = [jpeg(), turned(), encoded(clear, ImageFormat::Png)];
     for (file, grayscale) in files.iter().flat_map(|file| [(file, true), (file, false)]) {
         let folder = tempfile::tempdir().unwrap();
-        for place in ["train/a/1", "train/b/1", "test/a/1"] {
+        for place in ["train/a/1", "train/b/1", "test/a/1", "test/b/1"] {
             let path = folder.path().join(place);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, file).unwrap();
