@@ -43,9 +43,11 @@
 //! ```
 
 pub mod bench;
+pub mod checksum;
 pub mod config;
 pub mod cpu;
 pub mod dataset;
+pub mod decode;
 pub mod diagnosis;
 pub mod engine;
 pub mod error;

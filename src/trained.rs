@@ -11,7 +11,7 @@ use crate::engine::{Job, Open};
 use crate::error::{Error, Result};
 use crate::evaluation::Evaluation;
 use crate::model::Parameters;
-use crate::output::description::{ModelDescription, UNKNOWN};
+use crate::output::description::ModelDescription;
 use crate::output::run_directory::{CHECKPOINT, MODEL};
 use crate::output::weights;
 use std::path::Path;
@@ -87,6 +87,7 @@ impl TrainedModel {
             test: images.clone(),
             class_names: self.description.classes.clone(),
             statistics: Some(self.description.statistics()),
+            origin: self.description.origin,
         };
         let config = self.description.config();
         let mut backend = open(Job { config: &config, dataset: &dataset })?;
@@ -102,7 +103,7 @@ impl TrainedModel {
     fn check(&self, images: &Images) -> Result<()> {
         let (model, classes) = (self.description.image, self.description.classes.len());
         // The shape of a foreign model's images is a guess; only their size is known.
-        let fits = images.shape == model || self.description.dataset == UNKNOWN && images.shape.pixels() == model.pixels();
+        let fits = images.shape == model || self.description.is_foreign() && images.shape.pixels() == model.pixels();
         if !fits {
             let message =
                 format!("the images are {}, and the model reads {model}; give images like those that it learnt", images.shape);

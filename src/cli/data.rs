@@ -34,7 +34,7 @@ fn fetch_all(options: &FetchOptions) -> Result<()> {
             continue;
         };
         if let Some((folder, paths)) = here(&places, files)?
-            && check(files, &paths)?.iter().all(|state| *state == State::Good)
+            && is_sound(known, &places, &check(files, &paths)?)
         {
             print_line(&format!("{name} was already in {}", folder.display()))?;
             continue;
@@ -128,6 +128,12 @@ fn verify(options: &VerifyDataOptions) -> Result<ExitCode> {
         print_line("no data set is here; `ffcl-gpu data list` shows what can be fetched")?;
     }
     Ok(if wrong > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether a data set need not be fetched: what cannot be compared can be read at least.
+fn is_sound(known: &Known, places: &Places, states: &[State]) -> bool {
+    let is_wrong = states.iter().any(|state| matches!(state, State::Wrong { .. }));
+    !is_wrong && (!states.contains(&State::Unknown) || known.name.load(places).is_ok())
 }
 
 /// The folder that has a data set, and the files.

@@ -5,8 +5,9 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;
 use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded};
-use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Places};
+use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Origin, Places};
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::output::description::ModelDescription;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
 use std::convert::Infallible;
@@ -50,6 +51,23 @@ impl Serialize for Source {
     }
 }
 
+/// Where data sets' files are.
+#[derive(Args, Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DataDirOption {
+    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
+    // An empty variable is like none, which clap's own parser of paths would refuse.
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDirOption {
+    /// The folder, if one was given.
+    pub fn path(&self) -> Option<&Path> {
+        given(self.data_dir.as_ref())
+    }
+}
+
 /// The data of a run.
 #[derive(Args, Clone, Debug, Serialize)]
 #[command(next_help_heading = "Data")]
@@ -59,10 +77,9 @@ pub struct DataOptions {
     /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS.
     #[arg(long, default_value = "digits", value_name = "NAME|DIR")]
     pub dataset: Source,
-    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
-    // An empty variable is like none, which clap's own parser of paths would refuse.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    data_dir: DataDirOption,
     /// Use only the first N training images.
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
@@ -90,10 +107,19 @@ pub struct ReadingOptions {
 }
 
 impl ReadingOptions {
-    /// The same, and where nothing was asked for, as images of this shape.
-    pub fn or_like(&self, shape: ImageShape) -> Self {
-        let size = ImageSize { height: shape.height, width: shape.width };
-        Self { image_size: self.image_size.or(Some(size)), grayscale: self.grayscale || shape.channels == 1, ..self.clone() }
+    /// The same, and where nothing was asked for, as the images that a model learnt from; of `folder` the part that it would have
+    /// been measured on.
+    pub fn or_like(&self, model: &ModelDescription, folder: &Path) -> Self {
+        let ImageShape { channels, height, width } = model.image;
+        let held_back = match model.origin {
+            Origin::Folder { test_fraction } if !folder::has_test_set(folder) => test_fraction,
+            _ => None,
+        };
+        Self {
+            test_fraction: self.test_fraction.or(held_back),
+            image_size: self.image_size.or(Some(ImageSize { height, width })),
+            grayscale: self.grayscale || channels == 1,
+        }
     }
 
     /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
@@ -116,12 +142,13 @@ impl DataOptions {
             Source::Folder(path) => Source::Folder(absolute(path)),
             known => known.clone(),
         };
-        Self { dataset, data_dir: given(self.data_dir.as_ref()).map(absolute), ..self.clone() }
+        let data_dir = DataDirOption { data_dir: self.data_dir.path().map(absolute) };
+        Self { dataset, data_dir, ..self.clone() }
     }
 
     /// Reads the data, as [`ReadingOptions::load`] does, and takes the images that were asked for.
     pub fn load(&self, quiet: bool) -> Result<Dataset> {
-        let mut dataset = self.reading.load(&self.dataset, given(self.data_dir.as_ref()), quiet)?;
+        let mut dataset = self.reading.load(&self.dataset, self.data_dir.path(), quiet)?;
         if let Some(count) = self.hold_out {
             dataset.hold_out(count)?;
         }

@@ -3,10 +3,10 @@
 use super::trained_options::EvaluateOptions;
 use super::{print_line, report, session};
 use ffcl_gpu::Result;
-use ffcl_gpu::dataset::Dataset;
+use ffcl_gpu::dataset::{Dataset, Origin};
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::evaluation::Evaluation;
-use ffcl_gpu::output::description::{ModelDescription, UNKNOWN};
+use ffcl_gpu::output::description::ModelDescription;
 use serde_json::json;
 use std::cell::RefCell;
 
@@ -17,7 +17,7 @@ pub fn run(options: &EvaluateOptions) -> Result<()> {
     let model = options.model.open()?;
     let description = model.description();
     let dataset = options.data.load(description)?;
-    if dataset.class_names != description.classes && description.dataset != UNKNOWN {
+    if dataset.class_names != description.classes && !description.is_foreign() {
         report("note: the classes of this data are not those that the model was trained on; they are compared by their numbers");
     }
     let device = RefCell::new(None);
@@ -57,7 +57,9 @@ fn as_json(
 
 fn head(description: &ModelDescription, dataset: &Dataset, device: Option<&DeviceDescription>) -> Result<()> {
     let layers = description.layers.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    let (networks, trained_on) = (2 * description.replicas, &description.dataset);
+    let networks = 2 * description.replicas;
+    let folder = if description.origin == Origin::Known { "" } else { "the folder " };
+    let trained_on = format!("{folder}{}", description.dataset);
     if let Some(device) = device {
         print_line(&format!("device   {device}"))?;
     }

@@ -1,13 +1,12 @@
 //! What can be typed about trained models.
 
 use super::arguments::DeviceOption;
-use super::data_options::{ReadingOptions, Source, given};
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use super::data_options::{DataDirOption, ReadingOptions, Source};
 use clap::{Args, ValueEnum};
-use ffcl_gpu::dataset::{Dataset, DatasetName};
+use ffcl_gpu::dataset::{Dataset, DatasetName, Origin};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::model::Network;
-use ffcl_gpu::output::description::{ModelDescription, UNKNOWN};
+use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::trained::TrainedModel;
 use std::path::PathBuf;
 
@@ -39,32 +38,42 @@ pub struct TestOptions {
     /// The data to measure on. Default: what the model was trained on.
     #[arg(long, value_name = "NAME|DIR")]
     dataset: Option<Source>,
-    /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
-    // An empty variable is like none, which clap's own parser of paths would refuse.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    data_dir: DataDirOption,
     #[command(flatten)]
     reading: ReadingOptions,
 }
 
 impl TestOptions {
-    /// Reads the data for a model; images of a folder get its size and colours unless others are asked for.
+    /// Reads the data for a model; images of a folder get its size, its colours and its share of
+    /// test images unless others are asked for.
     pub fn load(&self, model: &ModelDescription) -> Result<Dataset> {
-        let trained_on = &model.dataset;
-        let known = || {
-            let name = DatasetName::from_str(trained_on, false).map_err(|_| {
-                Error::Configuration(format!(
-                    "the model's data set is '{trained_on}', which has no place of its own; give --dataset"
-                ))
-            })?;
-            Ok(Source::Known(name))
+        let source = match &self.dataset {
+            Some(source) => source.clone(),
+            None => Source::Known(trained_on(model)?),
         };
-        let source = self.dataset.clone().map_or_else(known, Ok)?;
         let reading = match &source {
-            Source::Folder(_) if model.dataset != UNKNOWN => self.reading.or_like(model.image),
+            Source::Folder(folder) if !model.is_foreign() => self.reading.or_like(model, folder),
             _ => self.reading.clone(),
         };
-        reading.load(&source, given(self.data_dir.as_ref()), false)
+        reading.load(&source, self.data_dir.path(), false)
+    }
+}
+
+/// The known data set that a model was trained on.
+fn trained_on(model: &ModelDescription) -> Result<DatasetName> {
+    let name = &model.dataset;
+    match (model.origin, DatasetName::from_str(name, false)) {
+        (Origin::Known, Ok(known)) => Ok(known),
+        (Origin::Known, Err(_)) => {
+            let message = format!("the model's data set is '{name}', which has no place of its own; give --dataset");
+            Err(Error::Configuration(message))
+        }
+        (Origin::Folder { .. }, _) => {
+            let message =
+                format!("the model was trained on a folder '{name}', and does not say where that is; give --dataset DIR");
+            Err(Error::Configuration(message))
+        }
     }
 }
 

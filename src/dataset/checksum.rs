@@ -3,7 +3,8 @@
 use super::catalogue::{Content, Download, Files};
 use super::idx::unreadable;
 use super::places::find;
-use crate::error::Result;
+use crate::checksum::hexadecimal;
+use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -39,7 +40,7 @@ pub fn sha256(mut reader: impl Read) -> io::Result<String> {
             Err(error) => return Err(error),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(hash))
 }
 
 /// The SHA-256 of a file.
@@ -54,28 +55,43 @@ pub fn check(files: &Files, paths: &[PathBuf]) -> Result<Vec<State>> {
 
 fn check_file(files: &Files, name: &str, path: &Path) -> Result<State> {
     let has = of_file(path)?;
+    // Many archives hold the same files, raw or compressed anew.
+    let is_compressed = path.extension().is_some_and(|extension| extension == "gz");
     let is_own = |download: &&Download| download.name.strip_suffix(".gz") == Some(name);
     let Some(download) = files.downloads.iter().find(is_own) else {
         let folder = path.parent().unwrap_or(Path::new("."));
         let own = path.file_name().unwrap_or_default().to_string_lossy();
         return Ok(match recorded(folder).into_iter().find(|(file, _)| *file == own) {
             Some((_, sum)) => compare(has, &sum),
-            None => State::Unknown,
+            None if is_compressed => State::Unknown,
+            None => judge_raw(files, name, path, has)?,
         });
     };
-    // Many archives hold the same files, raw or compressed anew.
-    let is_compressed = path.extension().is_some_and(|extension| extension == "gz");
     Ok(match download.content {
         _ if has == download.sha256 => State::Good,
         Content::Gzip(Some(sum)) if is_compressed => {
-            let unpacked = File::open(path).map(MultiGzDecoder::new).and_then(sha256);
             // What cannot be unpacked is not what it should be.
-            if unpacked.is_ok_and(|unpacked| unpacked == sum) { State::Good } else { State::Wrong { has } }
+            if unpacked(path).is_ok_and(|unpacked| unpacked == sum) { State::Good } else { State::Wrong { has } }
         }
         Content::Gzip(Some(sum)) => compare(has, sum),
         _ if is_compressed => State::Wrong { has },
-        _ => State::Unknown,
+        _ => judge_raw(files, name, path, has)?,
     })
+}
+
+/// Judges a raw file whose checksum is not known by the compressed one beside it, if that is there and good.
+fn judge_raw(files: &Files, name: &str, path: &Path, has: String) -> Result<State> {
+    let compressed = path.with_file_name(format!("{name}.gz"));
+    if !compressed.is_file() || check_file(files, name, &compressed)? != State::Good {
+        return Ok(State::Unknown);
+    }
+    let sum = unpacked(&compressed).map_err(|error| unreadable(&compressed, error))?;
+    Ok(compare(has, &sum))
+}
+
+/// The checksum of what a file holds that is compressed by gzip.
+fn unpacked(path: &Path) -> io::Result<String> {
+    File::open(path).map(MultiGzDecoder::new).and_then(sha256)
 }
 
 fn compare(has: String, sum: &str) -> State {
@@ -95,11 +111,29 @@ pub(super) fn is_here(files: &Files, download: &Download, folder: &Path) -> Resu
         // A file of the set may be there in another form; what comes out of an archive may be another set's.
         let name = files.names.iter().find(|name| file.strip_suffix(".gz") == Some(name)).unwrap_or(&file);
         let Some(path) = find(folder, name)? else { return Ok(false) };
-        if check_file(files, name, &path)? != State::Good {
+        // Or it is there beside a damaged one that is read in its place.
+        let own = folder.join(file);
+        let is_good = check_file(files, name, &path)? == State::Good
+            || own != path && own.is_file() && check_file(files, name, &own)? == State::Good;
+        if !is_good {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Fails where one of a data set's files in `folder` is not what it should be: a raw file is read in place of the one that was
+/// fetched.
+pub(super) fn require_right(files: &Files, folder: &Path) -> Result<()> {
+    for name in files.names {
+        if let Some(path) = find(folder, name)?
+            && let State::Wrong { has } = check_file(files, name, &path)?
+        {
+            let problem = format!("is damaged (its checksum is {has}), and it is read in place of the file that was fetched");
+            return Err(Error::Format { path, problem, remedy: "remove it; nothing has to be fetched again".into() });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 mod strokes;
 
-use super::{Dataset, ImageShape, Images, numbered};
+use super::{Dataset, ImageShape, Images, Origin, numbered};
 use crate::random::{Generator, Stream};
 use rayon::prelude::*;
 use strokes::{Knot, STYLES, Style};
@@ -56,6 +56,7 @@ pub fn generate_with_counts(seed: u64, train: usize, test: usize) -> Dataset {
         test: images(seed, 1, test.max(1)),
         class_names: numbered(CLASSES),
         statistics: None,
+        origin: Origin::Known,
     }
 }
 

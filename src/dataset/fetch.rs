@@ -5,7 +5,7 @@
 
 use super::archive::{unpack_tar_gz, unpack_zip};
 use super::catalogue::{Content, Download, Files, Known};
-use super::checksum::{is_here, sha256};
+use super::checksum::{is_here, require_right, sha256};
 use super::places::listed;
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -18,10 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const REMEDY: &str = "free some space, or give --data-dir a folder that can be written";
 
+/// What a server answers.
+type Response = ureq::http::Response<ureq::Body>;
+
 /// Hears of a file: its name, bytes that are here, bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
 /// Fetches what `folder` lacks of a data set, from the known mirrors or from others. True if something had to be fetched.
+/// Afterwards all that is read from there is right, or this fails.
 pub fn fetch(known: &Known, files: &Files, folder: &Path, mirrors: &[String], progress: Progress) -> Result<bool> {
     fs::create_dir_all(folder).map_err(|error| Error::file("create the folder", folder, error, REMEDY))?;
     let known_mirrors: Vec<_> = files.mirrors.iter().map(ToString::to_string).collect();
@@ -50,6 +54,7 @@ pub fn fetch(known: &Known, files: &Files, folder: &Path, mirrors: &[String], pr
         }
         fetched = true;
     }
+    require_right(files, folder)?;
     Ok(fetched)
 }
 
@@ -167,20 +172,15 @@ impl<'a> Transfer<'a> {
         if self.length == total {
             return Ok(());
         }
-        let mut request = self.agent.get(address);
-        if self.length > 0 {
-            request = request.header("Range", format!("bytes={}-", self.length));
+        let mut response = self.ask(address, self.length)?;
+        if self.length > 0 && matches!(response.status().as_u16(), 206 | 416) && begin(&response) != Some(self.length) {
+            // It cannot go on. What has come is kept until it begins anew.
+            response = self.ask(address, 0)?;
         }
-        let response = request.call().map_err(|error| Failure::Server(one_line(&error)))?;
-        let begin = response.headers().get("Content-Range").and_then(|range| first_byte(range.to_str().ok()?));
         match response.status().as_u16() {
-            206 if begin == Some(self.length) => {}
-            // Such a server begins anew.
+            206 if begin(&response) == Some(self.length) => {}
             200 => self.discard().map_err(Failure::Disk)?,
-            206 | 416 => {
-                self.discard().map_err(Failure::Disk)?;
-                return Err(Failure::Server("it does not continue where the download broke off".into()));
-            }
+            206 => return Err(Failure::Server("it does not send what it is asked for".into())),
             status => return Err(Failure::Server(format!("it answers with status {status}"))),
         }
         self.part.seek(SeekFrom::Start(self.length)).map_err(Failure::Disk)?;
@@ -206,6 +206,15 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// Sends a request for all from the byte `first` on.
+    fn ask(&self, address: &str, first: u64) -> std::result::Result<Response, Failure> {
+        let mut request = self.agent.get(address);
+        if first > 0 {
+            request = request.header("Range", format!("bytes={first}-"));
+        }
+        request.call().map_err(|error| Failure::Server(one_line(&error)))
+    }
+
     /// Whether what has come has the checksum that it should have. It is on the disk then.
     fn is_right(&mut self) -> io::Result<bool> {
         self.part.sync_all()?;
@@ -220,8 +229,9 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// The first byte's place in a header such as `bytes 100-199/200`.
-fn first_byte(range: &str) -> Option<u64> {
+/// The place of an answer's first byte, by a header such as `Content-Range: bytes 100-199/200`.
+fn begin(response: &Response) -> Option<u64> {
+    let range = response.headers().get("Content-Range")?.to_str().ok()?;
     range.trim().strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 

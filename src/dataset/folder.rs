@@ -3,9 +3,10 @@
 mod listing;
 mod picture;
 
-use super::{Dataset, ImageShape, Images};
+use super::{Dataset, ImageShape, Images, Origin};
 use crate::error::{Error, Result};
 use crate::memory;
+pub use listing::has_test_set;
 use listing::{Entry, list};
 use picture::{Picture, Trouble};
 use rayon::prelude::*;
@@ -91,7 +92,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<Loaded> {
     let listing = list(root, options.test_fraction)?;
     let entries: Vec<&Entry> = listing.train.iter().chain(&listing.test).collect();
-    let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path).ok()));
+    let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path)));
     // Without a size nothing can be read, and the files say why.
     let size = size.unwrap_or(ImageSize { height: 1, width: 1 });
     let most_channels = if options.grayscale { 1 } else { 3 };
@@ -125,7 +126,8 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
     // Wherever it lies: the name goes into files that others get.
     let own = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let name = own.unwrap_or_else(|| "images".to_owned());
-    let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None };
+    let origin = Origin::Folder { test_fraction: listing.test_fraction };
+    let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None, origin };
     Ok(Loaded { dataset, skipped })
 }
 

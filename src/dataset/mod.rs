@@ -117,6 +117,22 @@ pub struct Dataset {
     pub class_names: Vec<String>,
     /// Mean and deviation to standardise by, where they are not to be the training set's own: a trained model's.
     pub statistics: Option<(f64, f64)>,
+    /// What the name is the name of.
+    pub origin: Origin,
+}
+
+/// Where a data set comes from. A folder may have any name, that of a known set too, and is not taken for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Origin {
+    /// The table of known sets.
+    #[default]
+    Known,
+    /// A folder of images, whose own name is the data set's.
+    Folder {
+        /// The share of each class that was held back for testing, where the folder has no test set of its own.
+        test_fraction: Option<f64>,
+    },
 }
 
 /// The names of classes that have no other: their numbers.

@@ -1,7 +1,7 @@
 //! Where the files of data sets are: in the folder that the user names, else in the cache that `data fetch` fills.
 
 use super::catalogue::{DatasetName, Files, Format, KNOWN, Known};
-use super::{Dataset, cifar, digits, idx};
+use super::{Dataset, Origin, cifar, digits, idx};
 use crate::error::{Error, Result};
 use crate::suggestion::nearest;
 use std::fs;
@@ -124,6 +124,7 @@ impl DatasetName {
             test,
             class_names: known.classes.iter().map(ToString::to_string).collect(),
             statistics: None,
+            origin: Origin::Known,
         })
     }
 

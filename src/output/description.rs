@@ -1,7 +1,7 @@
 //! What a file of weights says about itself, so that it can be used without the run that made it.
 
 use crate::config::TrainingConfig;
-use crate::dataset::ImageShape;
+use crate::dataset::{ImageShape, Origin};
 use crate::engine::Job;
 use crate::model::{LayerParameters, Parameters};
 use crate::train::Position;
@@ -36,6 +36,9 @@ pub struct ModelDescription {
     pub classes: Vec<String>,
     /// The data set's name.
     pub dataset: String,
+    /// What that is the name of. Files of old do not say.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 impl ModelDescription {
@@ -52,7 +55,13 @@ impl ModelDescription {
             image: dataset.train.shape,
             classes: dataset.class_names.clone(),
             dataset: dataset.name.clone(),
+            origin: dataset.origin,
         }
+    }
+
+    /// Whether the model does not say what it was trained on.
+    pub fn is_foreign(&self) -> bool {
+        self.origin == Origin::Known && self.dataset == UNKNOWN
     }
 
     /// Whether these are the numbers of a model that can be described so.

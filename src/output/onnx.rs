@@ -217,6 +217,7 @@ mod tests {
             image: ImageShape::gray(2, 3),
             classes: numbered(3),
             dataset: "digits".into(),
+            origin: crate::dataset::Origin::Known,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::description::{FORMAT, Header, ModelDescription, UNKNOWN};
 use super::tensors::{TensorFile, Tensors, add_parameters, save as save_tensors};
-use crate::dataset::{ImageShape, numbered};
+use crate::dataset::{ImageShape, Origin, numbered};
 use crate::error::{Error, Result};
 use crate::model::{Architecture, LayerParameters, Parameters};
 use std::path::Path;
@@ -68,6 +68,7 @@ pub fn open(path: &Path) -> Result<(Parameters, ModelDescription)> {
         image: foreign_shape(first[0]),
         classes: numbered(last[1]),
         dataset: UNKNOWN.into(),
+        origin: Origin::Known,
     };
     let model = file.header.as_ref().map_or_else(plain, |header| header.model.clone());
     if model.fits(&parameters) {
@@ -108,6 +109,7 @@ mod tests {
             image: ImageShape::gray(1, architecture.widths()[0]),
             classes: numbered(architecture.classes()),
             dataset: "digits".into(),
+            origin: Origin::Known,
         }
     }
 

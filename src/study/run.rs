@@ -30,6 +30,7 @@ pub fn first_images(dataset: &Dataset, count: usize) -> Dataset {
         test: dataset.test.clone(),
         class_names: dataset.class_names.clone(),
         statistics: dataset.statistics,
+        origin: dataset.origin,
     }
 }
 

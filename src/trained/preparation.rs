@@ -1,11 +1,12 @@
 //! From a picture to the image that a model reads: resized only, or a digit brought into the place that digits have in MNIST.
 
 use super::picture::Picture;
-use crate::dataset::ImageShape;
+use crate::dataset::{ImageShape, Origin};
+use crate::decode;
 use crate::error::{Error, Result};
-use crate::output::description::{ModelDescription, UNKNOWN};
+use crate::output::description::ModelDescription;
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{DynamicImage, GrayImage, ImageBuffer, Luma};
+use image::{GrayImage, ImageBuffer, Luma};
 
 /// The data sets whose images are bright digits or letters on black, centred, with a margin. What begins with "emnist" is one, too.
 const DIGIT_LIKE: [&str; 4] = ["digits", "mnist", "kmnist", "qmnist"];
@@ -38,8 +39,10 @@ impl Preparation {
         let name = model.dataset.as_str();
         let digits = DIGIT_LIKE.contains(&name)
             || name.starts_with("emnist")
-            || name == UNKNOWN && (model.image.height, model.image.width) == (28, 28);
-        if digits && model.image.channels == 1 { Self::Digit } else { Self::Resize }
+            || model.is_foreign() && (model.image.height, model.image.width) == (28, 28);
+        // What is in a folder of such a name, nobody knows.
+        let known = model.origin == Origin::Known;
+        if known && digits && model.image.channels == 1 { Self::Digit } else { Self::Resize }
     }
 
     /// The image, channel by channel, row by row.
@@ -52,25 +55,19 @@ impl Preparation {
 }
 
 fn resized(picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
-    let whole = DynamicImage::from(picture.pixels.clone());
-    let whole = match shape.channels {
-        1 => whole.into_luma8().into(),
-        3 => whole,
+    let image = match shape.channels {
+        1 => picture.image.to_luma8().into(),
+        3 => picture.image.to_rgb8().into(),
         channels => {
             let message = format!("the model reads {channels} channels, and pictures have 1 or 3; give another model");
             return Err(Error::Configuration(message));
         }
     };
-    let size = (shape.width as u32, shape.height as u32);
-    let is_right = (whole.width(), whole.height()) == size;
-    let small = if is_right { whole } else { whole.resize_exact(size.0, size.1, FilterType::Triangle) };
-    let bytes = small.into_bytes();
-    let plane = |channel: usize| bytes.iter().skip(channel).step_by(shape.channels).copied();
-    Ok((0..shape.channels).flat_map(plane).collect())
+    Ok(decode::planes(image, shape.height, shape.width))
 }
 
 fn digit(picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
-    let gray = DynamicImage::from(picture.pixels.clone()).into_luma8();
+    let gray = picture.image.to_luma8();
     let ink = ink(&gray).ok_or_else(|| {
         picture.fail("shows nothing: it is all of one shade", "give a picture of a digit, or --raw to ask about it as it is")
     })?;

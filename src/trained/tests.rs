@@ -1,8 +1,9 @@
 use super::*;
 use crate::config::TrainingConfig;
 use crate::cpu::backend::open;
-use crate::dataset::{ImageShape, digits};
+use crate::dataset::{ImageShape, Origin, digits};
 use crate::model::Network;
+use crate::output::description::UNKNOWN;
 use crate::train::train;
 use std::ops::ControlFlow::Continue;
 
@@ -73,4 +74,16 @@ fn what_does_not_fit_is_refused() {
     let foreign = ModelDescription { dataset: UNKNOWN.into(), ..model.description().clone() };
     let foreign = TrainedModel::new(model.parameters().clone(), foreign).unwrap();
     assert_eq!(foreign.answers(&wide, &open).unwrap().count(), 200);
+}
+
+#[test]
+fn a_description_says_where_its_data_came_from() {
+    let (model, ..) = trained();
+    // Files of old do not say where their data came from.
+    let mut json = serde_json::to_value(model.description()).unwrap();
+    json.as_object_mut().unwrap().remove("origin").unwrap();
+    assert_eq!(&serde_json::from_value::<ModelDescription>(json).unwrap(), model.description());
+    let folder = Origin::Folder { test_fraction: Some(0.1) };
+    let json = serde_json::to_string(&folder).unwrap();
+    assert_eq!((json.as_str(), serde_json::from_str(&json).ok()), (r#"{"folder":{"test-fraction":0.1}}"#, Some(folder)));
 }

@@ -86,6 +86,39 @@ fn a_folder_without_a_test_set_is_split_and_reshaped() {
 }
 
 #[test]
+fn a_folder_is_not_the_set_whose_name_it_has() {
+    let parent = TempDir::new().unwrap();
+    let (folder, out) = (parent.path().join("digits"), parent.path().join("run"));
+    pictures(&folder, 20);
+    let train = ["train", "--device=cpu", "--epochs=2", "--batch-size=9", "--dataset", text(&folder), "--out", text(&out)];
+    run(&join(&[&train, &["--grayscale", "--image-size=28", "--test-fraction=0.1", "--quiet"]])).succeeded();
+    let evaluate = ["evaluate", text(&out), "--device=cpu"];
+    check_refused(&run(&evaluate), Refusal::Line(2), &["a folder 'digits'", "--dataset DIR"]).unwrap();
+    // A folder's pictures are not brought into MNIST's shape, in which one of a single shade has nothing to show.
+    let flat = parent.path().join("flat.png");
+    RgbImage::from_pixel(9, 9, Rgb([200; 3])).save(&flat).unwrap();
+    run(&["predict", text(&out), text(&flat), "--device=cpu"]).succeeded();
+
+    // What the run was measured on, and no image that it learnt.
+    let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    let measure = |dataset: &Path| {
+        let mut found = run(&join(&[&evaluate, &["--json", "--dataset", text(dataset)]])).succeeded().json_lines();
+        let found = found.remove(0);
+        let rows: Vec<Vec<u64>> = serde_json::from_value(found["confusion"].clone()).unwrap();
+        (found, rows.iter().flatten().sum::<u64>())
+    };
+    let (found, images) = measure(&folder);
+    assert_eq!((&found["accuracy"], images), (&last["test_accuracy_ensemble"], 6));
+    assert_eq!((&found["accuracy_a"], &found["accuracy_b"]), (&last["test_accuracy_a"], &last["test_accuracy_b"]));
+    // A folder with a test set of its own needs no share.
+    let split = parent.path().join("split");
+    pictures(&split.join("train"), 2);
+    pictures(&split.join("test"), 3);
+    assert_eq!(measure(&split).1, 9);
+}
+
+#[test]
 fn cifar_takes_its_widths_from_the_data() {
     let folder = TempDir::new().unwrap();
     let records = |count: u32| (0..count * 3073).map(|at| if at % 3073 == 0 { (at / 3073 % 10) as u8 } else { (at % 251) as u8 });
@@ -132,6 +165,18 @@ fn an_offline_fetch_is_one_clear_line_and_leaves_nothing() {
     let address = format!("{nobody}/train-images-idx3-ubyte.gz");
     check_refused(&ran, Refusal::Line(1), &[&address, text(&folder), "t10k-labels-idx1-ubyte", "--mirror"]).unwrap();
     assert!(names_in(cache.path()).is_empty());
+}
+
+#[test]
+fn what_is_here_is_not_fetched_though_its_checksum_is_unknown() {
+    let folder = TempDir::new().unwrap();
+    let kmnist = folder.path().join("kmnist");
+    Idx::small().write(&kmnist);
+    let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let fetch = || run(&["data", "fetch", "kmnist", "--data-dir", text(folder.path()), "--mirror", &nobody]);
+    assert!(fetch().succeeded().stdout.contains("already in"));
+    fs::write(kmnist.join(Idx::FILES[2]), "damaged").unwrap();
+    check_refused(&fetch(), Refusal::Line(1), &[&nobody]).unwrap();
 }
 
 #[test]

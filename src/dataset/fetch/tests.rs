@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 /// What the server does with one request.
 enum Answer {
+    /// The file from another byte on than what was asked for.
+    Elsewhere(Vec<u8>),
     /// The whole file, whatever was asked for.
     Whole(Vec<u8>),
     /// What was asked for.
@@ -38,10 +40,12 @@ fn serve(answers: Vec<Answer>) -> (String, Receiver<(String, u64)>) {
             let (status, content, sent) = match &answer {
                 Answer::Whole(bytes) => ("200 OK".into(), &bytes[..], bytes.len()),
                 Answer::Range(bytes) => (status(begin), &bytes[first as usize..], bytes.len()),
+                Answer::Elsewhere(bytes) => ("206 Partial Content".into(), &bytes[first as usize..], bytes.len()),
                 Answer::Cut(bytes, sent) => (status(begin), &bytes[first as usize..], *sent),
                 Answer::Status(code) => (format!("{code} Whatever"), &[][..], 0),
             };
-            let range = if status.starts_with("206") { format!("Content-Range: bytes {first}-9/10\r\n") } else { String::new() };
+            let told = if matches!(answer, Answer::Elsewhere(_)) { first + 1 } else { first };
+            let range = if status.starts_with("206") { format!("Content-Range: bytes {told}-9/10\r\n") } else { String::new() };
             let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{range}Connection: close\r\n\r\n", content.len());
             // A client that has seen enough hangs up.
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&content[..sent.min(content.len())]));
@@ -155,6 +159,51 @@ fn a_server_without_ranges_begins_anew() {
     assert!(shelf.fetch(&[&address]).unwrap());
     assert_eq!(requests.iter().count(), 2);
     assert_eq!(fs::read(shelf.path().join("set-idx.gz")).unwrap(), content());
+}
+
+#[test]
+fn a_server_that_cannot_go_on_is_asked_from_the_beginning() {
+    for refusal in [Answer::Status(416), Answer::Elsewhere(content())] {
+        let shelf = Shelf::new();
+        let (address, requests) = serve(vec![Answer::Cut(content(), 70_000), refusal, Answer::Range(content())]);
+        assert!(shelf.fetch(&[&address]).unwrap());
+        assert_eq!(requests.iter().map(|(_, begin)| begin).collect::<Vec<_>>(), [0, 70_000, 0]);
+        assert_eq!(fs::read(shelf.path().join("set-idx.gz")).unwrap(), content());
+    }
+    // What has come is not given up for a server that has nothing.
+    let shelf = Shelf::new();
+    let (address, _requests) = serve(vec![Answer::Cut(content(), 70_000), Answer::Status(416), Answer::Status(404)]);
+    assert!(shelf.refusal(&[&address]).contains("status 404"));
+    assert_eq!(fs::metadata(shelf.path().join("set-idx.gz.part")).unwrap().len(), 70_000);
+    let (address, _requests) = serve(vec![Answer::Elsewhere(content()), Answer::Elsewhere(content())]);
+    assert!(shelf.refusal(&[&address]).contains("what it is asked for"));
+}
+
+#[test]
+fn a_damaged_raw_file_is_not_taken_for_what_was_fetched() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(b"images").unwrap();
+    let compressed = encoder.finish().unwrap();
+    let sum = Box::leak(sha256(&b"images"[..]).unwrap().into_boxed_str());
+    for known in [None, Some(&*sum)] {
+        let shelf = Shelf { files: set(&compressed, Content::Gzip(known)), ..Shelf::new() };
+        fs::create_dir(shelf.path()).unwrap();
+        let raw = shelf.path().join("set-idx");
+        fs::write(&raw, "damage").unwrap();
+        let (address, requests) = serve(vec![Answer::Range(compressed.clone())]);
+        // It came once, and need not come again.
+        for _ in 0..2 {
+            let message = shelf.refusal(&[&address]);
+            assert!(message.starts_with(raw.to_str().unwrap()) && message.contains("; remove it"), "{message}");
+        }
+        assert_eq!(requests.iter().count(), 1);
+        for content in ["images", ""] {
+            fs::write(&raw, content).unwrap();
+            assert_eq!(shelf.fetch(&[&address]).is_ok(), content == "images");
+        }
+        fs::remove_file(&raw).unwrap();
+        assert!(!shelf.fetch(&[&address]).unwrap());
+    }
 }
 
 #[test]

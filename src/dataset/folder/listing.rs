@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;
 
+/// The folders of a data set that has been split already.
+const TRAIN: &str = "train";
+const TEST: &str = "test";
+
 /// A file that may hold an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -32,21 +36,31 @@ pub struct Listing {
     pub test: Vec<Entry>,
     /// What stands among the files and is none.
     pub skipped: Vec<Skipped>,
+    /// The share that was held back for testing; none where the folder has a test set.
+    pub test_fraction: Option<f64>,
+}
+
+/// Whether a folder has images to learn from and others to test on, each in a folder of their own.
+pub fn has_test_set(root: &Path) -> bool {
+    [TRAIN, TEST].iter().all(|split| holds_folders(&root.join(split)))
+}
+
+fn holds_folders(folder: &Path) -> bool {
+    folder.is_dir() && children(folder).is_ok_and(|children| children.iter().any(|path| path.is_dir()))
 }
 
 /// Lists a folder; where it has no `test`, that share of each class is taken from it.
 pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
     let fail = |problem: String| Err(Error::Dataset(problem));
-    let (train_root, test_root) = (root.join("train"), root.join("test"));
-    let has = |folder: &Path| folder.is_dir() && children(folder).is_ok_and(|children| children.iter().any(|path| path.is_dir()));
-    let is_split = has(&train_root);
-    if !is_split && has(&test_root) {
+    let (train_root, test_root) = (root.join(TRAIN), root.join(TEST));
+    let is_split = holds_folders(&train_root);
+    if !is_split && holds_folders(&test_root) {
         return fail(format!(
             "{} has a folder test, but none of the name train with class folders in it; add it",
             root.display()
         ));
     }
-    if is_split && !has(&test_root) {
+    if is_split && !holds_folders(&test_root) {
         let (root, train) = (root.display(), train_root.display());
         return fail(format!(
             "{root} has a folder train, but no folder test; add it, or give {train} to have a part of it held back"
@@ -69,6 +83,7 @@ pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
         by_class.push(files);
     }
     let (mut train, mut test) = (Vec::new(), Vec::new());
+    let fraction = test_fraction.unwrap_or(TEST_FRACTION);
     if is_split {
         train = by_class.concat();
         for name in class_names(&test_root)? {
@@ -80,7 +95,6 @@ pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
             test.extend(files(&folder, &name, class as u8, &mut skipped)?);
         }
     } else {
-        let fraction = test_fraction.unwrap_or(TEST_FRACTION);
         if !(fraction > 0.0 && fraction < 1.0) {
             let problem = format!("--test-fraction {fraction} is out of range; give a number between 0 and 1, such as 0.2");
             return Err(Error::Configuration(problem));
@@ -99,7 +113,7 @@ pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
     }
     train.sort_by(by_rank);
     test.sort_by(by_rank);
-    Ok(Listing { classes, train, test, skipped })
+    Ok(Listing { classes, train, test, skipped, test_fraction: (!is_split).then_some(fraction) })
 }
 
 fn by_rank(one: &Entry, other: &Entry) -> std::cmp::Ordering {

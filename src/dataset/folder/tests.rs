@@ -153,6 +153,13 @@ fn a_part_of_each_class_is_held_back_always_the_same() {
         train[..4].iter().any(|path| path.starts_with("x")) && train[..4].iter().any(|path| path.starts_with("y")),
         "{train:?}"
     );
+    let origin = |names: &[&str], fraction| {
+        let options = FolderOptions { test_fraction: fraction, ..FolderOptions::default() };
+        read(&folder(names, gray), options).unwrap().dataset.origin
+    };
+    assert_eq!(origin(&names, None), Origin::Folder { test_fraction: Some(TEST_FRACTION) });
+    assert_eq!(origin(&names, Some(0.1)), Origin::Folder { test_fraction: Some(0.1) });
+    assert_eq!(origin(SPLIT, None), Origin::Folder { test_fraction: None });
     let backwards: Vec<_> = names.iter().rev().copied().collect();
     assert_eq!(split(&backwards, None), (train, test));
     assert_eq!(split(&names, Some(0.01)).1.len(), 2);

@@ -11,7 +11,7 @@ fn letter(size: (u32, u32), position: (u32, u32), height: u32, colours: [[u8; 3]
         let inked = x < width && y < height && (x < pen || y >= height - pen);
         Rgb(colours[usize::from(inked)])
     });
-    Picture { name: "it".into(), pixels }
+    Picture { name: "it".into(), image: pixels.into() }
 }
 
 fn box_of(image: &[u8]) -> [usize; 4] {
@@ -79,7 +79,7 @@ fn one_shade_shows_nothing_and_odd_shapes_do_no_harm() {
     for size in [(3000, 1), (1, 3000), (2, 1)] {
         let line = Picture {
             name: "it".into(),
-            pixels: RgbImage::from_fn(size.0, size.1, |x, y| Rgb([[0, 255][usize::from(x + y == 1)]; 3])),
+            image: RgbImage::from_fn(size.0, size.1, |x, y| Rgb([[0, 255][usize::from(x + y == 1)]; 3])).into(),
         };
         for shape in [FRAME, ImageShape::gray(1, 784), ImageShape::gray(784, 1), ImageShape::gray(1, 1)] {
             assert_eq!(Preparation::Digit.apply(&line, shape).unwrap().len(), shape.pixels());
@@ -90,7 +90,7 @@ fn one_shade_shows_nothing_and_odd_shapes_do_no_harm() {
 #[test]
 fn resizing_keeps_colours_and_nothing_else_changes() {
     let pixels = RgbImage::from_fn(4, 2, |x, _| if x < 2 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
-    let picture = Picture { name: "it".into(), pixels };
+    let picture = Picture { name: "it".into(), image: pixels.into() };
     let shape = ImageShape { channels: 3, height: 1, width: 2 };
     let image = Preparation::Resize.apply(&picture, shape).unwrap();
     assert!(image[0] > 200 && image[1] < 50 && image[2..4] == [0, 0] && image[4] < 50 && image[5] > 200, "{image:?}");
@@ -111,12 +111,18 @@ fn the_data_set_decides() {
         image,
         classes: crate::dataset::numbered(10),
         dataset: dataset.into(),
+        origin: Origin::Known,
     };
     for name in ["digits", "mnist", "kmnist", "emnist-balanced", "unknown"] {
         assert_eq!(Preparation::of(&model(name, FRAME)), Preparation::Digit, "{name}");
     }
     for name in ["fashion-mnist", "cifar10", "photos"] {
         assert_eq!(Preparation::of(&model(name, FRAME)), Preparation::Resize, "{name}");
+    }
+    // A folder's name says nothing about its images.
+    for name in ["digits", "mnist", "emnist-x", "unknown"] {
+        let of_folder = ModelDescription { origin: Origin::Folder { test_fraction: None }, ..model(name, FRAME) };
+        assert_eq!(Preparation::of(&of_folder), Preparation::Resize, "{name}");
     }
     assert_eq!(Preparation::of(&model("unknown", ImageShape::gray(8, 8))), Preparation::Resize);
     assert_eq!(Preparation::of(&model("mnist", ImageShape { channels: 3, ..FRAME })), Preparation::Resize);

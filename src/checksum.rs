@@ -1,0 +1,8 @@
+//! SHA-256 in the way in which people compare it.
+
+use sha2::{Digest, Sha256};
+
+/// The hash of all that `hash` was fed with, in hexadecimal digits.
+pub fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
