@@ -1,19 +1,17 @@
 //! What can be typed.
 
-use super::data_options::{DataOptions, absolute, given};
+use super::data::DataCommand;
+use super::data_options::DataDirOption;
+use super::train_options::TrainOptions;
 use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, PredictOptions};
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
-use ffcl_gpu::config::{RunOptions, TrainingConfig};
-use ffcl_gpu::dataset::{Dataset, DatasetName};
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::study::grid::Shard;
 use serde::Serialize;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Train two networks that guide each other, without backpropagation, on any GPU.
 #[derive(Debug, Parser)]
@@ -101,103 +99,6 @@ impl PlanName {
     }
 }
 
-/// Options of `train`. Written as a file, they repeat the run; names are those of the command line.
-#[derive(Args, Clone, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct TrainOptions {
-    /// Take options from a TOML file, or from the config.json of a run; those given here win.
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    pub config: Option<PathBuf>,
-    /// Go on with the run in this folder, from its last checkpoint; --epochs and --max-steps may be raised.
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    #[serde(skip)]
-    pub resume: Option<PathBuf>,
-
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub data: DataOptions,
-    /// Take the images in the data set's own order.
-    #[arg(long, help_heading = "Data")]
-    pub no_shuffle: bool,
-
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub run: RunOptions,
-    /// Start from the weights in a safetensors file.
-    #[arg(long, value_name = "FILE", help_heading = "Model")]
-    pub init_from: Option<PathBuf>,
-
-    /// Seed of the first replica; the next ones count up from it.
-    #[arg(long, default_value_t = TrainingConfig::default().seed, help_heading = "Training")]
-    pub seed: u64,
-    /// Independent pairs of networks, trained side by side.
-    #[arg(long, default_value_t = TrainingConfig::default().replicas, help_heading = "Training")]
-    pub replicas: usize,
-    /// Stop after N steps.
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    pub max_steps: Option<u64>,
-
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub device: DeviceOption,
-    /// How a GPU cuts a step into dispatches; the results are the same.
-    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
-    pub plan: PlanName,
-    /// Write the run into this new folder instead of runs/<date>-<dataset>-<seed>.
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    #[serde(skip)]
-    pub out: Option<PathBuf>,
-    /// Write nothing.
-    #[arg(long, conflicts_with = "out", help_heading = "Output")]
-    #[serde(skip)]
-    pub no_out: bool,
-    /// Write a checkpoint after every N epochs; at the end there is always one.
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN, help_heading = "Output")]
-    pub checkpoint_every: NonZeroU32,
-    /// Write event files for TensorBoard, too.
-    #[arg(long, conflicts_with = "no_out", help_heading = "Output")]
-    pub tensorboard: bool,
-    /// Write no report.html and no curves.png at the end.
-    #[arg(long, help_heading = "Output")]
-    pub no_report: bool,
-    /// Print only errors.
-    #[arg(long, short, conflicts_with = "json", help_heading = "Output")]
-    #[serde(skip)]
-    pub quiet: bool,
-    /// Print one JSON object for each epoch and replica, as in metrics.jsonl.
-    #[arg(long, help_heading = "Output")]
-    #[serde(skip)]
-    pub json: bool,
-}
-
-impl TrainOptions {
-    /// The options that repeat the run `config`, whatever the defaults of another version are: every one that a recipe governs is
-    /// named, and paths do not depend on the current folder.
-    pub fn complete(&self, config: &TrainingConfig) -> Self {
-        Self {
-            data: self.data.complete(),
-            run: RunOptions { recipe: self.run.recipe, ..RunOptions::of(config) },
-            init_from: self.init_from.as_deref().map(absolute),
-            ..self.clone()
-        }
-    }
-
-    /// The run that was asked for, for checks that need no data.
-    pub fn config(&self) -> TrainingConfig {
-        self.with(self.run.config())
-    }
-
-    /// The run that was asked for, on this data.
-    pub fn fitted_to(&self, dataset: &Dataset) -> TrainingConfig {
-        self.with(self.run.fitted_to(dataset.train.pixels_per_image(), dataset.classes()))
-    }
-
-    fn with(&self, run: TrainingConfig) -> TrainingConfig {
-        TrainingConfig { seed: self.seed, replicas: self.replicas, shuffle: !self.no_shuffle, max_steps: self.max_steps, ..run }
-    }
-}
-
 /// Options of `study`: a file, or a command about a study's folder.
 #[derive(Args, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -211,9 +112,8 @@ pub struct StudyOptions {
     /// Results go into this folder; what it already holds of the study is not trained again.
     #[arg(long, value_name = "DIR", required = true)]
     pub out: Option<PathBuf>,
-    /// Folder with the data sets' files (or with folders of their names).
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub data_dir: DataDirOption,
     #[command(flatten)]
     pub device: DeviceOption,
     /// How a GPU cuts a step into dispatches; the results are the same.
@@ -250,63 +150,6 @@ pub struct ReportOptions {
     /// Write the report into this folder instead.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-}
-
-impl StudyOptions {
-    /// The folder of the data sets' files, if one was given.
-    pub fn data_dir(&self) -> Option<&Path> {
-        given(self.data_dir.as_ref())
-    }
-}
-
-/// What can be done about data sets.
-#[derive(Clone, Debug, Subcommand)]
-pub enum DataCommand {
-    /// Download data sets, checked, into --data-dir or into the cache, where `train` finds them.
-    #[command(after_help = "Example: ffcl-gpu data fetch mnist cifar10")]
-    Fetch(FetchOptions),
-    /// List the data sets that are known, and where they are.
-    #[command(after_help = "Example: ffcl-gpu data list --json")]
-    List(ListOptions),
-    /// Check the files that are here by their checksums.
-    #[command(after_help = "Example: ffcl-gpu data verify mnist")]
-    Verify(VerifyDataOptions),
-}
-
-/// Options of `data fetch`.
-#[derive(Args, Clone, Debug)]
-pub struct FetchOptions {
-    /// What to fetch.
-    #[arg(value_enum, value_name = "NAME", required = true)]
-    pub names: Vec<DatasetName>,
-    /// Put the files into a folder of the data set's name in this one, instead of the cache.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    pub data_dir: Option<PathBuf>,
-    /// Fetch from here instead: the address before the files' own names. Several are tried in turn.
-    #[arg(long, value_name = "URL")]
-    pub mirror: Vec<String>,
-}
-
-/// Options of `data list`.
-#[derive(Args, Clone, Debug)]
-pub struct ListOptions {
-    /// Look into this folder first.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    pub data_dir: Option<PathBuf>,
-    /// Print one JSON object for each data set.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `data verify`.
-#[derive(Args, Clone, Debug)]
-pub struct VerifyDataOptions {
-    /// What to check; all that are here if none is named.
-    #[arg(value_enum, value_name = "NAME")]
-    pub names: Vec<DatasetName>,
-    /// Look into this folder first.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    pub data_dir: Option<PathBuf>,
 }
 
 /// Options of `verify`.

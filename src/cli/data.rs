@@ -1,8 +1,8 @@
 //! `ffcl-gpu data fetch`, `data list` and `data verify`.
 
-use super::arguments::{DataCommand, FetchOptions, ListOptions, VerifyDataOptions};
-use super::data_options::given;
+use super::data_options::DataDirOption;
 use super::{print_line, report};
+use clap::{Args, Subcommand};
 use ffcl_gpu::dataset::catalogue::{Files, KNOWN, Known};
 use ffcl_gpu::dataset::checksum::{State, check};
 use ffcl_gpu::dataset::{DatasetName, Places, fetch::fetch};
@@ -11,6 +11,53 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// What can be done about data sets.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DataCommand {
+    /// Download data sets, checked, into --data-dir or into the cache, where `train` finds them.
+    #[command(after_help = "Example: ffcl-gpu data fetch mnist cifar10")]
+    Fetch(FetchOptions),
+    /// List the data sets that are known, and where they are.
+    #[command(after_help = "Example: ffcl-gpu data list --json")]
+    List(ListOptions),
+    /// Check the files that are here by their checksums.
+    #[command(after_help = "Example: ffcl-gpu data verify mnist")]
+    Verify(VerifyDataOptions),
+}
+
+/// Options of `data fetch`.
+#[derive(Args, Clone, Debug)]
+pub struct FetchOptions {
+    /// What to fetch.
+    #[arg(value_enum, value_name = "NAME", required = true)]
+    pub names: Vec<DatasetName>,
+    #[command(flatten)]
+    pub data_dir: DataDirOption,
+    /// Fetch from here instead: the address before the files' own names. Several are tried in turn.
+    #[arg(long, value_name = "URL")]
+    pub mirror: Vec<String>,
+}
+
+/// Options of `data list`.
+#[derive(Args, Clone, Debug)]
+pub struct ListOptions {
+    #[command(flatten)]
+    pub data_dir: DataDirOption,
+    /// Print one JSON object for each data set.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `data verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyDataOptions {
+    /// What to check; all that are here if none is named.
+    #[arg(value_enum, value_name = "NAME")]
+    pub names: Vec<DatasetName>,
+    #[command(flatten)]
+    pub data_dir: DataDirOption,
+}
 
 /// Runs one of them; the exit code is a failure where a file is not what it should be.
 pub fn run(command: &DataCommand) -> Result<ExitCode> {
@@ -22,7 +69,7 @@ pub fn run(command: &DataCommand) -> Result<ExitCode> {
 }
 
 fn fetch_all(options: &FetchOptions) -> Result<()> {
-    let mut places = Places::new(given(options.data_dir.as_ref()));
+    let mut places = Places::new(options.data_dir.path());
     if places.data_dir.is_some() {
         // Who names a folder wants the files there, in the cache or not.
         places.cache = None;
@@ -61,7 +108,7 @@ fn fetch_all(options: &FetchOptions) -> Result<()> {
 }
 
 fn list(options: &ListOptions) -> Result<()> {
-    let places = Places::new(given(options.data_dir.as_ref()));
+    let places = Places::new(options.data_dir.path());
     if !options.json {
         print_line("name               train    test  shape    classes  download  where")?;
     }
@@ -90,7 +137,7 @@ fn list(options: &ListOptions) -> Result<()> {
 }
 
 fn verify(options: &VerifyDataOptions) -> Result<ExitCode> {
-    let places = Places::new(given(options.data_dir.as_ref()));
+    let places = Places::new(options.data_dir.path());
     let named: Vec<&Known> = options.names.iter().map(|name: &DatasetName| name.known()).collect();
     let all: Vec<&Known> = if named.is_empty() { KNOWN.iter().collect() } else { named };
     let (mut checked, mut wrong) = (0, 0);

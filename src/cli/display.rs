@@ -1,6 +1,6 @@
 //! What `train` shows on a terminal, or prints where there is none.
 
-use super::arguments::TrainOptions;
+use super::train_options::TrainOptions;
 use super::{print_line, report};
 use clap::ValueEnum;
 use ffcl_gpu::config::{Guide, HiddenLoss, Schedule, TrainingConfig};

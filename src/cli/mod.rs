@@ -17,6 +17,7 @@ mod run_report;
 mod session;
 mod study;
 mod train;
+mod train_options;
 mod trained_options;
 mod verify;
 

@@ -1,7 +1,7 @@
 //! What `train` writes while it trains, and at the end.
 
-use super::arguments::TrainOptions;
 use super::print_line;
+use super::train_options::TrainOptions;
 use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::evaluation::Evaluation;

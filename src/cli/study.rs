@@ -122,7 +122,7 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
 }
 
 fn load(study: &Study, options: &StudyOptions) -> Result<Vec<Dataset>> {
-    let places = Places::new(options.data_dir());
+    let places = Places::new(options.data_dir.path());
     let load = |name: &DatasetName| {
         let mut dataset = name.load(&places)?;
         study.hold_out.map_or(Ok(()), |count| dataset.hold_out(count))?;

@@ -1,9 +1,9 @@
 //! `ffcl-gpu train`.
 
-use super::arguments::TrainOptions;
 use super::display::Display;
 use super::interruption::{EXIT_CODE, Interruption};
 use super::recorder::Recorder;
+use super::train_options::TrainOptions;
 use super::{report as warn, session};
 use ffcl_gpu::config::{Schedule, TrainingConfig};
 use ffcl_gpu::engine::{DeviceDescription, Job};

@@ -13,6 +13,7 @@ pub mod places;
 pub use catalogue::DatasetName;
 pub use places::Places;
 
+use crate::checksum::hexadecimal;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -172,7 +173,7 @@ impl Dataset {
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(hash)
     }
 
     /// Mean and standard deviation of the training set's pixels divided by 255, unless others are set: the scalars μ and σ of the standardisation.

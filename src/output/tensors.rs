@@ -3,6 +3,7 @@
 
 use super::description::{FORMAT, Header, KEY};
 use super::whole_file::write_whole;
+use crate::checksum::hexadecimal;
 use crate::error::{Error, Result};
 use crate::model::{LayerParameters, Parameters};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -52,7 +53,7 @@ pub(super) fn checksum<'a>(path: &Path, header: &Header, tensors: impl Iterator<
         part(name.as_bytes());
         part(bytes);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(hash))
 }
 
 fn json(path: &Path, header: &Header) -> Result<String> {

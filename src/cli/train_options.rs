@@ -1,0 +1,107 @@
+//! What can be typed about a run.
+
+use super::arguments::{DeviceOption, PlanName};
+use super::data_options::{DataOptions, absolute};
+use clap::Args;
+use ffcl_gpu::config::{RunOptions, TrainingConfig};
+use ffcl_gpu::dataset::Dataset;
+use serde::Serialize;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+/// Options of `train`. Written as a file, they repeat the run; names are those of the command line.
+#[derive(Args, Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TrainOptions {
+    /// Take options from a TOML file, or from the config.json of a run; those given here win.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Go on with the run in this folder, from its last checkpoint; --epochs and --max-steps may be raised.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[serde(skip)]
+    pub resume: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub data: DataOptions,
+    /// Take the images in the data set's own order.
+    #[arg(long, help_heading = "Data")]
+    pub no_shuffle: bool,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub run: RunOptions,
+    /// Start from the weights in a safetensors file.
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    pub init_from: Option<PathBuf>,
+
+    /// Seed of the first replica; the next ones count up from it.
+    #[arg(long, default_value_t = TrainingConfig::default().seed, help_heading = "Training")]
+    pub seed: u64,
+    /// Independent pairs of networks, trained side by side.
+    #[arg(long, default_value_t = TrainingConfig::default().replicas, help_heading = "Training")]
+    pub replicas: usize,
+    /// Stop after N steps.
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub max_steps: Option<u64>,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub device: DeviceOption,
+    /// How a GPU cuts a step into dispatches; the results are the same.
+    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
+    pub plan: PlanName,
+    /// Write the run into this new folder instead of runs/<date>-<dataset>-<seed>.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[serde(skip)]
+    pub out: Option<PathBuf>,
+    /// Write nothing.
+    #[arg(long, conflicts_with = "out", help_heading = "Output")]
+    #[serde(skip)]
+    pub no_out: bool,
+    /// Write a checkpoint after every N epochs; at the end there is always one.
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN, help_heading = "Output")]
+    pub checkpoint_every: NonZeroU32,
+    /// Write event files for TensorBoard, too.
+    #[arg(long, conflicts_with = "no_out", help_heading = "Output")]
+    pub tensorboard: bool,
+    /// Write no report.html and no curves.png at the end.
+    #[arg(long, help_heading = "Output")]
+    pub no_report: bool,
+    /// Print only errors.
+    #[arg(long, short, conflicts_with = "json", help_heading = "Output")]
+    #[serde(skip)]
+    pub quiet: bool,
+    /// Print one JSON object for each epoch and replica, as in metrics.jsonl.
+    #[arg(long, help_heading = "Output")]
+    #[serde(skip)]
+    pub json: bool,
+}
+
+impl TrainOptions {
+    /// The options that repeat the run `config`, whatever the defaults of another version are: every one that a recipe governs is
+    /// named, and paths do not depend on the current folder.
+    pub fn complete(&self, config: &TrainingConfig) -> Self {
+        Self {
+            data: self.data.complete(),
+            run: RunOptions { recipe: self.run.recipe, ..RunOptions::of(config) },
+            init_from: self.init_from.as_deref().map(absolute),
+            ..self.clone()
+        }
+    }
+
+    /// The run that was asked for, for checks that need no data.
+    pub fn config(&self) -> TrainingConfig {
+        self.with(self.run.config())
+    }
+
+    /// The run that was asked for, on this data.
+    pub fn fitted_to(&self, dataset: &Dataset) -> TrainingConfig {
+        self.with(self.run.fitted_to(dataset.train.pixels_per_image(), dataset.classes()))
+    }
+
+    fn with(&self, run: TrainingConfig) -> TrainingConfig {
+        TrainingConfig { seed: self.seed, replicas: self.replicas, shuffle: !self.no_shuffle, max_steps: self.max_steps, ..run }
+    }
+}
