@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::output::run_directory::{CURVES, PAGE};
 use crate::output::whole_file::write_whole;
 use content::Run;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Writes the page and the picture of the run in `folder`, as far as it got.
@@ -28,7 +29,12 @@ pub fn write(folder: &Path) -> Result<PathBuf> {
 
 /// Writes a page that compares the runs in `folders`.
 pub fn compare(folders: &[PathBuf], path: &Path) -> Result<()> {
-    let runs = folders.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
+    let mut runs = folders.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
+    let names: BTreeSet<&String> = runs.iter().map(|run| &run.name).collect();
+    // Names that do not tell runs apart are told by where they are.
+    if names.len() < runs.len() {
+        runs.iter_mut().zip(folders).for_each(|(run, folder)| run.name = folder.display().to_string());
+    }
     let page = page::of_comparison(&runs).map_err(|problem| undrawable(path, problem))?;
     write_whole(path, page.as_bytes())
 }

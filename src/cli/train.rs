@@ -10,7 +10,7 @@ use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::memory;
 use ffcl_gpu::model::Architecture;
-use ffcl_gpu::output::checkpoint::Identity;
+use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::run_directory::{self, RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
@@ -26,6 +26,9 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     let dataset = options.data.load(options.quiet)?;
     let config = options.fitted_to(&dataset);
     let architecture = check(&config)?;
+    if !options.no_out {
+        checkpoint::check(&config)?;
+    }
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes())?;
     let job = Job { config: &config, dataset: &dataset };
     let steps_per_epoch = config.steps_per_epoch(dataset.train.count());

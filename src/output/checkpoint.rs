@@ -7,7 +7,7 @@ use super::description::{CheckpointHeader, FORMAT, Header, ModelDescription};
 use super::tensors::{TensorFile, Tensors, add, add_parameters, checksum, save as save_tensors};
 use super::weights::read;
 use crate::config::TrainingConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Parameters;
 use crate::train::{RunningEpoch, TrainingState};
 use std::path::Path;
@@ -29,6 +29,24 @@ pub struct Identity<'a> {
     pub seed: u64,
     /// The data's checksum.
     pub data: &'a str,
+}
+
+/// Fails where a run has more tensors than the header of a safetensors file can name.
+pub fn check(config: &TrainingConfig) -> Result<()> {
+    /// What a header may hold, by the format's definition.
+    const HEADER: usize = 100_000_000;
+    /// JSON of one tensor: name, type, shape and place, of the longest prefix and numbers.
+    const TENSOR: usize = 180;
+    let layers = config.layers.len() - 1;
+    let of_slot = 3 * (2 * layers + if config.has_projections() { layers - 1 } else { 0 }) + 2 * layers;
+    let most = HEADER / (2 * of_slot * TENSOR);
+    if config.replicas <= most {
+        return Ok(());
+    }
+    let replicas = config.replicas;
+    Err(Error::Configuration(format!(
+        "--replicas {replicas} has more tensors than a checkpoint can name; give at most {most} for these --layers, or --no-out"
+    )))
 }
 
 /// Writes a checkpoint. Whatever happens, the file at `path` is the old one or the new one, whole.

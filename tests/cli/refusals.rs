@@ -26,6 +26,7 @@ fn impossible_options_are_refused() {
         ("--batch-size 99999999999999999999999", Refusal::Parser, &["--batch-size"]),
         ("--replicas 0", USAGE, &["--replicas"]),
         ("--replicas 99999999", USAGE, &["--replicas"]),
+        ("--replicas 30000 --layers 784,1,1,10 --limit-train 256", USAGE, &["--replicas 30000", "--no-out"]),
         ("--learning-rate 0", USAGE, &["--learning-rate"]),
         ("--learning-rate=-1", USAGE, &["--learning-rate"]),
         ("--learning-rate -1", Refusal::Parser, &["-1"]),
