@@ -1,8 +1,11 @@
 //! How good answers are: accuracy, loss, which classes are taken for which, and the worst mistakes.
 
+mod answers;
+
+pub use answers::Answers;
+
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::trained::Answers;
 use serde::{Deserialize, Serialize};
 
 /// The most mistakes that are listed.

@@ -1,15 +1,12 @@
 //! A network that has been trained, as something to ask: read from a run's folder or from a file of weights.
 
-mod answers;
 pub mod picture;
 pub mod preparation;
-
-pub use answers::Answers;
 
 use crate::dataset::{Dataset, Images};
 use crate::engine::{Job, Open};
 use crate::error::{Error, Result};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Answers, Evaluation};
 use crate::model::Parameters;
 use crate::output::description::ModelDescription;
 use crate::output::run_directory::{CHECKPOINT, MODEL};

@@ -2,15 +2,13 @@
 
 use super::data::DataCommand;
 use super::data_options::DataDirOption;
+use super::device_options::{DeviceOption, PlanName};
 use super::train_options::TrainOptions;
 use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, PredictOptions};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
-use ffcl_gpu::gpu::adapter::DeviceRequest;
-use ffcl_gpu::plan::Plan;
 use ffcl_gpu::study::grid::Shard;
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// Train two networks that guide each other, without backpropagation, on any GPU.
@@ -60,43 +58,6 @@ pub enum Command {
     /// Print the manual page, of this program or of one of its commands.
     #[command(after_help = "Example: ffcl-gpu man > ~/.local/share/man/man1/ffcl-gpu.1")]
     Man(ManOptions),
-}
-
-/// Where to compute.
-#[derive(Args, Clone, Debug, Serialize)]
-pub struct DeviceOption {
-    /// auto (best GPU, else CPU), cpu, gpu (best adapter, software too), an index from `devices`, or part of a name.
-    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
-    #[serde(serialize_with = "serialize_as_text")]
-    pub device: DeviceRequest,
-}
-
-fn serialize_as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-/// How a step is cut into dispatches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum PlanName {
-    /// Fused where it is possible, layered elsewhere and on software adapters.
-    #[default]
-    Auto,
-    /// Three dispatches a step, for the plain cosine loss (--recipe paper) and layers up to 128 wide.
-    Fused,
-    /// A dispatch for each layer and kernel.
-    Layered,
-}
-
-impl PlanName {
-    /// The plan, if one is forced.
-    pub fn plan(self) -> Option<Plan> {
-        match self {
-            Self::Auto => None,
-            Self::Fused => Some(Plan::Fused),
-            Self::Layered => Some(Plan::Layered),
-        }
-    }
 }
 
 /// Options of `study`: a file, or a command about a study's folder.

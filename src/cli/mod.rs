@@ -6,6 +6,7 @@ mod completions;
 pub mod config_file;
 mod data;
 mod data_options;
+mod device_options;
 mod devices;
 mod display;
 mod evaluate;

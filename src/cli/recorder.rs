@@ -4,13 +4,12 @@ use super::print_line;
 use super::train_options::TrainOptions;
 use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::error::{Error, Result};
-use ffcl_gpu::evaluation::Evaluation;
+use ffcl_gpu::evaluation::{Answers, Evaluation};
 use ffcl_gpu::output::checkpoint::Identity;
 use ffcl_gpu::output::run_directory::{Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::tensorboard::{self, EventFiles};
 use ffcl_gpu::report::{self, TestAnswers};
 use ffcl_gpu::train::{Outcome, ReplicaReport, Trainer};
-use ffcl_gpu::trained::Answers;
 use std::num::NonZeroU32;
 use std::path::Path;
 

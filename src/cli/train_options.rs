@@ -1,7 +1,7 @@
 //! What can be typed about a run.
 
-use super::arguments::{DeviceOption, PlanName};
 use super::data_options::{DataOptions, absolute};
+use super::device_options::{DeviceOption, PlanName};
 use clap::Args;
 use ffcl_gpu::config::{RunOptions, TrainingConfig};
 use ffcl_gpu::dataset::Dataset;

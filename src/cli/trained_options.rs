@@ -1,7 +1,7 @@
 //! What can be typed about trained models.
 
-use super::arguments::DeviceOption;
 use super::data_options::{DataDirOption, ReadingOptions, Source};
+use super::device_options::DeviceOption;
 use clap::{Args, ValueEnum};
 use ffcl_gpu::dataset::{Dataset, DatasetName, Origin};
 use ffcl_gpu::error::{Error, Result};

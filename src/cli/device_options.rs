@@ -1,0 +1,43 @@
+//! What can be typed about where to compute, and how.
+
+use clap::{Args, ValueEnum};
+use ffcl_gpu::gpu::adapter::DeviceRequest;
+use ffcl_gpu::plan::Plan;
+use serde::Serialize;
+
+/// Where to compute.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct DeviceOption {
+    /// auto (best GPU, else CPU), cpu, gpu (best adapter, software too), an index from `devices`, or part of a name.
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
+    #[serde(serialize_with = "serialize_as_text")]
+    pub device: DeviceRequest,
+}
+
+fn serialize_as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// How a step is cut into dispatches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlanName {
+    /// Fused where it is possible, layered elsewhere and on software adapters.
+    #[default]
+    Auto,
+    /// Three dispatches a step, for the plain cosine loss (--recipe paper) and layers up to 128 wide.
+    Fused,
+    /// A dispatch for each layer and kernel.
+    Layered,
+}
+
+impl PlanName {
+    /// The plan, if one is forced.
+    pub fn plan(self) -> Option<Plan> {
+        match self {
+            Self::Auto => None,
+            Self::Fused => Some(Plan::Fused),
+            Self::Layered => Some(Plan::Layered),
+        }
+    }
+}
