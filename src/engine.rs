@@ -27,6 +27,11 @@ impl DeviceDescription {
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }
+
+    /// Whether what it allocates is main memory.
+    pub fn shares_main_memory(&self) -> bool {
+        self.kind == "software" || self.kind == "integrated"
+    }
 }
 
 impl std::fmt::Display for DeviceDescription {

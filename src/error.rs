@@ -51,6 +51,28 @@ pub enum Error {
         problem: String,
     },
 
+    /// The device is gone: the driver was reset, a watchdog ended its work, or the card was removed.
+    #[error(
+        "the device was lost while {during}: {problem}; its driver was reset, or it is gone: run it again, or on another --device"
+    )]
+    DeviceLost {
+        /// What was being done.
+        during: String,
+        /// The driver's or wgpu's words.
+        problem: String,
+    },
+
+    /// The device has too little memory.
+    #[error(
+        "the device has too little memory for {during}: {problem}; use fewer --replicas, narrower --layers or a smaller --batch-size, or --device cpu"
+    )]
+    DeviceMemory {
+        /// What was being done, with its size.
+        during: String,
+        /// The driver's or wgpu's words.
+        problem: String,
+    },
+
     /// A size exceeds a limit of the device.
     #[error(
         "{what}: {needed} is above this adapter's limit {limit} = {allowed}; use fewer --replicas, narrower --layers or a smaller --batch-size, or --device cpu"
@@ -69,6 +91,15 @@ pub enum Error {
     /// A loss or weight stopped being a finite number.
     #[error("{0}")]
     NotFinite(String),
+
+    /// A run was ended by an error.
+    #[error("{source}; {kept}")]
+    Interrupted {
+        /// What ended it.
+        source: Box<Error>,
+        /// What is left of it, and how it goes on.
+        kept: String,
+    },
 }
 
 /// The library's result type.
@@ -78,6 +109,15 @@ impl Error {
     /// A [`Error::File`] whose remedy is one fixed sentence.
     pub fn file(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error, remedy: &str) -> Self {
         Error::File { action, path: path.into(), source, remedy: remedy.to_owned() }
+    }
+
+    /// True where another attempt on a device opened anew may go well.
+    pub fn is_device_loss(&self) -> bool {
+        match self {
+            Error::DeviceLost { .. } => true,
+            Error::Interrupted { source, .. } => source.is_device_loss(),
+            _ => false,
+        }
     }
 
     /// True where the caller asked for something impossible (exit code 2), false where the work itself failed (exit code 1).

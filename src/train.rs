@@ -181,7 +181,7 @@ impl<'a> Trainer<'a> {
         let metrics = self.backend.end_epoch()?;
         self.position.epoch_seconds = epoch_seconds + started.elapsed().as_secs_f64();
         let mut last = reports(self.job, epoch, count, &metrics, self.position.epoch_seconds);
-        check_finite(&last)?;
+        check_finite(&last, &metrics)?;
         let warnings = self.watches.observe(self.job, count, &mut last);
         self.last = last;
         let mut stopped = observe(Event::Epoch(&self.last))?.is_break() || stopped;

@@ -6,10 +6,10 @@ use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::evaluation::{Answers, Evaluation};
 use ffcl_gpu::output::checkpoint::Identity;
-use ffcl_gpu::output::run_directory::{Reopened, RunDirectory, RunRecord};
+use ffcl_gpu::output::run_directory::{CHECKPOINT, Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::tensorboard::{self, EventFiles};
 use ffcl_gpu::report::{self, TestAnswers};
-use ffcl_gpu::train::{Outcome, ReplicaReport, Trainer};
+use ffcl_gpu::train::{Outcome, Position, ReplicaReport, Trainer};
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -19,6 +19,8 @@ pub struct Recorder<'a> {
     events: Option<EventFiles>,
     of: Identity<'a>,
     checkpoint_every: NonZeroU32,
+    /// Where the last checkpoint stands.
+    kept: Option<Position>,
 }
 
 impl<'a> Recorder<'a> {
@@ -29,6 +31,7 @@ impl<'a> Recorder<'a> {
         of: Identity<'a>,
         reopened: Option<Reopened>,
         history: &[ReplicaReport],
+        position: Position,
         is_done: bool,
     ) -> Result<Self> {
         let directory = match reopened {
@@ -43,7 +46,8 @@ impl<'a> Recorder<'a> {
             }
             _ => None,
         };
-        Ok(Self { directory, events, of, checkpoint_every: options.checkpoint_every })
+        let kept = (position.epoch > 0).then_some(position);
+        Ok(Self { directory, events, of, checkpoint_every: options.checkpoint_every, kept })
     }
 
     /// Where it writes.
@@ -63,13 +67,31 @@ impl<'a> Recorder<'a> {
     }
 
     /// Writes a checkpoint if one is due after an epoch, or if the run `stops`.
-    pub fn checkpoint(&self, trainer: &mut Trainer, stops: bool) -> Result<()> {
+    pub fn checkpoint(&mut self, trainer: &mut Trainer, stops: bool) -> Result<()> {
         match &self.directory {
             Some(directory) if stops || trainer.position().epoch.is_multiple_of(self.checkpoint_every.get()) => {
-                directory.checkpoint(&trainer.state()?, self.of)
+                directory.checkpoint(&trainer.state()?, self.of)?;
+                self.kept = Some(trainer.position());
+                Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// `error`, which ended the run, with what is left of it.
+    pub fn interrupted(&self, error: Error) -> Error {
+        let Some(folder) = self.path().map(Path::display) else { return error };
+        let kept = match (self.kept, &error) {
+            (None, _) => format!("there was no checkpoint yet in {folder}"),
+            // To go on from there would end in the same way.
+            (Some(Position { epoch, .. }), Error::NotFinite(_)) => {
+                format!("the last good weights, of epoch {epoch}, are in {folder}/{CHECKPOINT}, which --init-from takes")
+            }
+            (Some(Position { epoch, .. }), _) => {
+                format!("all until its checkpoint in epoch {epoch} is kept: ffcl-gpu train --resume {folder} goes on from there")
+            }
+        };
+        Error::Interrupted { source: Box::new(error), kept }
     }
 
     /// Writes what a run that has ended has; `probabilities` are those of [`Trainer::probabilities`].

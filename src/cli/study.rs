@@ -89,7 +89,7 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
                 progress.cell(task, &results)?;
             }
             // The other cells need not suffer for one that fits no device or whose numbers ran away.
-            Err(error @ (Error::NotFinite(_) | Error::Limit { .. } | Error::Configuration(_))) => {
+            Err(error @ (Error::NotFinite(_) | Error::Limit { .. } | Error::DeviceMemory { .. } | Error::Configuration(_))) => {
                 failed += 1;
                 progress.bar.suspend(|| complain(&format!("note: {key} has no result: {error}")));
             }

@@ -16,78 +16,142 @@ use ffcl_gpu::output::run_directory::{self, RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Advance, Event, Position, Trainer};
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a driver gets to come back before its device is opened again.
+const RECOVERY: Duration = Duration::from_secs(1);
 
 pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     // What is wrong by itself is said before any data is read.
     check(&options.config())?;
+    if options.no_out && options.retry_on_device_loss > 0 {
+        let problem = "--retry-on-device-loss goes on from a checkpoint, and --no-out keeps none; leave one of them out";
+        return Err(Error::Configuration(problem.into()));
+    }
     let dataset = options.data.load(options.quiet)?;
     let config = options.fitted_to(&dataset);
-    let architecture = check(&config)?;
+    check(&config)?;
     if !options.no_out {
         checkpoint::check(&config)?;
     }
     config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes())?;
     let job = Job { config: &config, dataset: &dataset };
-    let steps_per_epoch = config.steps_per_epoch(dataset.train.count());
     let (model, data) = (ModelDescription::of(job), if options.no_out { String::new() } else { dataset.checksum() });
     let of = Identity { model: &model, seed: config.seed, data: &data };
+    let run = Run { options, job, of, interruption: OnceCell::new() };
 
-    let reopen = |path: &PathBuf| RunDirectory::reopen(path, &config, of, steps_per_epoch);
-    let mut reopened = options.resume.as_ref().map(reopen).transpose()?;
-    let state = reopened.as_mut().and_then(|reopened| reopened.state.take());
-    let mut history = reopened.as_mut().map_or_else(Vec::new, |reopened| std::mem::take(&mut reopened.history));
-    let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
-    let device = backend.device().clone();
-    if let (Some(reopened), Some(state)) = (&reopened, &state) {
-        check_continuation(reopened.directory.path(), &config, state.position, &device, options.quiet || options.json)?;
-    }
-    if state.is_none() {
-        let mut parameters = config.initial_parameters()?;
-        if let Some(path) = &options.init_from {
-            parameters = weights::load(path, &architecture, parameters)?;
-        }
-        backend.set_parameters(&parameters)?;
-    }
-    let memory = backend.memory();
-    let mut trainer = match &state {
-        Some(state) => Trainer::resume(job, backend.as_mut(), state, &mut history)?,
-        None => Trainer::new(job, backend.as_mut()),
-    };
-    drop(state);
-    let interruption = Interruption::listen()?;
-    let complete = options.complete(&config);
-    let mut recorder = Recorder::new(options, &record(&complete, job, &device), of, reopened, &history, trainer.is_done())?;
-    let mut display = Display::new(options, job, &device, memory, recorder.path())?;
-    display.begin(trainer.position());
-    let ended = (|| loop {
-        let before = trainer.position();
-        let advance = trainer.epoch(&mut |event| {
-            if let Event::Epoch(reports) = &event {
-                recorder.append(reports)?;
+    let (mut folder, mut losses) = (options.resume.clone(), 0);
+    loop {
+        match run.attempt(&mut folder) {
+            Err(error) if error.is_device_loss() && losses < options.retry_on_device_loss => {
+                losses += 1;
+                warn(&format!("note: {error}; opening it again ({losses} of {})", options.retry_on_device_loss));
+                std::thread::sleep(RECOVERY);
             }
-            display.show(&event)?;
-            Ok(if interruption.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        if trainer.position() != before {
-            recorder.checkpoint(&mut trainer, advance != Advance::Epoch)?;
+            result => return result,
         }
-        if advance != Advance::Epoch {
-            return Ok(advance);
-        }
-    })();
-    display.close();
-    if ended? == Advance::Stopped {
-        warn(&stopped(&trainer, steps_per_epoch, recorder.path()));
-        return Ok(ExitCode::from(EXIT_CODE));
     }
-    let probabilities = if recorder.path().is_some() { trainer.probabilities()? } else { Vec::new() };
-    let outcome = trainer.finish()?;
-    display.summary(&outcome)?;
-    recorder.finish(&outcome, &probabilities, &dataset, options)?;
-    Ok(ExitCode::SUCCESS)
+}
+
+/// A run, and what outlives the loss of its device.
+struct Run<'a> {
+    options: &'a TrainOptions,
+    job: Job<'a>,
+    of: Identity<'a>,
+    interruption: OnceCell<Interruption>,
+}
+
+impl Run<'_> {
+    /// Opens the device and trains to the end: from the checkpoint in `folder`, or from the beginning, where `folder` becomes that of
+    /// the new run.
+    fn attempt(&self, folder: &mut Option<PathBuf>) -> Result<ExitCode> {
+        let Self { options, job, of, .. } = *self;
+        let config = job.config;
+        let reopen = |path: &PathBuf| RunDirectory::reopen(path, config, of, self.steps_per_epoch());
+        let mut reopened = folder.as_ref().map(reopen).transpose()?;
+        let state = reopened.as_mut().and_then(|reopened| reopened.state.take());
+        let mut history = reopened.as_mut().map_or_else(Vec::new, |reopened| std::mem::take(&mut reopened.history));
+        let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
+        let device = backend.device().clone();
+        if let (Some(reopened), Some(state)) = (&reopened, &state) {
+            check_continuation(reopened.directory.path(), config, state.position, &device, options.quiet || options.json)?;
+        }
+        if state.is_none() {
+            let mut parameters = config.initial_parameters()?;
+            if let Some(path) = &options.init_from {
+                parameters = weights::load(path, &config.architecture()?, parameters)?;
+            }
+            backend.set_parameters(&parameters)?;
+        }
+        let memory = backend.memory();
+        let mut trainer = match &state {
+            Some(state) => Trainer::resume(job, backend.as_mut(), state, &mut history)?,
+            None => Trainer::new(job, backend.as_mut()),
+        };
+        drop(state);
+        let interruption = match self.interruption.get() {
+            Some(interruption) => interruption,
+            None => self.interruption.get_or_init({
+                let listening = Interruption::listen()?;
+                || listening
+            }),
+        };
+        let complete = options.complete(config);
+        let record = record(&complete, job, &device);
+        let (position, is_done) = (trainer.position(), trainer.is_done());
+        let mut recorder = Recorder::new(options, &record, of, reopened, &history, position, is_done)?;
+        *folder = recorder.path().map(Path::to_owned);
+        let mut display = Display::new(options, job, &device, memory, recorder.path())?;
+        let ended = self.train(&mut trainer, &mut recorder, &mut display, interruption);
+        display.close();
+        let finished = ended.and_then(|advance| {
+            if advance == Advance::Stopped {
+                warn(&stopped(&trainer, self.steps_per_epoch(), recorder.path()));
+                return Ok(ExitCode::from(EXIT_CODE));
+            }
+            let probabilities = if recorder.path().is_some() { trainer.probabilities()? } else { Vec::new() };
+            let outcome = trainer.finish()?;
+            display.summary(&outcome)?;
+            recorder.finish(&outcome, &probabilities, job.dataset, options)?;
+            Ok(ExitCode::SUCCESS)
+        });
+        finished.map_err(|error| recorder.interrupted(error))
+    }
+
+    /// Trains until the run ends or is stopped, and keeps what is to be kept.
+    fn train(
+        &self,
+        trainer: &mut Trainer,
+        recorder: &mut Recorder,
+        display: &mut Display,
+        interruption: &Interruption,
+    ) -> Result<Advance> {
+        display.begin(trainer.position());
+        loop {
+            let before = trainer.position();
+            let advance = trainer.epoch(&mut |event| {
+                if let Event::Epoch(reports) = &event {
+                    recorder.append(reports)?;
+                }
+                display.show(&event)?;
+                Ok(if interruption.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            if trainer.position() != before {
+                recorder.checkpoint(trainer, advance != Advance::Epoch)?;
+            }
+            if advance != Advance::Epoch {
+                return Ok(advance);
+            }
+        }
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        self.job.config.steps_per_epoch(self.job.dataset.train.count())
+    }
 }
 
 fn record<'a>(options: &'a TrainOptions, job: Job<'a>, device: &'a DeviceDescription) -> RunRecord<'a, TrainOptions> {

@@ -52,6 +52,9 @@ pub struct TrainOptions {
     /// How a GPU cuts a step into dispatches; the results are the same.
     #[arg(long, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
+    /// Where the device is lost, open it again and go on from the last checkpoint, up to N times.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub retry_on_device_loss: u32,
     /// Write the run into this new folder instead of runs/<date>-<dataset>-<seed>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     #[serde(skip)]

@@ -70,7 +70,9 @@ pub fn list() -> Vec<wgpu::Adapter> {
     adapters
 }
 
-fn enumerate(descriptor: wgpu::InstanceDescriptor) -> Vec<wgpu::Adapter> {
+fn enumerate(mut descriptor: wgpu::InstanceDescriptor) -> Vec<wgpu::Adapter> {
+    // Where the driver says what is free, more is refused with an error; else it would page, or end some process.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
     let instance = wgpu::Instance::new(descriptor);
     pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
 }

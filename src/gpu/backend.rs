@@ -3,7 +3,9 @@
 use super::buffers::Allocator;
 use super::choice::choose_plan;
 use super::context::Context;
+use super::estimate::Request;
 use super::kernels::{Variant, metric_count, shuffle_groups};
+use super::pace::Pace;
 use super::prepared::{Prepared, step_stride, write_steps};
 use super::resident::{Resident, largest_buffer};
 use super::steps::{Builder, Training};
@@ -17,12 +19,9 @@ use crate::layout::{DIAGNOSIS_SUMS, EVALUATION_METRICS, Joined, Layer, Shapes, S
 use crate::model::{LayerParameters, Parameters};
 use crate::plan::{Kernel, Part, Plan, fusible};
 use std::collections::VecDeque;
+use std::ops::{ControlFlow, Range};
+use std::time::Instant;
 
-/// Arithmetic of one submission. At 100 GFLOP/s, a slow integrated GPU, it lasts 0.2 s: far below the two seconds after which
-/// some systems kill a submission, and long enough to hide the cost of submitting.
-const FLOPS_PER_SUBMIT: f64 = 2e10;
-/// More steps than this gain nothing.
-const MAX_STEPS_PER_SUBMIT: usize = 256;
 /// Steps whose numbers are uploaded together: an epoch of the paper's needs one upload, of 256 KiB.
 const STEPS_PER_UPLOAD: usize = 1024;
 /// Submissions that may be unfinished while the host records another: the device works on one, the next waits for it.
@@ -74,8 +73,9 @@ pub struct GpuBackend {
     train_images: usize,
     test_images: usize,
     step_bytes: Vec<u8>,
-    steps_per_submit: usize,
-    batches_per_submit: usize,
+    /// The pace of training steps, and that of the evaluation's batches.
+    training_pace: Pace,
+    evaluation_pace: Pace,
     memory: u64,
 }
 
@@ -84,12 +84,10 @@ impl GpuBackend {
     pub fn new(job: Job, context: Context, options: GpuOptions) -> Result<Self> {
         job.check()?;
         let (config, tiles) = (job.config, options.tiles);
-        let architecture = config.architecture()?;
+        let architecture = &config.architecture()?;
         let (slots, depth) = (2 * config.replicas, architecture.layer_count());
-        let allocator = Allocator::new(&context);
-
         let views = Views::of_training(config);
-        let separate = Shapes::new(config, &architecture, config.batch_size, views);
+        let separate = Shapes::new(config, architecture, config.batch_size, views);
         let mut shapes = separate.clone();
         let joined = Joined::place(&mut shapes.network, slots);
         let tile = tiles.fused(&shapes.network, config.replicas);
@@ -100,6 +98,11 @@ impl GpuBackend {
             shapes = separate;
             None
         };
+        let test_count = job.dataset.test.count();
+        let batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
+        let images = job.dataset.test.head(sample_size(config, test_count, largest_buffer(&context)));
+        let request = Request { job, architecture, shapes: &shapes, joined, views, evaluation_batch: batch, sample: &images };
+        let allocator = Allocator::of_run(&context, request.require(&context)?);
         let parameters = DeviceParameters::new(&allocator, &shapes, slots, joined)?;
         let scratch = Scratch::new(&allocator, &shapes, slots, views.count(slots), joined, config)?;
         let row_metrics = allocator.storage("row metrics", slots * shapes.network[0].metrics_len())?;
@@ -112,12 +115,10 @@ impl GpuBackend {
         let step = Training { plan, shapes: &shapes, scratch: &scratch, train: &train, steps: &steps, row_metrics: &row_metrics };
         let stages = config.stages().iter().map(|&stage| builder.training(&step, stage)).collect::<Result<_>>()?;
 
-        let test_count = job.dataset.test.count();
-        let batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
         let row_counts = builder.allocator.storage("row counts", config.replicas * EVALUATION_METRICS * batch)?;
         let test = Resident::new(&builder.allocator, &job.dataset.test, &table, batch, Views::Run, config)?;
         let (evaluation, evaluated, evaluation_outputs) =
-            builder.evaluation(&architecture, &shapes, &test, test_count, batch, &row_counts)?;
+            builder.evaluation(architecture, &shapes, &test, test_count, batch, &row_counts)?;
 
         let shuffle = Shuffle::new(config.seed, 0, job.dataset.train.count(), config.replicas, config.shuffle);
         let shuffle_uniform = builder.allocator.uniform("shuffle", bytemuck::bytes_of(&shuffle))?;
@@ -128,10 +129,9 @@ impl GpuBackend {
         let staging = builder.allocator.staging("metrics read-back", 4 * sum_count as u64)?;
         let training_sums = slots * (depth + 1);
         let counts = config.replicas * EVALUATION_METRICS;
-        let images = job.dataset.test.head(sample_size(config, test_count, largest_buffer(&context)));
         let sample = Resident::new(&builder.allocator, &images, &table, images.count(), Views::Run, config)?;
         let (sample_metrics, diagnosis) =
-            builder.diagnosis(&architecture, &shapes, &sample, images.count(), &sums, training_sums + counts)?;
+            builder.diagnosis(architecture, &shapes, &sample, images.count(), &sums, training_sums + counts)?;
         let reductions = [
             builder.reduction(&row_metrics, config.batch_size, training_sums, &sums, 0)?,
             builder.reduction(&row_counts, batch, counts, &sums, training_sums)?,
@@ -140,7 +140,6 @@ impl GpuBackend {
         // Gradients of inputs cost half as much again.
         let share = if fusible(config) { 1.0 } else { 1.5 };
         let flops = share * architecture.training_flops_per_image() * config.replicas as f64;
-        let per_submit = |rows: usize| ((FLOPS_PER_SUBMIT / (flops * rows as f64)) as usize).clamp(1, MAX_STEPS_PER_SUBMIT);
         let memory = builder.allocator.bytes();
         let parameters = builder.parameters;
         context.check("preparing the run")?;
@@ -169,8 +168,8 @@ impl GpuBackend {
             train_images: job.dataset.train.count(),
             test_images: test_count,
             step_bytes: Vec::with_capacity(STEPS_PER_UPLOAD * stride),
-            steps_per_submit: per_submit(config.batch_size),
-            batches_per_submit: per_submit(batch),
+            training_pace: Pace::new(flops * config.batch_size as f64),
+            evaluation_pace: Pace::new(flops * batch as f64),
             memory,
             context,
         })
@@ -196,6 +195,48 @@ impl GpuBackend {
         let mut encoder = self.context.device.create_command_encoder(&Default::default());
         work(&mut encoder);
         self.context.queue.submit([encoder.finish()])
+    }
+
+    /// Runs `units` of work, each the walk over `dispatches` with its own entry of a table of steps, in submissions of the size that
+    /// `pace` says and learns. `progress` hears as in [`Backend::train`]; returns the number of units that were begun, and what it said.
+    fn run(
+        &self,
+        dispatches: &[Prepared],
+        units: usize,
+        pace: &mut Pace,
+        during: &str,
+        progress: &mut Progress,
+    ) -> Result<(usize, ControlFlow<()>)> {
+        let stride = step_stride(&self.context);
+        let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Prepared], units: Range<usize>| {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for unit in units {
+                dispatches.iter().for_each(|prepared| prepared.record(&mut pass, (unit * stride) as u32));
+            }
+        };
+        let (mut begun, mut finished, mut in_flight) = (0, Instant::now(), VecDeque::with_capacity(SUBMITS_IN_FLIGHT + 1));
+        while begun < units {
+            let (started, count) = (Instant::now(), pace.units().clamp(1, units - begun));
+            let size = if pace.units() == 0 { 1 } else { dispatches.len() };
+            let parts = dispatches.chunks(size).map(|part| self.submit(|encoder| record(encoder, part, begun..begun + count)));
+            in_flight.push_back((parts.last(), count, started));
+            begun += count;
+            if in_flight.len() > SUBMITS_IN_FLIGHT
+                && let Some((Some(submission), count, started)) = in_flight.pop_front()
+            {
+                self.context.wait(submission, during)?;
+                // The device works on one submission after the other.
+                let begin = std::mem::replace(&mut finished, Instant::now()).max(started);
+                pace.observe(count, finished - begin);
+                if progress(count).is_break() {
+                    break;
+                }
+            }
+        }
+        // All that has begun will end: whoever wanted to stop reads the state next, which waits for it.
+        let flow = progress(in_flight.into_iter().map(|(_, count, _)| count).sum());
+        self.context.check(during)?;
+        Ok((begun, flow))
     }
 
     /// A quantity of one part, `[slot][layer]`.
@@ -316,52 +357,28 @@ impl Backend for GpuBackend {
     }
 
     fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize> {
-        let stride = step_stride(&self.context);
-        let mut begun = 0;
-        let mut in_flight = VecDeque::with_capacity(SUBMITS_IN_FLIGHT + 1);
-        'steps: for uploaded in steps.chunks(STEPS_PER_UPLOAD) {
+        let (mut begun, mut pace) = (0, self.training_pace);
+        for uploaded in steps.chunks(STEPS_PER_UPLOAD) {
             self.upload(uploaded)?;
-            let rows: Vec<usize> = (0..uploaded.len()).collect();
-            for chunk in rows.chunks(self.steps_per_submit) {
-                let submission = self.submit(|encoder| {
-                    let mut pass = encoder.begin_compute_pass(&Default::default());
-                    for row in chunk {
-                        self.training().iter().for_each(|prepared| prepared.record(&mut pass, (row * stride) as u32));
-                    }
-                });
-                in_flight.push_back((submission, chunk.len()));
-                begun += chunk.len();
-                if in_flight.len() > SUBMITS_IN_FLIGHT
-                    && let Some((submission, count)) = in_flight.pop_front()
-                {
-                    self.context.wait(submission, "training")?;
-                    if progress(count).is_break() {
-                        break 'steps;
-                    }
-                }
+            let (ran, flow) = self.run(self.training(), uploaded.len(), &mut pace, "training", progress)?;
+            begun += ran;
+            if flow.is_break() {
+                break;
             }
         }
-        // All that has begun will end: whoever wanted to stop reads the state next, which waits for it.
-        let _ = progress(in_flight.into_iter().map(|(_, count)| count).sum());
-        self.context.check("training")?;
+        self.training_pace = pace;
         Ok(begun)
     }
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {
-        let stride = step_stride(&self.context);
         self.submit(|encoder| {
             encoder.clear_buffer(&self.row_counts, 0, None);
             encoder.clear_buffer(&self.sample_metrics, 0, None);
         });
-        let batches: Vec<usize> = (0..self.evaluation_batches).collect();
-        for chunk in batches.chunks(self.batches_per_submit) {
-            self.submit(|encoder| {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                for batch in chunk {
-                    self.evaluation.iter().for_each(|prepared| prepared.record(&mut pass, (batch * stride) as u32));
-                }
-            });
-        }
+        let mut pace = self.evaluation_pace;
+        let _ =
+            self.run(&self.evaluation, self.evaluation_batches, &mut pace, "evaluating", &mut |_| ControlFlow::Continue(()))?;
+        self.evaluation_pace = pace;
         // Each for itself: for wide layers of many replicas one of them is long enough.
         for prepared in &self.diagnosis {
             self.submit(|encoder| prepared.record(&mut encoder.begin_compute_pass(&Default::default()), 0));

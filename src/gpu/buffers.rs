@@ -8,12 +8,34 @@ use std::cell::Cell;
 pub struct Allocator<'a> {
     context: &'a Context,
     bytes: Cell<u64>,
+    purpose: Purpose,
+}
+
+/// What an allocator is for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// Something small.
+    Aside,
+    /// A run that takes so many bytes.
+    Run(u64),
+    /// Only to count: buffers are stubs.
+    Count,
 }
 
 impl<'a> Allocator<'a> {
     /// An allocator that has given nothing yet.
     pub fn new(context: &'a Context) -> Self {
-        Self { context, bytes: Cell::new(0) }
+        Self { context, bytes: Cell::new(0), purpose: Purpose::Aside }
+    }
+
+    /// The same for a run that will take `bytes`, for messages.
+    pub fn of_run(context: &'a Context, bytes: u64) -> Self {
+        Self { purpose: Purpose::Run(bytes), ..Self::new(context) }
+    }
+
+    /// One that counts bytes, checks the limits, and gives stubs.
+    pub fn counting(context: &'a Context) -> Self {
+        Self { purpose: Purpose::Count, ..Self::new(context) }
     }
 
     /// What it allocates from.
@@ -36,6 +58,14 @@ impl<'a> Allocator<'a> {
     pub fn storage_with(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
         self.create(label, content.len() as u64, usage, content)
+    }
+
+    /// The same for `words` words that are made when they are needed.
+    pub fn storage_from(&self, label: &str, words: usize, content: impl FnOnce() -> Vec<u32>) -> Result<wgpu::Buffer> {
+        match self.purpose {
+            Purpose::Count => self.storage(label, words),
+            _ => self.storage_with(label, bytemuck::cast_slice(&content())),
+        }
     }
 
     /// A uniform structure with a content that may be replaced.
@@ -66,7 +96,16 @@ impl<'a> Allocator<'a> {
         }
         // wgpu refuses empty buffers and maps multiples of four bytes only.
         let size = bytes.next_multiple_of(4).max(16);
-        let buffer = self.context.scoped(&format!("allocating {size} bytes for '{label}'"), || {
+        self.bytes.set(self.bytes.get() + size);
+        let during = match self.purpose {
+            Purpose::Aside => format!("allocating {size} bytes for '{label}'"),
+            Purpose::Run(total) => format!("allocating {size} bytes for '{label}' of a run that takes {}", mebibytes(total)),
+            Purpose::Count => {
+                let descriptor = wgpu::BufferDescriptor { label: Some(label), size: 16, usage, mapped_at_creation: false };
+                return self.context.scoped("counting memory", || self.context.device.create_buffer(&descriptor));
+            }
+        };
+        let buffer = self.context.scoped(&during, || {
             let mapped_at_creation = !content.is_empty();
             self.context.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation })
         })?;
@@ -78,7 +117,10 @@ impl<'a> Allocator<'a> {
             buffer.unmap();
         }
         Made::count(&self.context.made.buffers);
-        self.bytes.set(self.bytes.get() + size);
         Ok(buffer)
     }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

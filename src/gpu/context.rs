@@ -1,6 +1,7 @@
 //! An opened device: pipelines, submission, read-back, and every failure as a typed error.
 
 use super::adapter::describe;
+use super::faults::{Faults, one_line, without_panic};
 use super::kernels::{Binding, Variant, source};
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
@@ -8,7 +9,6 @@ use crate::layout::Step;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex};
 
 /// How to open a device.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +38,7 @@ pub struct Context {
     pub made: Made,
     shader_checks: bool,
     pipelines: RefCell<HashMap<Variant, Pipeline>>,
-    /// The first failure that no error scope caught: out of memory late, or a lost device.
-    failure: Arc<Mutex<Option<String>>>,
+    faults: Faults,
 }
 
 /// How many lasting things a context has made: nothing may grow inside an epoch.
@@ -103,23 +102,7 @@ impl Context {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
             Error::Device(format!("cannot open {}: {error}; try another --device, or --device cpu", description.name))
         })?;
-        let failure = Arc::new(Mutex::new(None));
-        let keep_first = |failure: &Arc<Mutex<Option<String>>>| {
-            let failure = Arc::clone(failure);
-            move |message: String| {
-                if let Ok(mut kept) = failure.lock() {
-                    kept.get_or_insert(message);
-                }
-            }
-        };
-        let keep = keep_first(&failure);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| keep(one_line(&error.to_string()))));
-        let keep = keep_first(&failure);
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                keep(format!("the device was lost: {}", one_line(&message)));
-            }
-        });
+        let faults = Faults::of(&device);
         let shader_checks = options.shader_checks.unwrap_or(cfg!(debug_assertions));
         let info = adapter.get_info();
         let uniform_subgroups = features.contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size;
@@ -133,7 +116,7 @@ impl Context {
             description,
             shader_checks,
             pipelines: RefCell::default(),
-            failure,
+            faults,
         })
     }
 
@@ -145,18 +128,19 @@ impl Context {
         let value = work();
         // Scopes close in the reverse order of their opening.
         let errors = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
+        // A lost device fails in no scope.
+        self.check(during)?;
+        let (during, problem) = (during.to_owned(), |error: &wgpu::Error| one_line(&error.to_string()));
         match errors.into_iter().flatten().next() {
-            Some(error) => Err(Error::Gpu { during: during.to_owned(), problem: one_line(&error.to_string()) }),
+            Some(error @ wgpu::Error::OutOfMemory { .. }) => Err(Error::DeviceMemory { during, problem: problem(&error) }),
+            Some(error) => Err(Error::Gpu { during, problem: problem(&error) }),
             None => Ok(value),
         }
     }
 
     /// Fails if the device has failed since it was opened.
     pub fn check(&self, during: &str) -> Result<()> {
-        match self.failure.lock().ok().and_then(|failure| failure.clone()) {
-            Some(problem) => Err(Error::Gpu { during: during.to_owned(), problem }),
-            None => Ok(()),
-        }
+        self.faults.check(during)
     }
 
     /// Compiles a kernel, once for each variant.
@@ -259,11 +243,12 @@ impl Context {
     }
 
     fn poll(&self, kind: wgpu::PollType, during: &str) -> Result<()> {
-        let polled = self.device.poll(kind);
+        let fail = |problem: String| Error::Gpu { during: during.to_owned(), problem };
+        let polled = without_panic(|| self.device.poll(kind));
         self.check(during)?;
         match polled {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::Gpu { during: during.to_owned(), problem: error.to_string() }),
+            Some(polled) => polled.map(|_| ()).map_err(|error| fail(error.to_string())),
+            None => Err(Error::DeviceLost { during: during.to_owned(), problem: "wgpu could not wait for it".into() }),
         }
     }
 
@@ -300,9 +285,4 @@ fn entry(binding: u32, kind: Binding) -> wgpu::BindGroupLayoutEntry {
         ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: kind == Binding::Step, min_binding_size: None },
         count: None,
     }
-}
-
-/// wgpu's messages span lines; ours do not.
-fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -50,7 +50,7 @@ impl Resident {
             let shard = shard(first, images_per_shard.min(images.count() - first));
             shards.push((
                 allocator.uniform("shard", bytemuck::bytes_of(&shard))?,
-                allocator.storage_with("images", bytemuck::cast_slice(&shard.records(images)))?,
+                allocator.storage_from("images", shard.words(), || shard.records(images))?,
             ));
         }
         let orders = if training {

@@ -163,10 +163,15 @@ impl Shard {
         self.shift > 0 || self.turns()
     }
 
+    /// Words of the shard's records.
+    pub fn words(&self) -> usize {
+        self.image_count as usize * self.record_words as usize
+    }
+
     /// The shard's records: four pixels a word, the first in the lowest byte, then a word with the label.
     pub fn records(&self, images: &Images) -> Vec<u32> {
         let range = self.first_image as usize..(self.first_image + self.image_count) as usize;
-        let mut records = Vec::with_capacity(range.len() * self.record_words as usize);
+        let mut records = Vec::with_capacity(self.words());
         for index in range {
             records.extend(
                 images

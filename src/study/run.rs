@@ -55,7 +55,9 @@ pub fn train_cell(
         match prepare(job, open) {
             Ok(mut backend) => results.extend(train_group(shared, cell, job, backend.as_mut(), progress)?),
             // Too many side by side for memory or a limit of the device; where that is not the reason, one alone fails as well.
-            Err(Error::Limit { .. } | Error::Configuration(_) | Error::Gpu { .. }) if count > 1 => most = count.div_ceil(2),
+            Err(Error::Limit { .. } | Error::Configuration(_) | Error::DeviceMemory { .. } | Error::Gpu { .. }) if count > 1 => {
+                most = count.div_ceil(2)
+            }
             Err(error) => return Err(error),
         }
     }

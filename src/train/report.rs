@@ -65,14 +65,25 @@ pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics
     metrics.test.iter().enumerate().map(report).collect()
 }
 
-/// Fails where a loss is no number.
-pub(super) fn check_finite(reports: &[ReplicaReport]) -> Result<()> {
-    for report in reports {
+/// Fails where a loss or a weight is no finite number. Neither follows from the other: a rectified NaN may be 0.
+pub(super) fn check_finite(reports: &[ReplicaReport], metrics: &EpochMetrics) -> Result<()> {
+    let fail = |what: String, report: &ReplicaReport| {
+        Err(Error::NotFinite(format!(
+            "{what} of replica {} after epoch {}; use a smaller --learning-rate",
+            report.replica, report.epoch
+        )))
+    };
+    for (report, slots) in reports.iter().zip(metrics.layers.chunks_exact(2)) {
         if let Some(layer) = report.layer_losses.iter().position(|loss| !loss.is_finite()) {
-            return Err(Error::NotFinite(format!(
-                "the loss of layer {layer} of replica {} is {} after epoch {}; use a smaller --learning-rate",
-                report.replica, report.layer_losses[layer], report.epoch
-            )));
+            return fail(format!("the loss of layer {layer} is {}", report.layer_losses[layer]), report);
+        }
+        for (layers, model) in slots.iter().zip(["A", "B"]) {
+            if let Some(layer) = layers.iter().position(|sums| !sums.weights.is_finite()) {
+                return fail(
+                    format!("the sum of squared weights of layer {layer} of {model} is {}", layers[layer].weights),
+                    report,
+                );
+            }
         }
     }
     Ok(())
