@@ -25,6 +25,21 @@ pub struct LayerSums {
     pub distance: f64,
 }
 
+impl LayerSums {
+    /// All sums, with what they are of.
+    pub fn named(&self) -> [(&'static str, f64); 7] {
+        [
+            ("sum of squared weights", self.weights),
+            ("sum of squared changes of the weights", self.update),
+            ("squared distance from the partner", self.distance),
+            ("sum of cosine distances", self.misalignment),
+            ("sum of squared covariances", self.covariance_squares),
+            ("sum of variances", self.covariance_trace),
+            ("count of dead units", self.dead),
+        ]
+    }
+}
+
 /// One replica's layers; each number the mean of A and B. The first three have an entry for each hidden layer, the others for each
 /// layer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

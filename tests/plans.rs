@@ -2,7 +2,7 @@
 
 mod common;
 
-use ffcl_gpu::config::{OutputLoss, Representation, TrainingConfig};
+use ffcl_gpu::config::{Method, OutputLoss, Recipe, Representation, TrainingConfig};
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
@@ -86,5 +86,23 @@ fn an_epoch_makes_nothing_and_reads_once() {
         backend.end_epoch().unwrap();
         let [buffers, pipelines, bind_groups, reads] = before;
         assert_eq!(backend.context().made.counts(), [buffers, pipelines, bind_groups, reads + 1]);
+    }
+}
+
+/// What a run takes is known before it is allocated, down to tables and sums, which stay below a mebibyte.
+#[test]
+fn memory_is_counted_beforehand() {
+    let wide = TrainingConfig { layers: vec![784, 500, 300, 10], batch_size: 100, ..config() };
+    for (config, plan) in [
+        (config(), Plan::Fused),
+        (config(), Plan::Layered),
+        (TrainingConfig { batch_size: 20, replicas: 2, ..Recipe::Contrastive.config() }, Plan::Layered),
+        (TrainingConfig { method: Method::Backprop, ..wide.clone() }, Plan::Layered),
+        (TrainingConfig { batch_size: 20, ..Recipe::Ffcl3.config() }, Plan::Layered),
+        (wide, Plan::Layered),
+    ] {
+        let Some(backend) = backend(&config, None, Some(plan)) else { return };
+        let (planned, allocated) = (backend.planned_memory(), backend.memory());
+        assert!(planned <= allocated && allocated - planned < 1 << 20, "{planned} bytes planned, {allocated} allocated");
     }
 }

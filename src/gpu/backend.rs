@@ -77,6 +77,7 @@ pub struct GpuBackend {
     training_pace: Pace,
     evaluation_pace: Pace,
     memory: u64,
+    planned_memory: u64,
 }
 
 impl GpuBackend {
@@ -102,7 +103,8 @@ impl GpuBackend {
         let batch = evaluation_batch_size(config, test_count, largest_buffer(&context));
         let images = job.dataset.test.head(sample_size(config, test_count, largest_buffer(&context)));
         let request = Request { job, architecture, shapes: &shapes, joined, views, evaluation_batch: batch, sample: &images };
-        let allocator = Allocator::of_run(&context, request.require(&context)?);
+        let planned_memory = request.require(&context)?;
+        let allocator = Allocator::of_run(&context, planned_memory);
         let parameters = DeviceParameters::new(&allocator, &shapes, slots, joined)?;
         let scratch = Scratch::new(&allocator, &shapes, slots, views.count(slots), joined, config)?;
         let row_metrics = allocator.storage("row metrics", slots * shapes.network[0].metrics_len())?;
@@ -171,6 +173,7 @@ impl GpuBackend {
             training_pace: Pace::new(flops * config.batch_size as f64),
             evaluation_pace: Pace::new(flops * batch as f64),
             memory,
+            planned_memory,
             context,
         })
     }
@@ -178,6 +181,11 @@ impl GpuBackend {
     /// How a step is cut into dispatches.
     pub fn plan(&self) -> Plan {
         self.plan
+    }
+
+    /// Bytes that were counted before anything was allocated: what [`Backend::memory`] says, without tables and sums.
+    pub fn planned_memory(&self) -> u64 {
+        self.planned_memory
     }
 
     /// The device, and what has been made on it.

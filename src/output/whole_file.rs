@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// What to do where writing fails.
-pub(crate) const REMEDY: &str = "give --out a folder that can be written";
+pub(crate) const REMEDY: &str = "free some space, or give --out a folder that can be written";
 
 /// How names of temporary files end.
 const UNFINISHED: &str = ".part";

@@ -65,24 +65,24 @@ pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics
     metrics.test.iter().enumerate().map(report).collect()
 }
 
-/// Fails where a loss or a weight is no finite number. Neither follows from the other: a rectified NaN may be 0.
+/// Fails where a loss, a weight or a number of the look at the layers is not finite. None follows from another: a rectified NaN may
+/// be 0, and sums overflow before what is summed.
 pub(super) fn check_finite(reports: &[ReplicaReport], metrics: &EpochMetrics) -> Result<()> {
-    let fail = |what: String, report: &ReplicaReport| {
-        Err(Error::NotFinite(format!(
-            "{what} of replica {} after epoch {}; use a smaller --learning-rate",
-            report.replica, report.epoch
-        )))
+    let fail = |report: &ReplicaReport, what: &str, layer: usize, value: f64| {
+        let (epoch, replica) = (report.epoch, report.replica);
+        let problem =
+            format!("after epoch {epoch} {what} of layer {layer} of replica {replica} is {value}; use a smaller --learning-rate");
+        Err(Error::NotFinite(problem))
     };
     for (report, slots) in reports.iter().zip(metrics.layers.chunks_exact(2)) {
         if let Some(layer) = report.layer_losses.iter().position(|loss| !loss.is_finite()) {
-            return fail(format!("the loss of layer {layer} is {}", report.layer_losses[layer]), report);
+            return fail(report, "the loss", layer, report.layer_losses[layer]);
         }
         for (layers, model) in slots.iter().zip(["A", "B"]) {
-            if let Some(layer) = layers.iter().position(|sums| !sums.weights.is_finite()) {
-                return fail(
-                    format!("the sum of squared weights of layer {layer} of {model} is {}", layers[layer].weights),
-                    report,
-                );
+            for (layer, sums) in layers.iter().enumerate() {
+                if let Some((what, value)) = sums.named().into_iter().find(|(_, value)| !value.is_finite()) {
+                    return fail(report, &format!("{model}'s {what}"), layer, value);
+                }
             }
         }
     }

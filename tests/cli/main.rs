@@ -4,6 +4,10 @@ mod answers;
 mod bench;
 mod commands;
 mod data;
+#[cfg(target_os = "linux")]
+mod device_faults;
+#[cfg(unix)]
+mod disk_faults;
 mod gpu;
 mod output;
 mod refusals;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A run on small IDX files, with images that change, so that every random number counts.
-fn arguments<'a>(folder: &'a Path, device: &'a str, epochs: &'a str) -> Vec<&'a str> {
+pub fn arguments<'a>(folder: &'a Path, device: &'a str, epochs: &'a str) -> Vec<&'a str> {
     let data = ["--dataset", "mnist", "--data-dir", text(folder)];
     join(&[&["train", "--device", device, "--batch-size", "16", "--shift", "1", "--epochs", epochs, "--quiet"], &data])
 }
 
-fn start(arguments: &[&str]) -> Child {
+pub fn start(arguments: &[&str]) -> Child {
     let mut command = Command::new(PROGRAM);
     VARIABLES.iter().for_each(|name| {
         command.env_remove(name);
@@ -22,7 +22,7 @@ fn start(arguments: &[&str]) -> Child {
 }
 
 /// Waits until a run has reported so many epochs.
-fn wait_for_epochs(run: &Path, epochs: usize) {
+pub fn wait_for_epochs(run: &Path, epochs: usize) {
     let begin = Instant::now();
     while !fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|text| text.lines().count() >= epochs) {
         assert!(begin.elapsed() < Duration::from_secs(100), "no epoch {epochs} in sight");
@@ -31,7 +31,7 @@ fn wait_for_epochs(run: &Path, epochs: usize) {
 }
 
 /// What a run came to, without its times.
-fn results(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
+pub fn results(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
     let mut lines = json_lines(&fs::read_to_string(run.join("metrics.jsonl")).unwrap());
     for line in &mut lines {
         let line = line.as_object_mut().unwrap();
