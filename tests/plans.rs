@@ -4,13 +4,14 @@ mod common;
 
 use ffcl_gpu::config::{Method, OutputLoss, Recipe, Representation, TrainingConfig};
 use ffcl_gpu::dataset::digits;
-use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::engine::{Backend, Job, Quantity};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::plan::Plan;
+use std::io::Write;
 use std::ops::ControlFlow::Continue;
 
 fn config() -> TrainingConfig {
@@ -105,4 +106,31 @@ fn memory_is_counted_beforehand() {
         let (planned, allocated) = (backend.planned_memory(), backend.memory());
         assert!(planned <= allocated && allocated - planned < 1 << 20, "{planned} bytes planned, {allocated} allocated");
     }
+}
+
+/// Epochs after each of which everything is read, as for a checkpoint, leave nothing behind on the device.
+#[test]
+fn device_memory_stays_flat() {
+    let config = config();
+    let Some(mut backend) = backend(&config, None, None) else { return };
+    let mut allocated = Vec::new();
+    for epoch in 1..=6 {
+        backend.begin_epoch(epoch).unwrap();
+        backend.train(&steps(&config, 20), &mut |_| Continue(())).unwrap();
+        backend.end_epoch().unwrap();
+        for quantity in [Quantity::Weights, Quantity::FirstMoments, Quantity::SecondMoments, Quantity::EpochStart] {
+            backend.read(quantity).unwrap();
+        }
+        backend.row_sums().unwrap();
+        backend.probabilities().unwrap();
+        let device = &backend.context().device;
+        // What was dropped is freed once the device has nothing left to do.
+        device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        let Some(report) = device.generate_allocator_report() else {
+            let _ = writeln!(std::io::stderr(), "NOT RUN: this backend does not tell what is allocated");
+            return;
+        };
+        allocated.push(report.total_allocated_bytes);
+    }
+    assert!(allocated[1..].iter().all(|&bytes| bytes == allocated[1]), "{allocated:?}");
 }

@@ -1,13 +1,14 @@
 //! What can be typed.
 
 use super::data::DataCommand;
-use super::data_options::DataDirOption;
+use super::data_options::{DataDirOption, DataOptions};
 use super::device_options::{DeviceOption, PlanName};
 use super::train_options::TrainOptions;
 use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, PredictOptions};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
+use ffcl_gpu::config::Recipe;
 use ffcl_gpu::study::grid::Shard;
 use std::path::PathBuf;
 
@@ -118,6 +119,14 @@ pub struct ReportOptions {
 pub struct VerifyOptions {
     #[command(flatten)]
     pub device: DeviceOption,
+    /// Compare an epoch of the data instead, and draw how far the weights drift beside what rounding predicts, as an SVG.
+    #[arg(long, value_name = "FILE.svg")]
+    pub drift: Option<PathBuf>,
+    /// What --drift trains.
+    #[arg(long, value_enum, default_value_t = Recipe::Contrastive, requires = "drift")]
+    pub recipe: Recipe,
+    #[command(flatten)]
+    pub data: DataOptions,
     /// Print one JSON object for each row.
     #[arg(long)]
     pub json: bool,

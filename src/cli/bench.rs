@@ -12,7 +12,7 @@ use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::gpu::profile::profile;
 use ffcl_gpu::layout::Step;
-use ffcl_gpu::output::scaling_plot;
+use ffcl_gpu::output::{picture, scaling_plot};
 use ffcl_gpu::plan::Plan;
 use ffcl_gpu::verify::steps;
 use serde_json::json;
@@ -21,7 +21,7 @@ use std::ops::ControlFlow::Continue;
 pub fn run(options: &BenchOptions) -> Result<()> {
     let regimes = chosen(&options.regimes)?;
     if let Some(path) = &options.plot {
-        scaling_plot::check_path(path)?;
+        picture::check_path(path, "--plot")?;
     }
     let device = session::describe(&options.device.device)?;
     let on_gpu = device.kind != "cpu";

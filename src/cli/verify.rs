@@ -2,11 +2,15 @@
 
 use super::arguments::VerifyOptions;
 use super::{print_line, session};
+use clap::ValueEnum;
 use ffcl_gpu::Result;
-use ffcl_gpu::config::{Method, Recipe, TrainingConfig};
+use ffcl_gpu::config::{Method, Recipe, RunOptions, TrainingConfig};
+use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Error;
+use ffcl_gpu::output::{drift_plot, picture};
 use ffcl_gpu::plan::{Kernel, Plan};
-use ffcl_gpu::verify::{Row, kernel, steps};
+use ffcl_gpu::verify::{Row, drift, kernel, steps};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Steps of the longest comparison.
@@ -18,11 +22,15 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
             "verify compares a GPU adapter with the CPU twins, and --device came to the CPU; use --device gpu, an index or a name".into(),
         ));
     };
+    if let Some(path) = &options.drift {
+        drop(context);
+        return follow(options, path);
+    }
     if !options.json {
         print_line(&format!("{}\n", context.description))?;
         print_line(&format!(
-            "{:<46} {:>6} {:>9} {:>11} {:>11} {:>9}",
-            "check", "cases", "values", "worst error", "tolerance", "ratio"
+            "{:<46} {:>6} {:>6} {:>9} {:>11} {:>11} {:>9}",
+            "check", "cases", "reruns", "values", "worst error", "tolerance", "ratio"
         ))?;
     }
     let mut passed = true;
@@ -58,14 +66,49 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// An epoch, step by step.
+fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
+    picture::check_path(path, "--drift")?;
+    let dataset = options.data.load(options.json)?;
+    let config = RunOptions { recipe: Some(options.recipe), ..RunOptions::default() };
+    let config = config.fitted_to(dataset.train.pixels_per_image(), dataset.classes());
+    let job = Job { config: &config, dataset: &dataset };
+    job.check()?;
+    let device = session::describe(&options.device.device)?;
+    if !options.json {
+        print_line(&format!("{device}\n"))?;
+        print_line(&format!("{:>6} {:>11} {:>11} {:>11} {:>11}", "step", "movement", "device", "f32 twin", "allowed"))?;
+    }
+    let open = |job: Job| -> Result<Box<dyn Backend>> { session::reopen(&options.device.device, None, job) };
+    let (row, points) = drift::measure(job, &open, &mut |point| match options.json {
+        true => print_line(&serde_json::json!(point).to_string()),
+        false => print_line(&format!(
+            "{:>6} {:>11.2e} {:>11.2e} {:>11.2e} {:>11.2e}",
+            point.step, point.movement, point.device, point.single, point.bound
+        )),
+    })?;
+    let recipe = options.recipe.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    let title = format!("{} on {}, recipe {recipe}", device.name, dataset.name);
+    drift_plot::write(path, &points, &title)?;
+    if !options.json {
+        print_line(&format!(
+            "\n{}",
+            if row.passed { "all within what rounding allows" } else { "the drift is MORE than rounding" }
+        ))?;
+        print_line(&format!("picture  {}", path.display()))?;
+    }
+    Ok(if row.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn show(row: &Row, json: bool) -> Result<()> {
     if json {
         return print_line(&serde_json::json!(row).to_string());
     }
     print_line(&format!(
-        "{:<46} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
+        "{:<46} {:>6} {:>6} {:>9} {:>11.2e} {:>11.2e} {:>9.3}  {}",
         row.name,
         row.cases,
+        row.reruns,
         row.values,
         row.worst_error,
         row.worst_tolerance,

@@ -1,5 +1,6 @@
 //! THE table of kernels: source, structures, shared code and bindings of each. Layouts, pipelines and tests all read it.
 
+use super::order::{Order, reorder};
 use super::tiles::{FusedTile, Tile, Tiles};
 use crate::config::{OutputLoss, Representation};
 use crate::layout::{CONSTANTS, DIAGNOSIS_SUMS, EVALUATION_METRICS, Layer, Pairs, Reduction, Shard, Shuffle, Step};
@@ -154,6 +155,7 @@ pub struct Variant {
     /// The kernel.
     pub kernel: Kernel,
     constants: Vec<(&'static str, Constant)>,
+    order: Order,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -165,7 +167,7 @@ enum Constant {
 impl Variant {
     /// A kernel without constants.
     pub fn plain(kernel: Kernel) -> Self {
-        Self { kernel, constants: Vec::new() }
+        Self { kernel, constants: Vec::new(), order: Order::Natural }
     }
 
     /// `keep`: store the pre-activation too.
@@ -254,6 +256,15 @@ impl Variant {
         self
     }
 
+    /// The same kernel in another order of workgroups and invocations.
+    pub fn in_order(&self, order: Order) -> Self {
+        Self { order, ..self.clone() }
+    }
+
+    fn shuffles(&self) -> bool {
+        self.constants.contains(&("SHUFFLE", Constant::Flag(true)))
+    }
+
     /// The whole shader.
     pub fn wgsl(&self) -> String {
         let mut text = String::new();
@@ -271,7 +282,11 @@ impl Variant {
         for part in source.prelude.iter().chain([&source.text]) {
             text.push_str(part);
         }
-        text
+        match self.order {
+            Order::Natural => text,
+            // Without an entry point as it should be there is none at all, which the compiler refuses.
+            order => reorder(&text, order, self.shuffles()).unwrap_or_default(),
+        }
     }
 }
 

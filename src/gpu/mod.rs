@@ -12,6 +12,7 @@ pub mod context;
 mod estimate;
 mod faults;
 pub mod kernels;
+pub mod order;
 mod pace;
 pub mod prepared;
 pub mod profile;

@@ -3,8 +3,9 @@
 pub(crate) mod axis;
 pub mod checkpoint;
 pub mod description;
+pub mod drift_plot;
 pub mod onnx;
-pub(crate) mod picture;
+pub mod picture;
 pub mod run_directory;
 pub mod scaling_plot;
 pub mod tensorboard;

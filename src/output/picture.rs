@@ -1,10 +1,24 @@
 //! What all pictures share: SVG on a light ground, and colours.
 
+use crate::error::{Error, Result};
 use epaint_default_fonts::UBUNTU_LIGHT;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
+use std::path::Path;
 use std::sync::OnceLock;
+
+/// Fails where `path`, given as `option`, cannot become a picture, before the work is done.
+pub fn check_path(path: &Path, option: &str) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) || path.is_dir() || !folder.is_dir() {
+        return Err(Error::Configuration(format!(
+            "{option} {} cannot be written; give a file that ends in .svg, in a folder that exists",
+            path.display()
+        )));
+    }
+    Ok(())
+}
 
 /// Told apart by people who cannot tell red from green, too (Okabe and Ito, without the yellow that fades on white).
 pub(crate) const COLOURS: [RGBColor; 7] = [

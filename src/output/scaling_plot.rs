@@ -17,18 +17,6 @@ struct Panel {
     lines: BTreeMap<String, Vec<(f64, f64)>>,
 }
 
-/// Fails where `path` cannot become the picture, before the work is done.
-pub fn check_path(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) || path.is_dir() || !folder.is_dir() {
-        return Err(Error::Configuration(format!(
-            "--plot {} cannot be written; give a file that ends in .svg, in a folder that exists",
-            path.display()
-        )));
-    }
-    Ok(())
-}
-
 /// Draws all groups with two points or more.
 pub fn write(path: &Path, measurements: &[Measurement], device: &str) -> Result<()> {
     let panels = panels(measurements);

@@ -1,11 +1,12 @@
 //! Check of `shaders/accuracy.wgsl`: counts, so equal or wrong. The ensemble's sum of two numbers is rounded once on either side.
 
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, SIZES, bytes, bytes_mut, generator};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{EVALUATION_METRICS, Layer, Step, Views};
 use crate::model::Architecture;
@@ -37,7 +38,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                 Argument::Write(bytes_mut(&mut actual)),
             ];
             let groups = layer_groups(Kernel::Accuracy, &layer, tiles, slots);
-            run_once(context, &Variant::plain(Kernel::Accuracy), &mut arguments, groups)?;
+            run(context, row, &Variant::plain(Kernel::Accuracy), &mut arguments, groups)?;
             row.cases += 1;
             let whole = |values: &[f32]| values.iter().map(|&value| value as u32).collect::<Vec<_>>();
             row.compare_exactly(&format!("{classes} classes batch {batch_size}"), &whole(&actual), &whole(&expected));

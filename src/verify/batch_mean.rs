@@ -1,12 +1,13 @@
 //! Check of `shaders/batch_mean.wgsl`.
 
 use super::bounded::Bounding;
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Views};
 use crate::model::Architecture;
@@ -25,7 +26,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                 Argument::Write(bytes_mut(&mut actual)),
             ];
             let groups = layer_groups(Kernel::BatchMean, &layer, tiles, slots);
-            run_once(context, &Variant::plain(Kernel::BatchMean), &mut arguments, groups)?;
+            run(context, row, &Variant::plain(Kernel::BatchMean), &mut arguments, groups)?;
             row.cases += 1;
             for (slot, actual) in actual.chunks_exact(layer.weight_stride()).enumerate() {
                 let mut expected = exact(&poison(layer.weight_stride()));

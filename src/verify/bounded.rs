@@ -102,8 +102,14 @@ impl Real for Bounded {
         Self::rounded(value, carried + near_one, 3.0)
     }
 
+    /// Where the ranges are apart, the larger one; its own bound then, however little is known of the other.
     fn max(self, other: Self) -> Self {
-        Self { value: self.value.max(other.value), error: self.error.max(other.error) }
+        let is_below = |one: Self, other: Self| one.value + one.error < other.value - other.error;
+        match (is_below(self, other), is_below(other, self)) {
+            (true, _) => other,
+            (_, true) => self,
+            _ => Self { value: self.value.max(other.value), error: self.error.max(other.error) },
+        }
     }
 
     fn is_below(self, other: Self) -> bool {

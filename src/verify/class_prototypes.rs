@@ -1,13 +1,14 @@
 //! Check of `shaders/class_prototypes.wgsl`.
 
 use super::bounded::Bounding;
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator};
 use crate::config::TrainingConfig;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Views};
 use crate::model::Architecture;
@@ -34,7 +35,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                 Argument::Write(bytes_mut(&mut actual)),
             ];
             let groups = layer_groups(Kernel::ClassPrototypes, &layer, tiles, slots);
-            run_once(context, &Variant::plain(Kernel::ClassPrototypes), &mut arguments, groups)?;
+            run(context, row, &Variant::plain(Kernel::ClassPrototypes), &mut arguments, groups)?;
             row.cases += 1;
             for (slot, expected) in expected.chunks_exact_mut(layer.weight_len()).enumerate() {
                 let rows = &rows[slot * layer.input_len()..][..layer.input_len()];

@@ -1,14 +1,15 @@
 //! Check of `shaders/cosine_gradient.wgsl`.
 
 use super::bounded::Bounding;
-use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison};
+use super::rerun::run;
+use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, scale_a_row};
 use crate::config::Representation;
 use crate::cpu;
 use crate::cpu::cosine_gradient::Compared;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Views, partner};
 use crate::model::Architecture;
@@ -40,6 +41,7 @@ fn case(
     let (slots, batch_size, width) = (2 * REPLICAS, layer.batch_size as usize, layer.output_width as usize);
     let masked = representation == Representation::Activation;
     let mut values = activations(&mut generator, slots * batch_size, width, layer.output_stride(), masked);
+    scale_a_row(&mut values, layer.output_stride(), width, 1e15);
     // Subnormal activations may count as zero for the mask, which no bound on the gradient describes: leave them to `forward`.
     for value in values.iter_mut().filter(|value| value.abs() < f32::MIN_POSITIVE) {
         *value = 0.0;
@@ -81,7 +83,7 @@ fn case(
         Argument::Write(bytes_mut(&mut actual_metrics)),
     ];
     let variant = Variant::cosine_gradient(tiles, representation, centre);
-    run_once(context, &variant, &mut arguments, layer_groups(Kernel::CosineGradient, layer, tiles, slots))?;
+    run(context, row, &variant, &mut arguments, layer_groups(Kernel::CosineGradient, layer, tiles, slots))?;
     row.cases += 1;
     let name = format!("width {width} batch {batch_size} {representation:?} centre {centre}");
     row.compare_all(&format!("{name}: deltas"), &actual, &expected);

@@ -1,12 +1,13 @@
 //! Check of `shaders/forward.wgsl`.
 
 use super::bounded::{Bounded, Bounding};
-use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, rows};
+use super::rerun::run;
+use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, rows, scale_a_row};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::Variant;
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Views};
 use crate::model::Architecture;
@@ -39,7 +40,8 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, keep: bo
     let slots = 2 * REPLICAS;
     let (batch_size, width) = (layer.batch_size as usize, layer.input_width as usize);
     let views = layer.view(slots - 1) + 1;
-    let inputs = activations(&mut generator, views * batch_size, width, layer.input_stride(), false);
+    let mut inputs = activations(&mut generator, views * batch_size, width, layer.input_stride(), false);
+    scale_a_row(&mut inputs, layer.input_stride(), width, 1e25);
     let mut weights = rows(&mut generator, slots * layer.weight_rows(), layer.output_width as usize, layer.weight_stride());
     for slot in weights.chunks_exact_mut(layer.weight_len()) {
         slot[(width + 1) * layer.weight_stride()..].fill(0.0);
@@ -67,7 +69,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, keep: bo
             Argument::Write(bytes_mut(&mut kept)),
         ];
         let groups = tile.groups(layer.batch_size, layer.weight_quads, slots);
-        run_once(context, &Variant::forward(tile, keep), &mut arguments, groups)?;
+        run(context, row, &Variant::forward(tile, keep), &mut arguments, groups)?;
         row.cases += 1;
         row.compare_all(&name, &actual, &expected);
         // A tile's shape may not change a bit.

@@ -4,6 +4,7 @@
 //! and an error in one layer shows there.
 
 use super::bounded::{Bounded, Bounding};
+use super::rerun::run;
 use super::{REPLICAS, Row, activations, bytes, bytes_mut, exact, generator, poison, rows};
 use crate::config::{OutputLoss, Representation};
 use crate::cpu;
@@ -11,7 +12,7 @@ use crate::cpu::cosine_gradient::Compared;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, fused_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::{FusedTile, Tiles};
 use crate::layout::{Joined, Layer, Views, partner};
 use crate::model::Architecture;
@@ -33,7 +34,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                 let mut case = Case::new(&architecture, batch_size, representation, loss, row.cases)?;
                 for tile in tiles.fused_tiles() {
                     if tile.workgroup_bytes(&case.layers) <= context.limits.max_compute_workgroup_storage_size {
-                        case.run(context, tile)?;
+                        case.run(context, row, tile)?;
                         case.compare(row, &format!("{widths:?} batch {batch_size} {representation:?} {tile:?}"));
                     }
                 }
@@ -104,7 +105,7 @@ impl Case {
         self.representation == Representation::PreActivation
     }
 
-    fn run(&mut self, context: &Context, tile: FusedTile) -> Result<()> {
+    fn run(&mut self, context: &Context, row: &mut Row, tile: FusedTile) -> Result<()> {
         self.activations = poison(self.joined.activations);
         self.activations[..self.inputs.len()].copy_from_slice(&self.inputs);
         self.preactivations = poison(if self.keeps() { self.joined.activations } else { 4 });
@@ -121,7 +122,7 @@ impl Case {
             Argument::Write(bytes_mut(&mut self.deltas)),
             Argument::Write(bytes_mut(&mut self.row_metrics)),
         ];
-        run_once(context, &variant, &mut arguments, groups)
+        run(context, row, &variant, &mut arguments, groups)
     }
 
     fn compare(&self, row: &mut Row, name: &str) {

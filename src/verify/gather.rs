@@ -1,6 +1,7 @@
 //! Check of `shaders/gather.wgsl`. Bytes go through a table, so without turns a number is equal or wrong. Runs once a shard, as training
 //! does.
 
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, bytes, bytes_mut, generator, poison};
 use crate::config::Augmentation;
 use crate::cpu;
@@ -8,7 +9,7 @@ use crate::dataset::{ImageShape, Images};
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, gather_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Shard, Shuffle, Step, Views};
 
@@ -89,7 +90,7 @@ fn case(
             Argument::Write(bytes_mut(&mut actual)),
             Argument::Write(bytes_mut(&mut labels)),
         ];
-        run_once(context, &Variant::gather(&shard), &mut arguments, gather_groups(&shard, number))?;
+        run(context, row, &Variant::gather(&shard), &mut arguments, gather_groups(&shard, number))?;
     }
     row.cases += 1;
     let case = format!("images of {shape}, batch {batch_size}, {augmentation:?}");

@@ -1,13 +1,14 @@
 //! Check of `shaders/input_gradient.wgsl`.
 
 use super::bounded::Bounding;
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, rows};
 use crate::config::TrainingConfig;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::Variant;
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Views, partner};
 use crate::model::Architecture;
@@ -58,7 +59,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, masked: 
             Argument::Write(bytes_mut(&mut actual)),
         ];
         let groups = tile.groups(layer.batch_size, layer.input_width.div_ceil(4), slots);
-        run_once(context, &Variant::input_gradient(tile, masked), &mut arguments, groups)?;
+        run(context, row, &Variant::input_gradient(tile, masked), &mut arguments, groups)?;
         row.cases += 1;
         row.compare_all(&name, &actual, &expected);
         // A tile's shape may not change a bit.

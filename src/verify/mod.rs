@@ -9,6 +9,7 @@ pub mod bounded;
 mod class_prototypes;
 mod cosine_gradient;
 mod covariance;
+pub mod drift;
 mod forward;
 mod fused_forward;
 mod gather;
@@ -19,6 +20,7 @@ mod output_gradient;
 mod pair_gradient;
 mod pairs;
 mod reduction;
+mod rerun;
 mod shuffle;
 mod softmax;
 pub mod steps;
@@ -49,6 +51,8 @@ pub struct Row {
     pub cases: usize,
     /// Numbers compared.
     pub values: usize,
+    /// Runs after the first one of a case, some in other orders of workgroups and invocations, whose bits must be the same.
+    pub reruns: usize,
     /// The largest error in units of its own tolerance; at most 1 passes.
     pub worst: f64,
     /// That error.
@@ -68,6 +72,7 @@ impl Row {
             name: name.to_owned(),
             cases: 0,
             values: 0,
+            reruns: 0,
             worst: 0.0,
             worst_error: 0.0,
             worst_tolerance: 0.0,
@@ -156,7 +161,8 @@ fn poison(length: usize) -> Vec<f32> {
     vec![f32::NAN; length]
 }
 
-/// Normal numbers, with an all-zero row, a row of subnormals and a row of large ones where there are that many rows.
+/// Normal numbers, with an all-zero row, one of subnormals, large ones, and ones whose squares are below the smallest number or the
+/// products of two near the largest, where there are that many rows.
 fn rows(generator: &mut Generator, count: usize, width: usize, stride: usize) -> Vec<f32> {
     let mut values = vec![0.0; count * stride];
     for (row, values) in values.chunks_exact_mut(stride).enumerate() {
@@ -164,6 +170,8 @@ fn rows(generator: &mut Generator, count: usize, width: usize, stride: usize) ->
             1 => 0.0,
             2 => 1e-39,
             3 => 1e4,
+            4 => 1e-30,
+            5 => 1e9,
             _ => 1.0,
         };
         for value in &mut values[..width] {
@@ -171,6 +179,13 @@ fn rows(generator: &mut Generator, count: usize, width: usize, stride: usize) ->
         }
     }
     values
+}
+
+/// Scales the seventh row, where there is one, to numbers around `scale`: for kernels that bear more than [`rows`] has.
+fn scale_a_row(values: &mut [f32], stride: usize, width: usize, scale: f32) {
+    if let Some(row) = values.chunks_exact_mut(stride).nth(6) {
+        row[..width].iter_mut().for_each(|value| *value *= scale);
+    }
 }
 
 /// Makes the rows of [`rows`] activations: rectified if `relu`, with the constant 1 behind.

@@ -1,12 +1,13 @@
 //! Check of `shaders/normalize_gradient.wgsl`.
 
 use super::bounded::Bounding;
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, rows};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Views};
 use crate::model::Architecture;
@@ -31,7 +32,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                     Argument::Write(bytes_mut(&mut actual)),
                 ];
                 let groups = layer_groups(Kernel::NormalizeGradient, &layer, tiles, slots);
-                run_once(context, &Variant::normalize(Kernel::NormalizeGradient, tiles, unit), &mut arguments, groups)?;
+                run(context, row, &Variant::normalize(Kernel::NormalizeGradient, tiles, unit), &mut arguments, groups)?;
                 row.cases += 1;
                 let mut expected = exact(&poison(slots * layer.delta_len()));
                 for (slot, expected) in expected.chunks_exact_mut(layer.delta_len()).enumerate() {

@@ -1,13 +1,14 @@
 //! Check of `shaders/output_gradient.wgsl`.
 
 use super::bounded::Bounding;
-use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison};
+use super::rerun::run;
+use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, scale_a_row};
 use crate::config::OutputLoss;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Views, partner};
 use crate::model::Architecture;
@@ -35,8 +36,9 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
 fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: OutputLoss, count: bool) -> Result<()> {
     let mut generator = generator(row.cases);
     let (slots, batch_size, classes) = (2 * REPLICAS, layer.batch_size as usize, layer.output_width as usize);
-    // Its rows 1 to 3 are all equal, all but equal, and saturated to 1 and 0 by logits of ±10⁴.
-    let logits = activations(&mut generator, slots * batch_size, classes, layer.output_stride(), false);
+    // Its rows 1 to 6 are all equal, all but equal, saturated to 1 and 0 by logits of ±10⁴, all but equal, and saturated again.
+    let mut logits = activations(&mut generator, slots * batch_size, classes, layer.output_stride(), false);
+    scale_a_row(&mut logits, layer.output_stride(), classes, 1e30);
     let labels: Vec<u32> = (0..REPLICAS * batch_size).map(|_| generator.below(classes as u32)).collect();
     let metrics: Vec<f32> = (0..slots * layer.metrics_len()).map(|_| generator.uniform(0.0, 9.0).floor()).collect();
     let mut expected = exact(&poison(slots * layer.delta_len()));
@@ -58,7 +60,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, loss: Ou
         Argument::Write(bytes_mut(&mut actual_metrics)),
     ];
     let groups = layer_groups(Kernel::OutputGradient, layer, tiles, slots);
-    run_once(context, &Variant::output_gradient(loss, count, layer.mutual > 0.0), &mut arguments, groups)?;
+    run(context, row, &Variant::output_gradient(loss, count, layer.mutual > 0.0), &mut arguments, groups)?;
     row.cases += 1;
     let name = format!("{classes} classes batch {batch_size} {loss:?}");
     row.compare_all(&format!("{name}: deltas"), &actual, &expected);

@@ -5,12 +5,13 @@
 //! than a hundredth of the rows. The loss is continuous there, and is compared.
 
 use super::bounded::{Bounded, Bounding};
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, MARGIN_DISTANCE, NO_ROW, Pairs, Step, Views};
 use crate::model::Architecture;
@@ -76,7 +77,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, width: usize, batch_siz
         Argument::Write(bytes_mut(&mut actual)),
         Argument::Write(bytes_mut(&mut actual_metrics)),
     ];
-    run_once(context, &Variant::pair_gradient(tiles), &mut arguments, layer_groups(Kernel::PairGradient, &layer, tiles, slots))?;
+    run(context, row, &Variant::pair_gradient(tiles), &mut arguments, layer_groups(Kernel::PairGradient, &layer, tiles, slots))?;
     row.cases += 1;
     let name = format!("width {width} batch {batch_size} classes {classes}");
     let rows = actual.chunks_exact(layer.weight_stride()).zip(expected.chunks_exact(layer.weight_stride()));

@@ -1,11 +1,12 @@
 //! Check of `shaders/pairs.wgsl`: integers, so equal or wrong.
 
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, bytes, bytes_mut, generator};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Pairs, Step, Views};
 use crate::model::Architecture;
@@ -37,7 +38,7 @@ pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<(
                         Argument::Write(bytes_mut(&mut actual)),
                     ];
                     let groups = layer_groups(Kernel::Pairs, &layer, tiles, slots);
-                    run_once(context, &Variant::plain(Kernel::Pairs), &mut arguments, groups)?;
+                    run(context, row, &Variant::plain(Kernel::Pairs), &mut arguments, groups)?;
                     row.cases += 1;
                     let case = format!("seed {seed} {views:?} batch {batch_size} classes {classes}");
                     row.compare_exactly(&case, actual.as_flattened(), expected.as_flattened());

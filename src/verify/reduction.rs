@@ -1,12 +1,13 @@
 //! Check of `shaders/reduction.wgsl`.
 
 use super::bounded::Bounded;
+use super::rerun::run;
 use super::{Row, bytes, bytes_mut, exact, generator, poison};
 use crate::cpu::Real;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::Variant;
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::Reduction;
 use crate::plan::Kernel;
@@ -31,7 +32,7 @@ pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
                 Argument::Read(bytes(&values)),
                 Argument::Write(bytes_mut(&mut actual)),
             ];
-            run_once(context, &Variant::plain(Kernel::Reduction), &mut arguments, [count as u32, 1, 1])?;
+            run(context, row, &Variant::plain(Kernel::Reduction), &mut arguments, [count as u32, 1, 1])?;
             row.cases += 1;
             row.compare_all(&format!("{count} sums of {length}"), &actual, &expected);
             row.compare_all(&format!("{count} sums of {length}, twin"), &single[first_sum..], &expected[first_sum..]);

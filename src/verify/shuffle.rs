@@ -1,11 +1,12 @@
 //! Check of `shaders/shuffle.wgsl`: integers, so equal or wrong.
 
+use super::rerun::run;
 use super::{Row, bytes_mut};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, shuffle_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::Shuffle;
 use crate::plan::Kernel;
@@ -19,7 +20,7 @@ pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
             cpu::shuffle::shuffle(&shape, &mut expected);
             let mut actual = vec![u32::MAX; 4 * count];
             let mut arguments = [Argument::Uniform(bytemuck::bytes_of(&shape)), Argument::Write(bytes_mut(&mut actual))];
-            run_once(context, &Variant::plain(Kernel::Shuffle), &mut arguments, shuffle_groups(&shape))?;
+            run(context, row, &Variant::plain(Kernel::Shuffle), &mut arguments, shuffle_groups(&shape))?;
             row.cases += 1;
             row.compare_exactly(&format!("seed {seed}, {count} samples"), &actual, &expected);
         }

@@ -24,7 +24,7 @@ use std::ops::ControlFlow::Continue;
 pub const FACTOR: f64 = 16.0;
 
 /// A movement's distance below which f32 storage itself is the noise: each weight is rounded to 2⁻²⁴ of itself at each step.
-const STORAGE: f64 = 1.0 / 16_777_216.0;
+pub(super) const STORAGE: f64 = 1.0 / 16_777_216.0;
 
 /// Compares training after 1, 10 and `longest` steps. `make` builds the backend under test.
 pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Result<Box<dyn Backend>>) -> Result<Vec<Row>> {

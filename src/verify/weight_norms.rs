@@ -2,12 +2,13 @@
 
 use super::bounded::Bounding;
 use super::covariance::compare_parts;
+use super::rerun::run;
 use super::{REPLICAS, Row, SIZES, bytes, bytes_mut, generator, poison, rows};
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, norm_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{DIAGNOSIS_SUMS, Layer, Views, partner};
 use crate::model::Architecture;
@@ -29,7 +30,7 @@ pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
                 Argument::Read(bytes(&before)),
                 Argument::Write(bytes_mut(&mut actual)),
             ];
-            run_once(context, &Variant::plain(Kernel::WeightNorms), &mut arguments, groups)?;
+            run(context, row, &Variant::plain(Kernel::WeightNorms), &mut arguments, groups)?;
             row.cases += 1;
             for slot in 0..slots {
                 let of = |values: &'_ [f32], slot: usize| values[slot * layer.weight_len()..][..layer.weight_len()].to_vec();

@@ -1,13 +1,14 @@
 //! Check of `shaders/weight_update.wgsl`.
 
 use super::bounded::Bounding;
+use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, SIZES, activations, bytes, bytes_mut, exact, generator, poison, rows};
 use crate::config::Adam;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, update_groups};
-use crate::gpu::run_once::{Argument, run_once};
+use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
 use crate::layout::{Layer, Step, Views};
 use crate::model::Architecture;
@@ -80,7 +81,7 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, layer: &Layer, time: u6
             Argument::Write(bytes_mut(&mut actual_second)),
         ];
         let groups = update_groups(std::slice::from_ref(layer), tile, slots);
-        run_once(context, &Variant::weight_update(tile, 1), &mut arguments, groups)?;
+        run(context, row, &Variant::weight_update(tile, 1), &mut arguments, groups)?;
         row.cases += 1;
         row.compare_all(&format!("{name}: weights"), &actual_weights, &expected_weights);
         row.compare_all(&format!("{name}: first moments"), &actual_first, &expected_first);

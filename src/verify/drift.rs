@@ -1,0 +1,91 @@
+//! A whole epoch: how far a device's weights drift from the f64 twin's, beside how far rounding alone drives the f32 twin from it.
+//!
+//! Both begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights that
+//! are off already; whether a device's do so for no other reason is what the f32 twin says, within [`FACTOR`].
+
+use super::Row;
+use super::steps::{FACTOR, STORAGE};
+use crate::cpu::backend::CpuBackend;
+use crate::cpu::{Double, Single};
+use crate::engine::{Backend, Job, Open};
+use crate::error::Result;
+use crate::layout::Step;
+use crate::model::{LayerParameters, Parameters};
+use serde::Serialize;
+use std::ops::ControlFlow::Continue;
+
+/// How far all weights of a network are from the f64 twin's after a number of steps, in the Euclidean norm.
+#[derive(Clone, Debug, Serialize)]
+pub struct Point {
+    /// Steps taken.
+    pub step: usize,
+    /// How far the twin's weights are from those that it began with; of the network where that is least.
+    pub movement: f64,
+    /// Of the device, the network that is farthest.
+    pub device: f64,
+    /// The same of the f32 twin.
+    pub single: f64,
+    /// What the device may come to.
+    pub bound: f64,
+}
+
+/// Takes the steps of the job's first epoch on a device, which `open` makes, and with both twins; compares after 1, 2, 4, … steps and
+/// at the end, and tells `observe`.
+pub fn measure(job: Job, open: &Open, observe: &mut dyn FnMut(&Point) -> Result<()>) -> Result<(Row, Vec<Point>)> {
+    let config = job.config;
+    let start = config.initial_parameters()?;
+    let mut device = open(job)?;
+    let mut single = CpuBackend::<Single>::new(job)?;
+    let mut double = CpuBackend::<Double>::new(job)?;
+    let mut backends: [&mut dyn Backend; 3] = [device.as_mut(), &mut single, &mut double];
+    for backend in &mut backends {
+        backend.set_parameters(&start)?;
+        backend.begin_epoch(1)?;
+    }
+    let last = config.steps_per_epoch(job.dataset.train.count());
+    let all_steps = u64::from(config.epochs) * last as u64;
+    let step = |index: usize| {
+        let adam = config.adam_at(index as u64, all_steps);
+        Step::new(index * config.batch_size, config.batch_size, &adam, index as u64 + 1).in_epoch(1)
+    };
+    let (mut row, mut points, mut done) = (Row::new("weights during an epoch"), Vec::new(), 0);
+    while done < last {
+        let target = (2 * done).clamp(1, last);
+        let steps: Vec<Step> = (done..target).map(step).collect();
+        for backend in &mut backends {
+            backend.train(&steps, &mut |_| Continue(()))?;
+        }
+        let [device, single, double] = [backends[0].parameters()?, backends[1].parameters()?, backends[2].parameters()?];
+        let slots = || 0..start.slots.len();
+        let farthest = |one: &Parameters| slots().map(|slot| distance(one, &double, slot)).fold(0.0, f64::max);
+        let largest = slots().map(|slot| norm(&double, slot)).fold(0.0, f64::max);
+        let single = farthest(&single);
+        let point = Point {
+            step: target,
+            movement: slots().map(|slot| distance(&start, &double, slot)).fold(f64::INFINITY, f64::min),
+            device: farthest(&device),
+            single,
+            bound: FACTOR * single + target as f64 * STORAGE * largest,
+        };
+        row.compare(point.device, point.bound, || format!("step {target}"));
+        observe(&point)?;
+        points.push(point);
+        done = target;
+    }
+    row.cases = 1;
+    Ok((row, points))
+}
+
+/// All numbers of a network.
+fn numbers(parameters: &Parameters, slot: usize) -> impl Iterator<Item = f64> {
+    let layers = parameters.slots[slot].iter().chain(parameters.projections[slot].iter());
+    layers.flat_map(|LayerParameters { weight, bias }| weight.iter().chain(bias)).map(|&value| f64::from(value))
+}
+
+fn distance(one: &Parameters, other: &Parameters, slot: usize) -> f64 {
+    numbers(one, slot).zip(numbers(other, slot)).map(|(one, other)| (one - other).powi(2)).sum::<f64>().sqrt()
+}
+
+fn norm(parameters: &Parameters, slot: usize) -> f64 {
+    numbers(parameters, slot).map(|value| value * value).sum::<f64>().sqrt()
+}

@@ -1,0 +1,53 @@
+//! A dispatch that is run again, and in other orders: its bits may not change.
+
+use super::Row;
+use crate::error::Result;
+use crate::gpu::context::Context;
+use crate::gpu::kernels::Variant;
+use crate::gpu::order::Order;
+use crate::gpu::run_once::{Argument, run_once};
+
+/// Bytes of results up to which all orders are tried: most cases, and every shape of tail, at little cost.
+const SMALL: usize = 1 << 18;
+
+/// Runs `variant` as [`run_once`] does, then again; where the results are small in each other [`Order`] too. Any bit that differs fails.
+pub(super) fn run(
+    context: &Context,
+    row: &mut Row,
+    variant: &Variant,
+    arguments: &mut [Argument],
+    groups: [u32; 3],
+) -> Result<()> {
+    let before = written(arguments);
+    run_once(context, variant, arguments, groups)?;
+    let expected = written(arguments);
+    let bytes: usize = expected.iter().map(Vec::len).sum();
+    let others = if bytes <= SMALL { &Order::OTHERS[..] } else { &[] };
+    for &order in [Order::Natural].iter().chain(others) {
+        write(arguments, &before);
+        run_once(context, &variant.in_order(order), arguments, groups)?;
+        row.reruns += 1;
+        for (buffer, (actual, expected)) in written(arguments).iter().zip(&expected).enumerate() {
+            if let Some(place) = actual.iter().zip(expected).position(|(actual, expected)| actual != expected) {
+                row.compare(f64::INFINITY, 0.0, || {
+                    format!("written buffer {buffer}, byte {place}: another value when run again, {order:?}")
+                });
+            }
+        }
+    }
+    write(arguments, &expected);
+    Ok(())
+}
+
+/// What the buffers hold that the kernel writes.
+fn written(arguments: &[Argument]) -> Vec<Vec<u8>> {
+    let content = |argument: &Argument| if let Argument::Write(bytes) = argument { Some(bytes.to_vec()) } else { None };
+    arguments.iter().filter_map(content).collect()
+}
+
+/// Puts it back.
+fn write(arguments: &mut [Argument], contents: &[Vec<u8>]) {
+    let buffers =
+        arguments.iter_mut().filter_map(|argument| if let Argument::Write(bytes) = argument { Some(bytes) } else { None });
+    buffers.zip(contents).for_each(|(bytes, content)| bytes.copy_from_slice(content));
+}
