@@ -26,16 +26,13 @@ pub struct LayerSums {
 }
 
 impl LayerSums {
-    /// All sums, with what they are of.
-    pub fn named(&self) -> [(&'static str, f64); 7] {
+    /// The sums that are finite for as long as weights and activations are, with what they are of.
+    pub fn named(&self) -> [(&'static str, f64); 4] {
         [
             ("sum of squared weights", self.weights),
             ("sum of squared changes of the weights", self.update),
             ("squared distance from the partner", self.distance),
             ("sum of cosine distances", self.misalignment),
-            ("sum of squared covariances", self.covariance_squares),
-            ("sum of variances", self.covariance_trace),
-            ("count of dead units", self.dead),
         ]
     }
 }
@@ -47,7 +44,7 @@ pub struct Diagnosis {
     /// Mean cosine between A's and B's activations of the same image.
     pub alignment: Vec<f64>,
     /// Directions that share the variance of the activations: (Σλ)² / Σλ² over the covariance's eigenvalues, 1 to the layer's width; 0
-    /// where nothing varies.
+    /// where nothing varies, or activations above some 10⁸ make the device's sums of fourth powers overflow.
     pub participation_ratio: Vec<f64>,
     /// Share of units that are 0 on all images of the sample.
     pub dead_units: Vec<f64>,
@@ -66,7 +63,7 @@ impl Diagnosis {
             (0..layers).map(|layer| 0.5 * pair.iter().map(|sums| value(&sums[layer], widths[layer])).sum::<f64>()).collect()
         };
         let (layers, hidden) = (widths.len(), widths.len() - 1);
-        let ratio = |trace: f64, squares: f64| if squares > 0.0 { trace * trace / squares } else { 0.0 };
+        let ratio = |trace: f64, squares: f64| if squares > 0.0 && squares.is_finite() { trace * trace / squares } else { 0.0 };
         let distance = |layer: usize| {
             let [a, b] = pair.map(|sums| sums[layer]);
             let size = (a.weights + b.weights).sqrt();

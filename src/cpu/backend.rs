@@ -155,7 +155,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let beside = architecture.layer_count() as u128 * (config.projection + architecture.classes()) as u128;
         let needed = 6 * config.parameter_bytes(&architecture)
             + slots * (20 * rows * (architecture.activations() + beside) + 4 * dataset.train.count() as u128);
-        memory::require(needed, "training this on the CPU")?;
+        memory::require(needed, "this run on the CPU")?;
         let sample = dataset.test.head(sample_size(config, dataset.test.count(), u64::MAX));
         let sample_config = config.of_diagnosis();
         let views = Views::of_training(config);

@@ -65,8 +65,8 @@ pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics
     metrics.test.iter().enumerate().map(report).collect()
 }
 
-/// Fails where a loss, a weight or a number of the look at the layers is not finite. None follows from another: a rectified NaN may
-/// be 0, and sums overflow before what is summed.
+/// Fails where a loss, or what the look at the layers says of weights and activations, is not finite. None follows from another: a
+/// rectified NaN may be 0.
 pub(super) fn check_finite(reports: &[ReplicaReport], metrics: &EpochMetrics) -> Result<()> {
     let fail = |report: &ReplicaReport, what: &str, layer: usize, value: f64| {
         let (epoch, replica) = (report.epoch, report.replica);
