@@ -1,5 +1,5 @@
-//! Every kernel against its CPU twin: the checks of `ffcl-gpu verify`, with every shape of tile and with and without wgpu's own
-//! checks in the shaders.
+//! Every kernel against its CPU twin: the checks of `ffcl-gpu verify`, with every shape of tile, once with wgpu's own checks in the
+//! shaders on the smallest adapter that WebGPU allows, once as released on all that the adapter has.
 
 mod common;
 
@@ -8,8 +8,8 @@ use ffcl_gpu::plan::Kernel;
 use ffcl_gpu::verify;
 
 fn check(kernel: Kernel) {
-    for shader_checks in [true, false] {
-        let options = ContextOptions { shader_checks: Some(shader_checks), ..ContextOptions::default() };
+    for (shader_checks, limits) in [(true, Some(wgpu::Limits::defaults())), (false, None)] {
+        let options = ContextOptions { shader_checks: Some(shader_checks), limits };
         let Some(context) = common::context(&options) else { return };
         let row = verify::kernel(&context, kernel).unwrap();
         println!("{} checks {shader_checks}: {} values, worst ratio {:.3}", row.name, row.values, row.worst);

@@ -88,14 +88,16 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { epochs: 3, ..small_run_of(Recipe::Ffcl3) }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Pairs, augmentation: shifted, normalize: true, ..small() }, 10),
     ];
+    // All of them within what the smallest adapter that WebGPU allows has.
+    let smallest = ContextOptions { limits: Some(wgpu::Limits::defaults()), ..ContextOptions::default() };
     for (config, longest) in variants {
-        let Some(context) = common::context(&ContextOptions::default()) else { return };
+        let Some(context) = common::context(&smallest) else { return };
         for tiles in Tiles::possible(context.subgroup_size) {
             let fused = fusible(&config) && !config.layers.contains(&129);
             for plan in [Plan::Layered].into_iter().chain(fused.then_some(Plan::Fused)) {
                 let options = GpuOptions { tiles, plan: Some(plan) };
                 let rows = steps::check(&config, longest, &|job| {
-                    let context = common::context(&ContextOptions::default()).expect("it was there a moment ago");
+                    let context = common::context(&smallest).expect("it was there a moment ago");
                     Ok(Box::new(GpuBackend::new(job, context, options)?))
                 });
                 for row in rows.unwrap() {

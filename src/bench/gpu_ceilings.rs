@@ -16,8 +16,9 @@ const COPY: u64 = 256 << 20;
 /// Dispatches in the chain of empty ones.
 const CHAIN: usize = 256;
 
-/// Register tiles tried besides those that training uses: `(lanes_x, lanes_y, rows, quads)`.
-const MORE_TILES: [(u32, u32, u32, u32); 5] = [(8, 8, 4, 1), (16, 8, 4, 1), (16, 16, 4, 1), (8, 16, 8, 2), (16, 16, 8, 1)];
+/// Register tiles tried besides those that training uses.
+pub const MORE_TILES: [Tile; 5] =
+    [Tile::new(8, 8, 4, 1), Tile::new(16, 8, 4, 1), Tile::new(16, 16, 4, 1), Tile::new(8, 16, 8, 2), Tile::new(16, 16, 8, 1)];
 
 /// Measures all of it.
 pub fn measure(context: &Context) -> Result<Ceilings> {
@@ -56,7 +57,7 @@ pub fn measure(context: &Context) -> Result<Ceilings> {
 
 fn tiles(context: &Context) -> Vec<Tile> {
     let mut tiles: Vec<Tile> = Tiles::possible(context.subgroup_size).iter().flat_map(Tiles::forward_tiles).collect();
-    tiles.extend(MORE_TILES.map(|(lanes_x, lanes_y, rows, quads)| Tile::new(lanes_x, lanes_y, rows, quads)));
+    tiles.extend(MORE_TILES);
     let mut distinct = Vec::new();
     for tile in tiles {
         if !distinct.contains(&tile) {

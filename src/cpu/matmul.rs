@@ -16,6 +16,13 @@ impl Matrix<'_> {
     pub fn at(&self, row: usize, column: usize) -> f32 {
         self.values[if self.transposed { column * self.stride + row } else { row * self.stride + column }]
     }
+
+    /// Whether it has an element at each place of `rows × columns`, none of them 0. A stride may be so large that products overflow.
+    fn holds(&self, rows: usize, columns: usize) -> bool {
+        let (stored_rows, row_length) = if self.transposed { (columns, rows) } else { (rows, columns) };
+        let last = || stored_rows.checked_sub(1)?.checked_mul(self.stride)?.checked_add(row_length.checked_sub(1)?);
+        last().is_some_and(|last| last < self.values.len())
+    }
 }
 
 /// The product by the `gemm` crate; operands as in [`super::Arithmetic::multiply`].
@@ -24,11 +31,10 @@ pub(super) fn multiply_blocked(inner: usize, left: Matrix, right: Matrix, column
     let rows = destination.len() / columns;
     let strides = |matrix: Matrix| if matrix.transposed { (1, matrix.stride) } else { (matrix.stride, 1) };
     let ((left_row, left_column), (right_row, right_column)) = (strides(left), strides(right));
-    assert!(left.values.len() > (rows - 1) * left_row + (inner - 1) * left_column);
-    assert!(right.values.len() > (inner - 1) * right_row + (columns - 1) * right_column);
+    assert!(left.holds(rows, inner) && right.holds(inner, columns));
     assert!(destination.len() == rows * columns);
-    // SAFETY: the assertions above bound the largest index that the strides reach in each operand, `destination` is borrowed
-    // mutably and so overlaps neither, and all elements of a slice are initialised.
+    // SAFETY: `holds` bounds the largest index that the strides reach in each operand, the last assertion that of `destination`,
+    // which is borrowed mutably and so overlaps neither; all elements of a slice are initialised.
     unsafe {
         gemm::gemm(
             rows,
@@ -51,5 +57,21 @@ pub(super) fn multiply_blocked(inner: usize, left: Matrix, right: Matrix, column
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_knows_what_it_holds() {
+        let matrix = |stride, transposed| Matrix { values: &[0.0; 11], stride, transposed };
+        // Three rows of three, the last of which is not padded.
+        assert!(matrix(4, false).holds(3, 3) && !matrix(4, false).holds(3, 4) && !matrix(4, false).holds(4, 3));
+        assert!(matrix(4, true).holds(3, 3) && !matrix(4, true).holds(4, 3) && !matrix(4, true).holds(3, 4));
+        assert!(!matrix(4, false).holds(0, 3) && !matrix(4, false).holds(3, 0));
+        // Twice this stride is 2, once the overflow is dropped.
+        assert!(!matrix(usize::MAX / 2 + 2, false).holds(3, 3));
     }
 }

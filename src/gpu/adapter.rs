@@ -105,21 +105,26 @@ pub fn describe(adapter: &wgpu::Adapter) -> DeviceDescription {
     }
 }
 
+/// Storage buffers that kernels bind at most, but for the fused one, which is taken only where it fits.
+pub const STORAGE_BUFFERS: u32 = 5;
+/// Invocations that their workgroups have at most along x.
+pub const WORKGROUP_WIDTH: u32 = 64;
+
 /// Why the kernels cannot run on an adapter, if they cannot: what they need is within WebGPU's default limits, which OpenGL ES
-/// and old hardware may miss.
+/// and old hardware may miss. `tests/shaders.rs` holds them to it.
 fn unsuitable(adapter: &wgpu::Adapter) -> Option<String> {
     let (limits, needed) = (adapter.limits(), wgpu::Limits::defaults());
     let short = |name: &str, has: u32, needs: u32| (has < needs).then(|| format!("its {name} is {has}, below {needs}"));
     if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Some("it has no compute shaders".into());
     }
-    short("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage, 5)
+    short("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage, STORAGE_BUFFERS)
         .or(short(
             "max_compute_invocations_per_workgroup",
             limits.max_compute_invocations_per_workgroup,
             needed.max_compute_invocations_per_workgroup,
         ))
-        .or(short("max_compute_workgroup_size_x", limits.max_compute_workgroup_size_x, 64))
+        .or(short("max_compute_workgroup_size_x", limits.max_compute_workgroup_size_x, WORKGROUP_WIDTH))
 }
 
 /// Resolves a request. `WGPU_ADAPTER_NAME` narrows `auto` and `gpu` to adapters whose name contains it.

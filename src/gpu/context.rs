@@ -144,7 +144,7 @@ impl Context {
     }
 
     /// Compiles a kernel, once for each variant.
-    pub fn compile(&self, variant: &Variant) -> Result<Pipeline> {
+    pub(crate) fn compile(&self, variant: &Variant) -> Result<Pipeline> {
         if let Some(pipeline) = self.pipelines.borrow().get(variant) {
             return Ok(pipeline.clone());
         }

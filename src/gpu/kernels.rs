@@ -348,17 +348,3 @@ pub fn norm_groups(layer: &Layer, slots: usize) -> [u32; 3] {
 pub fn metric_count(slots: usize, layers: usize) -> usize {
     2 * slots * (layers + 1) + slots / 2 * EVALUATION_METRICS + (2 * layers - 1) * slots * DIAGNOSIS_SUMS
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The smallest adapters that WebGPU allows bind 8 storage buffers a stage.
-    #[test]
-    fn no_kernel_binds_more_than_eight_storage_buffers() {
-        for kernel in Kernel::ALL {
-            let storage = source(kernel).bindings.iter().filter(|binding| matches!(binding, Binding::Read | Binding::Write));
-            assert!(storage.count() <= 8, "{}", kernel.name());
-        }
-    }
-}

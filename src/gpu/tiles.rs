@@ -166,7 +166,7 @@ impl Tiles {
     };
 
     /// Every set of shapes there is.
-    const ALL: [Tiles; 3] = [Self::GPU, Self::SOFTWARE, Self::SOFTWARE_SHUFFLE];
+    pub const ALL: [Tiles; 3] = [Self::GPU, Self::SOFTWARE, Self::SOFTWARE_SHUFFLE];
 
     /// All shapes of the forward kernel.
     pub fn forward_tiles(&self) -> [Tile; 2] {

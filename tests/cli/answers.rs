@@ -1,6 +1,6 @@
 //! What trained models answer: `evaluate`, `predict` and `export`.
 
-use crate::support::{Idx, Ran, Refusal, check_refused, join, json_lines, names_in, run, run_in_shell, text};
+use crate::support::{Idx, Ran, Refusal, check_refused, join, json_lines, names_in, run, text};
 use ffcl_gpu::dataset::digits;
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use safetensors::tensor::{Dtype, TensorView};
@@ -8,7 +8,6 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// A run on the first digits, made once for all tests, that is right about most of them.
@@ -243,7 +242,8 @@ fn a_picture_comes_from_standard_input() {
     gray(&image_of(4), |ink| 255 - ink).save(&file).unwrap();
     let call = |script: &str| {
         let script = format!(r#"{script} | "$0" "$@""#);
-        run_in_shell(&script, &["predict", model(), "--device", "cpu", "--json", "-"], Duration::from_secs(60))
+        let arguments = ["predict", model(), "--device", "cpu", "--json", "-"];
+        crate::support::run_in_shell(&script, &arguments, std::time::Duration::from_secs(60))
     };
     let line = &call(&format!("cat '{}'", text(&file))).succeeded().json_lines()[0];
     let named = &ask("predict", &["--json", text(&file)]).succeeded().json_lines()[0];

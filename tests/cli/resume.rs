@@ -339,6 +339,7 @@ fn files_of_nonsense_are_refused() {
     check_refused(&run(&["train", "--config", "a", "--resume", "b"]), Refusal::Parser, &["--config"]).unwrap();
 }
 
+#[cfg(unix)]
 #[test]
 fn without_out_a_run_gets_a_folder_of_its_own() {
     let script = r#"dir=$(mktemp -d) && cd "$dir" && "$0" "$@" && "$0" "$@" && "$0" "$@" --no-out && ls runs && ls"#;
