@@ -43,8 +43,9 @@ pub(crate) fn round_steps(range: &Range<f64>) -> Vec<f64> {
     let length = range.end - range.start;
     let steps = (-12..12).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
     let Some(step) = steps.into_iter().find(|step| length / step <= 7.0) else { return vec![range.start, range.end] };
-    let first = (range.start / step).ceil() as i64;
-    (first..).map(|index| index as f64 * step).take_while(|&value| value <= range.end).take(8).collect()
+    // In f64, since a range may lie anywhere.
+    let first = (range.start / step).ceil();
+    (0..8).map(|index| (first + f64::from(index)) * step).take_while(|&value| value <= range.end).collect()
 }
 
 /// Logarithms of round numbers within a range of logarithms: 1, 2 and 5 of each power of ten where there are few, else powers alone.

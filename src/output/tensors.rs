@@ -2,7 +2,6 @@
 //! PyTorch's linear layers have them; and `r{replica}.{a|b}.projections.{l}.weight` where hidden layers had projections.
 
 use super::description::{FORMAT, Header, KEY};
-use super::whole_file::write_whole;
 use crate::checksum::hexadecimal;
 use crate::error::{Error, Result};
 use crate::model::{LayerParameters, Parameters};
@@ -10,6 +9,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// Tensors by name: shape and little-endian bytes.
@@ -68,17 +69,55 @@ fn invalid(path: &Path, error: &dyn std::fmt::Display) -> Error {
     }
 }
 
-/// Writes a file of tensors. It appears whole or not at all.
-pub(super) fn save(path: &Path, tensors: &Tensors, header: &Header) -> Result<()> {
+/// The bytes of a file of tensors; `path` is for messages.
+pub(super) fn serialize(path: &Path, tensors: &Tensors, header: &Header) -> Result<Vec<u8>> {
     let views = tensors.iter().map(|(name, (shape, bytes))| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| invalid(path, &error))?;
         Ok((name.as_str(), view))
     });
     let metadata = HashMap::from([(KEY.to_owned(), json(path, header)?)]);
-    let bytes =
-        safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(path, &error))?;
-    write_whole(path, &bytes)
+    safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(path, &error))
 }
+
+/// The bytes of a file of tensors that a user named. The header comes first, and says how many there are to be: a file of another kind
+/// or another length is not taken into memory.
+pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
+    let unreadable = |error| Error::file("read", path, error, remedy);
+    let broken = |problem: String| Error::Format {
+        path: path.to_owned(),
+        problem: format!("is no whole safetensors file ({problem})"),
+        remedy: DAMAGED.into(),
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let known = file.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len());
+    let mut bytes = Vec::new();
+    file.by_ref().take(LENGTH).read_to_end(&mut bytes).map_err(unreadable)?;
+    let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
+        return Err(broken("it ends before its header".into()));
+    };
+    if length > MAXIMUM_HEADER || known.is_some_and(|known| length > known.saturating_sub(LENGTH)) {
+        return Err(broken(format!("it announces a header of {length} bytes")));
+    }
+    file.by_ref().take(length).read_to_end(&mut bytes).map_err(unreadable)?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+    let announced = metadata.data_len() as u64;
+    if let Some(known) = known {
+        let held = known.saturating_sub(LENGTH + length);
+        if held != announced {
+            return Err(broken(format!("it announces {announced} bytes of tensors, and holds {held}")));
+        }
+        // As much as is really there; else a file of gigabytes would be moved about while it grows.
+        bytes.try_reserve_exact(metadata.data_len()).map_err(|_| unreadable(ErrorKind::OutOfMemory.into()))?;
+    }
+    // One more shows that there are too many.
+    file.take(announced.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// Bytes of the header's length,
+const LENGTH: u64 = 8;
+/// and the most that the header may have, by the format's definition.
+pub(super) const MAXIMUM_HEADER: u64 = 100_000_000;
 
 /// A file of tensors that was read.
 pub(super) struct TensorFile<'a> {

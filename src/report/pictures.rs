@@ -21,7 +21,10 @@ const ENDS: [[f32; 3]; 3] = [[247.0, 247.0, 247.0], [33.0, 102.0, 172.0], [178.0
 
 /// An image of the data set, as a data URI.
 pub fn of_image(shape: ImageShape, pixels: &[u8]) -> Option<String> {
-    let plane = shape.height * shape.width;
+    if shape.checked_pixels() != Some(pixels.len()) || pixels.is_empty() {
+        return None;
+    }
+    let plane = pixels.len() / shape.channels;
     match shape.channels {
         1 => encode(pixels, shape.width, shape.height, ExtendedColorType::L8),
         3 => {
