@@ -9,6 +9,8 @@ use std::io::{Cursor, Read};
 /// The most that a file may hold, and unpack to: 256 MiB, a photograph of 89 million pixels.
 const MAXIMUM_BYTES: u64 = 256 << 20;
 const MAXIMUM_SIDE: u32 = 1 << 15;
+/// The most pixels that a byte of a JPEG can stand for: each block of 64 takes a bit.
+const JPEG_PIXELS: u64 = 8 * 64;
 
 /// Reads and decodes a file: its image in grey or in colours, one byte each, upright as its camera was held, and on white where it
 /// was transparent. An error is the rest of a sentence, in one line, that begins with the file's name.
@@ -53,7 +55,8 @@ fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
     // By its content: names lie.
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|error| format!("cannot be read: {}", one_line(&error)))?;
-    match reader.format() {
+    let format = reader.format();
+    match format {
         None => return Err("is no picture of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)".into()),
         // Its decoder would make up the rest in grey.
         Some(ImageFormat::Jpeg) if !has_end(bytes) => {
@@ -73,6 +76,10 @@ fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
             "announces {width}×{height} pixels, which is none or more than the {} MiB that one picture may take",
             MAXIMUM_BYTES >> 20
         ));
+    }
+    // Its decoder would make these up, too.
+    if format == Some(ImageFormat::Jpeg) && u64::from(width) * u64::from(height) > JPEG_PIXELS * bytes.len() as u64 {
+        return Err(format!("is truncated: it announces {width}×{height} pixels, which {} bytes cannot hold", bytes.len()));
     }
     // What cannot be read does not say that the camera was turned.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

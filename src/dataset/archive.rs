@@ -17,8 +17,7 @@ pub fn unpack_tar_gz(archive: &Path, entries: &[&'static str], folder: &Path) ->
     let file = File::open(archive).map_err(damaged)?;
     let mut unpacked = Vec::new();
     // What stands between the entries is unpacked too, if only to be passed over: a few megabytes can be anything.
-    let most = MAXIMUM_BYTES.saturating_mul(entries.len() as u64);
-    let mut reader = tar::Archive::new(GzDecoder::new(BufReader::new(file)).take(most));
+    let mut reader = tar::Archive::new(GzDecoder::new(BufReader::new(file)).take(MAXIMUM_BYTES));
     // Raw, since the long names of others would be taken into memory; the wanted ones are short.
     for entry in reader.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
@@ -151,6 +150,25 @@ mod tests {
                 fs::write(&archive, damaged).unwrap();
                 assert!(unpack(&archive, ENTRIES, &folder).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn what_an_entry_announces_is_checked() {
+        let parent = tempfile::tempdir().unwrap();
+        let archive = parent.path().join("archive");
+        for (size, part) in [(MAXIMUM_BYTES + 1, "above the maximum"), (4000, "cannot unpack")] {
+            let mut header = tar::Header::new_gnu();
+            header.as_old_mut().name[..8].copy_from_slice(b"in/a.bin");
+            header.set_size(size);
+            header.set_cksum();
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(header.as_bytes()).unwrap();
+            encoder.write_all(&[7; 512]).unwrap();
+            fs::write(&archive, encoder.finish().unwrap()).unwrap();
+            let message = unpack_tar_gz(&archive, ENTRIES, parent.path()).unwrap_err().to_string();
+            assert!(message.contains(part) && message.contains("fetch it again"), "{message}");
+            assert!(!parent.path().join("a.bin").exists());
         }
     }
 }

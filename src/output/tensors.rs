@@ -5,11 +5,11 @@ use super::description::{FORMAT, Header, KEY};
 use crate::checksum::hexadecimal;
 use crate::error::{Error, Result};
 use crate::model::{LayerParameters, Parameters};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
@@ -89,7 +89,7 @@ pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
         remedy: DAMAGED.into(),
     };
     let mut file = File::open(path).map_err(unreadable)?;
-    let known = file.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len());
+    let known = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
     let mut bytes = Vec::new();
     file.by_ref().take(LENGTH).read_to_end(&mut bytes).map_err(unreadable)?;
     let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
@@ -99,7 +99,7 @@ pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
         return Err(broken(format!("it announces a header of {length} bytes")));
     }
     file.by_ref().take(length).read_to_end(&mut bytes).map_err(unreadable)?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+    let metadata: Metadata = serde_json::from_slice(&bytes[LENGTH as usize..]).map_err(|error| broken(error.to_string()))?;
     let announced = metadata.data_len() as u64;
     if let Some(known) = known {
         let held = known.saturating_sub(LENGTH + length);
@@ -221,5 +221,41 @@ impl<'a> TensorFile<'a> {
             }
             None => Ok(parameters),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(header: &str, data: usize, claimed: u64) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it");
+        let bytes = [&claimed.to_le_bytes(), header.as_bytes(), &vec![0; data]].concat();
+        std::fs::write(&path, &bytes).unwrap();
+        // The bytes alone must be refused too.
+        assert!(TensorFile::parse(&path, &bytes).is_err());
+        read(&path, "").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_a_header_announces_is_checked_before_it_is_read() {
+        let tensor = |shape: u64| format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,{shape}]}}}}"#);
+        let length = |header: &str| header.len() as u64;
+        assert!(problem("", 0, 1 << 60).contains("announces a header of 1152921504606846976 bytes"));
+        assert!(problem("{}", 90, 93).contains("announces a header of 93 bytes"));
+        for (announced, held) in [(5, 4), (4, 5), (1 << 60, 4)] {
+            let header = tensor(announced);
+            let message = problem(&header, held, length(&header));
+            assert!(message.contains(&format!("announces {announced} bytes of tensors, and holds {held}")), "{message}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("short");
+        std::fs::write(&path, [1, 2, 3]).unwrap();
+        assert!(read(&path, "").unwrap_err().to_string().contains("ends before its header"));
+        // A file that only looks large is not read.
+        std::fs::write(&path, [&2u64.to_le_bytes()[..], b"{}"].concat()).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(read(&path, "").unwrap_err().to_string().contains("announces 0 bytes of tensors"));
     }
 }

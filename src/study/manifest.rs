@@ -69,3 +69,24 @@ impl Manifest {
         Ok(manifest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What counts them would overflow, or never end.
+    #[test]
+    fn seeds_that_no_study_has_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest { title: "A".into(), baseline: None, hold_out: None, first_seed: 1, seeds: 2, cells: Vec::new() };
+        manifest.write(folder.path()).unwrap();
+        assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
+        for (first_seed, seeds, part) in
+            [(1, 0, "seeds = 0"), (1, 1 << 62, "seeds = 4611686018427387904"), (u64::MAX, 1, "first-seed")]
+        {
+            Manifest { first_seed, seeds, ..manifest.clone() }.write(folder.path()).unwrap();
+            let message = Manifest::read(folder.path()).unwrap_err().to_string();
+            assert!(message.contains("study.json is no description of a study") && message.contains(part), "{message}");
+        }
+    }
+}

@@ -235,5 +235,8 @@ pub(super) mod tests {
             assert!(message.contains(part) && !message.contains('\n'), "{rest:?}: {message}");
         }
         assert!(study("title = 'A'\nseeds = 0\n[variants.a]").unwrap_err().to_string().contains("seeds = 0"));
+        let sizes: Vec<usize> = (1..=MAX_CELLS + 1).collect();
+        let error = study(&format!("title = 'A'\nseeds = 1\ntrain-sizes = {sizes:?}\n[variants.a]")).unwrap_err();
+        assert!(error.to_string().contains("more than 10000 cells"), "{error}");
     }
 }
