@@ -9,6 +9,8 @@ use std::io::{Cursor, Read};
 /// The most that a file may hold, and unpack to: 256 MiB, a photograph of 89 million pixels.
 const MAXIMUM_BYTES: u64 = 256 << 20;
 const MAXIMUM_SIDE: u32 = 1 << 15;
+/// The most pixels that a byte of a JPEG can stand for: each block of 64 takes a bit.
+const JPEG_PIXELS: u64 = 8 * 64;
 
 /// Reads and decodes a file: its image in grey or in colours, one byte each, upright as its camera was held, and on white where it
 /// was transparent. An error is the rest of a sentence, in one line, that begins with the file's name.
@@ -28,11 +30,24 @@ pub fn image(file: impl Read) -> Result<DynamicImage, String> {
 pub fn planes(image: DynamicImage, height: usize, width: usize) -> Vec<u8> {
     let (rows, columns) = (height as u32, width as u32);
     let fits = (image.height(), image.width()) == (rows, columns);
-    let image = if fits { image } else { image.resize_exact(columns, rows, FilterType::Triangle) };
+    let image = if fits { image } else { resized(image, rows, columns) };
     let channels = usize::from(image.color().channel_count());
     let bytes = image.into_bytes();
     let plane = |channel: usize| bytes.iter().skip(channel).step_by(channels).copied();
     if channels == 1 { bytes } else { (0..channels).flat_map(plane).collect() }
+}
+
+/// The resizer brings the height right first, of all columns, in 16 bytes a pixel. Where that would be much more than the picture or what
+/// becomes of it, the picture is laid on its side meanwhile.
+fn resized(image: DynamicImage, rows: u32, columns: u32) -> DynamicImage {
+    const MUCH: u64 = 1 << 24;
+    let between = |kept: u32, new: u32| u64::from(kept) * u64::from(new);
+    let (upright, aside) = (between(image.width(), rows), between(image.height(), columns));
+    if upright > MUCH && aside < upright {
+        image.rotate90().resize_exact(rows, columns, FilterType::Triangle).rotate270()
+    } else {
+        image.resize_exact(columns, rows, FilterType::Triangle)
+    }
 }
 
 fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
@@ -40,7 +55,8 @@ fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
     // By its content: names lie.
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|error| format!("cannot be read: {}", one_line(&error)))?;
-    match reader.format() {
+    let format = reader.format();
+    match format {
         None => return Err("is no picture of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)".into()),
         // Its decoder would make up the rest in grey.
         Some(ImageFormat::Jpeg) if !has_end(bytes) => {
@@ -60,6 +76,10 @@ fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
             "announces {width}×{height} pixels, which is none or more than the {} MiB that one picture may take",
             MAXIMUM_BYTES >> 20
         ));
+    }
+    // Its decoder would make these up, too.
+    if format == Some(ImageFormat::Jpeg) && u64::from(width) * u64::from(height) > JPEG_PIXELS * bytes.len() as u64 {
+        return Err(format!("is truncated: it announces {width}×{height} pixels, which {} bytes cannot hold", bytes.len()));
     }
     // What cannot be read does not say that the camera was turned.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

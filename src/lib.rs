@@ -43,6 +43,7 @@
 //! ```
 
 pub mod bench;
+mod bounded_file;
 pub mod checksum;
 pub mod config;
 pub mod cpu;

@@ -103,6 +103,12 @@ impl<'a> Trainer<'a> {
         state: &TrainingState,
         history: &mut [ReplicaReport],
     ) -> Result<Self> {
+        if !ReplicaReport::are_history(history, job.config) {
+            return Err(Error::Configuration(
+                "the history is not one of this run: give the reports of its whole epochs, all replicas of each, in their order"
+                    .into(),
+            ));
+        }
         let mut trainer = Self { position: state.position, steps_before: state.position.steps, ..Self::new(job, backend) };
         let backend = &mut trainer.backend;
         if state.position.epoch > 0 {

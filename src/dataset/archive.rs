@@ -16,12 +16,14 @@ pub fn unpack_tar_gz(archive: &Path, entries: &[&'static str], folder: &Path) ->
     let damaged = |error| Error::file("unpack", archive, error, "fetch it again");
     let file = File::open(archive).map_err(damaged)?;
     let mut unpacked = Vec::new();
-    let mut reader = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    for entry in reader.entries().map_err(damaged)? {
+    // What stands between the entries is unpacked too, if only to be passed over: a few megabytes can be anything.
+    let mut reader = tar::Archive::new(GzDecoder::new(BufReader::new(file)).take(MAXIMUM_BYTES));
+    // Raw, since the long names of others would be taken into memory; the wanted ones are short.
+    for entry in reader.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
         let name = entry.path_bytes().into_owned();
         if let Some(&wanted) = entries.iter().find(|wanted| wanted.as_bytes() == name) {
-            write_file(folder, file_name(wanted), &mut entry)?;
+            write_entry(archive, wanted, entry.size(), folder, &mut entry)?;
             unpacked.push(wanted);
         }
     }
@@ -36,13 +38,30 @@ pub fn unpack_zip(archive: &Path, entries: &[&'static str], folder: &Path) -> Re
     let mut unpacked = Vec::new();
     for &wanted in entries {
         match reader.by_name(wanted) {
-            Ok(mut entry) => write_file(folder, file_name(wanted), &mut entry)?,
+            Ok(mut entry) => write_entry(archive, wanted, entry.size(), folder, &mut entry)?,
             Err(zip::result::ZipError::FileNotFound) => continue,
             Err(error) => return Err(damaged(error.into())),
         }
         unpacked.push(wanted);
     }
     finish(archive, entries, &unpacked, folder)
+}
+
+/// Writes an entry that is to have `size` bytes.
+fn write_entry(archive: &Path, wanted: &'static str, size: u64, folder: &Path, content: &mut dyn Read) -> Result<()> {
+    if size > MAXIMUM_BYTES {
+        let problem = format!("announces {size} bytes of {wanted}, above the maximum of {MAXIMUM_BYTES}");
+        return Err(Error::Format { path: archive.to_owned(), problem, remedy: "fetch it again".into() });
+    }
+    write_file(folder, file_name(wanted), size, content).map_err(|error| match error {
+        Error::File { source, .. } if is_damage(&source) => Error::file("unpack", archive, source, "fetch it again"),
+        other => other,
+    })
+}
+
+/// Whether it is not the disk's fault.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
 }
 
 /// Fails if an entry was missing; else notes the checksums of all.
@@ -55,16 +74,18 @@ fn finish(archive: &Path, entries: &[&'static str], unpacked: &[&str], folder: &
     for name in entries.iter().copied().map(file_name) {
         sums.push_str(&format!("{}  {name}\n", of_file(&folder.join(name))?));
     }
-    write_file(folder, SUMS, &mut sums.as_bytes())
+    write_file(folder, SUMS, sums.len() as u64, &mut sums.as_bytes())
 }
 
-/// Writes a file that appears whole or not at all.
-fn write_file(folder: &Path, name: &str, content: &mut dyn Read) -> Result<()> {
+/// Writes a file of `size` bytes, which appears whole or not at all.
+fn write_file(folder: &Path, name: &str, size: u64, content: &mut dyn Read) -> Result<()> {
     let part = folder.join(format!("{name}.part"));
     let mut write = || {
         let mut file = File::create(&part)?;
-        // More than a reader would take need not be written either.
-        io::copy(&mut content.take(MAXIMUM_BYTES), &mut file)?;
+        // One more shows that there are too many.
+        if io::copy(&mut content.take(size.saturating_add(1)), &mut file)? != size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         file.flush()?;
         file.sync_all()?;
         fs::rename(&part, folder.join(name))
@@ -129,6 +150,25 @@ mod tests {
                 fs::write(&archive, damaged).unwrap();
                 assert!(unpack(&archive, ENTRIES, &folder).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn what_an_entry_announces_is_checked() {
+        let parent = tempfile::tempdir().unwrap();
+        let archive = parent.path().join("archive");
+        for (size, part) in [(MAXIMUM_BYTES + 1, "above the maximum"), (4000, "cannot unpack")] {
+            let mut header = tar::Header::new_gnu();
+            header.as_old_mut().name[..8].copy_from_slice(b"in/a.bin");
+            header.set_size(size);
+            header.set_cksum();
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(header.as_bytes()).unwrap();
+            encoder.write_all(&[7; 512]).unwrap();
+            fs::write(&archive, encoder.finish().unwrap()).unwrap();
+            let message = unpack_tar_gz(&archive, ENTRIES, parent.path()).unwrap_err().to_string();
+            assert!(message.contains(part) && message.contains("fetch it again"), "{message}");
+            assert!(!parent.path().join("a.bin").exists());
         }
     }
 }

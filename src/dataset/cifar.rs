@@ -16,25 +16,44 @@ const AGAIN: &str = "run `ffcl-gpu data fetch cifar10`, or use --dataset digits,
 
 /// Reads the batches of the training set and the test set.
 pub fn load(train: &[PathBuf], test: &Path) -> Result<(Images, Images)> {
-    let mut all = Images { pixels: Vec::new(), labels: Vec::new(), shape: SHAPE };
+    let mut all = none();
     for path in train {
         read(path, &mut all)?;
     }
-    let mut tested = Images { pixels: Vec::new(), labels: Vec::new(), shape: SHAPE };
+    let mut tested = none();
     read(test, &mut tested)?;
     Ok((all, tested))
 }
 
+/// Takes apart the bytes of one file; `name` is for messages.
+pub fn parse(name: &Path, bytes: &[u8]) -> Result<Images> {
+    let mut images = none();
+    append(name, bytes, &mut images)?;
+    Ok(images)
+}
+
+fn none() -> Images {
+    Images { pixels: Vec::new(), labels: Vec::new(), shape: SHAPE }
+}
+
+fn refusal(path: &Path, problem: String) -> Error {
+    Error::Format { path: path.to_owned(), problem, remedy: AGAIN.into() }
+}
+
 /// Appends the records of a file.
 fn read(path: &Path, images: &mut Images) -> Result<()> {
-    let refuse = |problem: String| Err(Error::Format { path: path.to_owned(), problem, remedy: AGAIN.into() });
     let unreadable = |source| Error::file("read", path, source, "check the file and its permissions");
     // Asked before the file is opened, since opening a named pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return refuse("is not a regular file".into());
+        return Err(refusal(path, "is not a regular file".into()));
     }
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(MAXIMUM_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    append(path, &bytes, images)
+}
+
+fn append(path: &Path, bytes: &[u8], images: &mut Images) -> Result<()> {
+    let refuse = |problem| Err(refusal(path, problem));
     if bytes.is_empty() || !bytes.len().is_multiple_of(RECORD) || bytes.len() as u64 > MAXIMUM_BYTES {
         return refuse(format!("holds {} bytes, which is no whole number of CIFAR-10 records of {RECORD} bytes", bytes.len()));
     }

@@ -79,6 +79,18 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     Source::open(path, Kind::Labels)?.read()
 }
 
+/// Takes apart the bytes of a file of images, as [`read_images`] does; `name` is for messages.
+pub fn parse_images(name: &Path, bytes: &[u8]) -> Result<(usize, usize, Vec<u8>)> {
+    let source = Source::new(name, bytes, bytes.len() as u64, Kind::Images)?;
+    let [_, rows, columns] = source.sizes;
+    Ok((rows, columns, source.read()?))
+}
+
+/// Takes apart the bytes of a file of labels, as [`read_labels`] does; `name` is for messages.
+pub fn parse_labels(name: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    Source::new(name, bytes, bytes.len() as u64, Kind::Labels)?.read()
+}
+
 /// Refuses a label that is none of the classes.
 fn check_labels(path: &Path, labels: &[u8], classes: usize) -> Result<()> {
     let Some((index, label)) = labels.iter().enumerate().find(|&(_, &label)| usize::from(label) >= classes) else {
@@ -132,7 +144,7 @@ impl Kind {
 /// A file whose header has been read and found plausible.
 struct Source<'path> {
     path: &'path Path,
-    reader: Box<dyn Read>,
+    reader: Box<dyn Read + 'path>,
     compressed: bool,
     /// Count, rows, columns; rows and columns of labels are 1.
     sizes: [usize; 3],
@@ -153,9 +165,9 @@ impl<'path> Source<'path> {
     }
 
     /// Reads the header from `file`, which holds `length` bytes; `path` is for error messages.
-    fn new(path: &'path Path, mut file: impl BufRead + 'static, length: u64, kind: Kind) -> Result<Self> {
+    fn new(path: &'path Path, mut file: impl BufRead + 'path, length: u64, kind: Kind) -> Result<Self> {
         let compressed = file.fill_buf().map_err(|source| unreadable(path, source))?.starts_with(&GZIP_MAGIC);
-        let reader: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let reader: Box<dyn Read + 'path> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         let header_bytes = 4 + 4 * kind as u64;
         let mut source = Self { path, reader, compressed, sizes: [1; 3], header_bytes, body_bytes: 0 };
         let header = source.take(header_bytes, "of the header", header_bytes)?;

@@ -1,6 +1,6 @@
 //! Labelled images, held as the bytes that they came in. Both backends turn bytes into numbers by one table of 256 values.
 
-mod archive;
+pub mod archive;
 pub mod catalogue;
 pub mod checksum;
 pub mod cifar;

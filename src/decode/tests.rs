@@ -108,3 +108,27 @@ fn training_and_prediction_see_the_same() {
     assert_eq!(upright.dimensions(), (8, 16));
     assert!(upright.get_pixel(4, 2).0[0] > 200 && upright.get_pixel(4, 13).0[0] < 50);
 }
+
+/// The resizer alone would take gigabytes for such a picture.
+#[test]
+fn a_wide_picture_becomes_a_high_one() {
+    let shades = [0, 100, 200];
+    let column = GrayImage::from_fn(1, 3, |_, y| Luma([shades[y as usize]]));
+    let wide = GrayImage::from_fn(16_400, 3, |_, y| Luma([shades[y as usize]]));
+    let (expected, high) = (planes(column.into(), 1030, 1), planes(wide.into(), 1030, 1));
+    assert!(expected.len() == high.len() && expected.iter().zip(&high).all(|(one, other)| one.abs_diff(*other) <= 1));
+    assert_eq!((high[0], high[1029]), (0, 200));
+}
+
+/// The decoder fills in whatever is missing, which takes seconds and hundreds of megabytes.
+#[test]
+fn a_jpeg_must_have_bytes_for_its_pixels() {
+    let mut file = jpeg();
+    let frame = file.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    file[frame + 5..][..4].copy_from_slice(&[0x20, 0, 0x20, 0]);
+    let problem = image(&file[..]).unwrap_err();
+    assert!(problem.contains("8192×8192 pixels, which") && problem.starts_with("is truncated"), "{problem}");
+    // An even picture is as small as they come.
+    let even = encoded(GrayImage::new(2048, 2048), ImageFormat::Jpeg);
+    assert!(image(&even[..]).is_ok(), "{} bytes", even.len());
+}

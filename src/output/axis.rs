@@ -43,8 +43,9 @@ pub(crate) fn round_steps(range: &Range<f64>) -> Vec<f64> {
     let length = range.end - range.start;
     let steps = (-12..12).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
     let Some(step) = steps.into_iter().find(|step| length / step <= 7.0) else { return vec![range.start, range.end] };
-    let first = (range.start / step).ceil() as i64;
-    (first..).map(|index| index as f64 * step).take_while(|&value| value <= range.end).take(8).collect()
+    // In f64, since a range may lie anywhere.
+    let first = (range.start / step).ceil();
+    (0..8).map(|index| (first + f64::from(index)) * step).take_while(|&value| value <= range.end).collect()
 }
 
 /// Logarithms of round numbers within a range of logarithms: 1, 2 and 5 of each power of ten where there are few, else powers alone.
@@ -71,6 +72,9 @@ mod tests {
         assert_eq!(round_values(3510).len(), 8);
         assert_eq!(round_steps(&(0.0..1.0)), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
         assert_eq!(round_steps(&(97.3..100.0)), [97.5, 98.0, 98.5, 99.0, 99.5, 100.0]);
+        for range in [1e300..1e300, -1e300..1e300, f64::NEG_INFINITY..f64::INFINITY] {
+            assert!(round_steps(&range).iter().all(|value| range.start <= *value && *value <= range.end), "{range:?}");
+        }
         let powers = |range| round_logarithms(&range).into_iter().map(|value: f64| 10f64.powf(value).round()).collect::<Vec<_>>();
         assert_eq!(powers(-0.1..1.2), [1.0, 2.0, 5.0, 10.0]);
         assert_eq!(powers(-0.1..4.2), [1.0, 10.0, 100.0, 1000.0, 10000.0]);

@@ -4,8 +4,8 @@
 //! middle of an epoch `epoch_start.…` and `row_sums`. The metadata says where the run stands and holds a checksum of everything.
 
 use super::description::{CheckpointHeader, FORMAT, Header, ModelDescription};
-use super::tensors::{TensorFile, Tensors, add, add_parameters, checksum, save as save_tensors};
-use super::weights::read;
+use super::tensors::{MAXIMUM_HEADER, TensorFile, Tensors, add, add_parameters, checksum, read, serialize};
+use super::whole_file::write_whole;
 use crate::config::TrainingConfig;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
@@ -33,13 +33,11 @@ pub struct Identity<'a> {
 
 /// Fails where a run has more tensors than the header of a safetensors file can name.
 pub fn check(config: &TrainingConfig) -> Result<()> {
-    /// What a header may hold, by the format's definition.
-    const HEADER: usize = 100_000_000;
     /// JSON of one tensor: name, type, shape and place, of the longest prefix and numbers.
     const TENSOR: usize = 180;
-    let layers = config.layers.len() - 1;
+    let layers = config.architecture()?.layer_count();
     let of_slot = 3 * (2 * layers + if config.has_projections() { layers - 1 } else { 0 }) + 2 * layers;
-    let most = HEADER / (2 * of_slot * TENSOR);
+    let most = MAXIMUM_HEADER as usize / (2 * of_slot * TENSOR);
     if config.replicas <= most {
         return Ok(());
     }
@@ -51,6 +49,11 @@ pub fn check(config: &TrainingConfig) -> Result<()> {
 
 /// Writes a checkpoint. Whatever happens, the file at `path` is the old one or the new one, whole.
 pub fn save(path: &Path, state: &TrainingState, of: Identity) -> Result<()> {
+    write_whole(path, &to_bytes(path, state, of)?)
+}
+
+/// The bytes of a checkpoint; `name` is for messages.
+pub fn to_bytes(name: &Path, state: &TrainingState, of: Identity) -> Result<Vec<u8>> {
     let mut tensors = Tensors::new();
     add_parameters(&mut tensors, "", &state.parameters);
     add_parameters(&mut tensors, FIRST, &state.first_moments);
@@ -61,24 +64,29 @@ pub fn save(path: &Path, state: &TrainingState, of: Identity) -> Result<()> {
     }
     let unsigned = CheckpointHeader { position: state.position, seed: of.seed, data: of.data.to_owned(), sha256: String::new() };
     let mut header = Header { format: FORMAT, model: of.model.clone(), checkpoint: Some(unsigned) };
-    let sha256 = checksum(path, &header, tensors.iter().map(|(name, (_, bytes))| (name.as_str(), &bytes[..])))?;
+    let sha256 = checksum(name, &header, tensors.iter().map(|(name, (_, bytes))| (name.as_str(), &bytes[..])))?;
     if let Some(checkpoint) = &mut header.checkpoint {
         checkpoint.sha256 = sha256;
     }
-    save_tensors(path, &tensors, &header)
+    serialize(name, &tensors, &header)
 }
 
 /// Reads the checkpoint of a run of `config`; `steps_per_epoch` tells whether it stands inside an epoch.
 pub fn load(path: &Path, config: &TrainingConfig, of: Identity, steps_per_epoch: usize) -> Result<TrainingState> {
     let bytes = read(path, "give --resume the folder of a run that has written a checkpoint")?;
-    let file = TensorFile::parse(path, &bytes)?;
+    parse(path, &bytes, config, of, steps_per_epoch)
+}
+
+/// The same from a file's bytes; `name` is for messages.
+pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, steps_per_epoch: usize) -> Result<TrainingState> {
+    let file = TensorFile::parse(name, bytes)?;
     let Some(header) = &file.header else { return Err(file.fail("was not written by ffcl-gpu".into(), REMEDY)) };
     let mut unsigned = header.clone();
     let Some(checkpoint) = &mut unsigned.checkpoint else { return Err(file.fail("is no checkpoint".into(), REMEDY)) };
     let claimed = std::mem::take(&mut checkpoint.sha256);
     let checkpoint = checkpoint.clone();
     let tensors: Vec<(String, &[u8])> = file.bytes().collect();
-    if checksum(path, &unsigned, tensors.iter().map(|(name, bytes)| (name.as_str(), *bytes)))? != claimed {
+    if checksum(name, &unsigned, tensors.iter().map(|(name, bytes)| (name.as_str(), *bytes)))? != claimed {
         return Err(file.fail("is damaged: its checksum is another one".into(), REMEDY));
     }
     if header.model != *of.model || checkpoint.data != of.data {
@@ -87,8 +95,14 @@ pub fn load(path: &Path, config: &TrainingConfig, of: Identity, steps_per_epoch:
     }
     let position = checkpoint.position;
     let inside = position.is_inside_epoch(steps_per_epoch);
-    if checkpoint.seed != of.seed || position.epoch_steps > steps_per_epoch || inside != file.has(SUMS) {
+    if checkpoint.seed != of.seed || !position.is_possible(steps_per_epoch) || inside != file.has(SUMS) {
         return Err(file.fail("belongs to another run than the config.json beside it".into(), REMEDY));
+    }
+    // Weights and two moments. Else a run of any size would be allocated for a file that has next to nothing.
+    let needed = 3 * config.parameter_bytes(&config.architecture()?);
+    if needed > bytes.len() as u128 {
+        let problem = format!("has {} bytes, and the tensors of the run alone take {needed}", bytes.len());
+        return Err(file.fail(problem, REMEDY));
     }
     let like = config.initial_parameters()?;
     let running = if inside {

@@ -3,8 +3,9 @@
 
 use super::checkpoint::{self, Identity};
 use super::description::ModelDescription;
-use super::weights::{self, read};
+use super::weights;
 use super::whole_file::{REMEDY, remove_unfinished, write_whole};
+use crate::bounded_file;
 use crate::config::TrainingConfig;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
@@ -12,8 +13,9 @@ use crate::model::Parameters;
 use crate::train::{ReplicaReport, TrainingState};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What was asked for, and where it ran.
@@ -32,6 +34,10 @@ pub const CURVES: &str = "curves.png";
 const LOCK: &str = ".lock";
 /// The last checkpoint.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The most that a file of options or the record of a run may have: 1 MiB, a thousand times what `train` writes.
+pub const LARGEST_CONFIG: u64 = 1 << 20;
+/// The most that a line of `metrics.jsonl` may have: 1 MiB, above ten times what the deepest network needs.
+const LARGEST_LINE: u64 = 1 << 20;
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, Serialize)]
@@ -52,18 +58,22 @@ pub struct RunRecord<'a, O: Serialize> {
 
 /// Reads the options of a TOML file, or of a run's `config.json`. `remedy` is for a file that is not there.
 pub fn read_options(path: &Path, remedy: &str) -> Result<Map<String, Value>> {
-    let fail = |problem: String, remedy: &str| Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() };
-    let bytes = read(path, remedy)?;
-    let text = String::from_utf8(bytes).map_err(|_| fail("is no text".into(), remedy))?;
+    parse_options(path, &bounded_file::read(path, LARGEST_CONFIG, remedy)?, remedy)
+}
+
+/// The same from a file's bytes; `name` is for messages.
+pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<Map<String, Value>> {
+    let fail = |problem: String, remedy: &str| Error::Format { path: name.to_owned(), problem, remedy: remedy.to_owned() };
+    let text = str::from_utf8(bytes).map_err(|_| fail("is no text".into(), remedy))?;
     if text.trim_start().starts_with('{') {
         let mut record: Map<String, Value> =
-            serde_json::from_str(&text).map_err(|error| fail(format!("is no JSON: {error}"), "mend the file"))?;
+            serde_json::from_str(text).map_err(|error| fail(format!("is no JSON: {error}"), "mend the file"))?;
         return match record.remove("options") {
             Some(Value::Object(options)) => Ok(options),
             _ => Err(fail("has no `options`".into(), "give the config.json of a run of this version")),
         };
     }
-    let table: toml::Table = toml::from_str(&text).map_err(|error| {
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
         fail(format!("is no TOML: line {line}: {message}"), "mend the file")
@@ -77,7 +87,7 @@ pub fn read_options(path: &Path, remedy: &str) -> Result<Map<String, Value>> {
 /// Reads the record of a run.
 pub fn read_record(folder: &Path) -> Result<Map<String, Value>> {
     let path = folder.join(CONFIG);
-    let bytes = read(&path, "give the folder of a run, as `train` writes it")?;
+    let bytes = bounded_file::read(&path, LARGEST_CONFIG, "give the folder of a run, as `train` writes it")?;
     serde_json::from_slice(&bytes).map_err(|error| Error::Format {
         path,
         problem: format!("is no record of a run: {error}"),
@@ -165,16 +175,17 @@ impl RunDirectory {
             position.epoch - u32::from(unfinished)
         });
         let (history, length) = read_history(&metrics_path, epochs)?;
-        if history.len() != epochs as usize * config.replicas {
-            return Err(Error::Format {
-                path: metrics_path,
-                problem: format!(
-                    "holds {} reports of the {epochs} epochs of {} replicas that the checkpoint stands behind",
-                    history.len(),
-                    config.replicas
-                ),
-                remedy: "restore the file, or train again in a new folder".into(),
-            });
+        let problem = if history.len() != epochs as usize * config.replicas {
+            let (held, replicas) = (history.len(), config.replicas);
+            Some(format!("holds {held} reports of the {epochs} epochs of {replicas} replicas that the checkpoint stands behind"))
+        } else if !ReplicaReport::are_history(&history, config) {
+            Some("holds reports that are not, one after the other, those of the epochs, replicas and layers of this run".into())
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let remedy = "restore the file, or train again in a new folder".into();
+            return Err(Error::Format { path: metrics_path, problem, remedy });
         }
         Ok(Reopened { directory: Self { path: path.to_owned(), metrics, _lock: lock }, state, history, length })
     }
@@ -255,17 +266,29 @@ pub fn read_metrics(directory: &Path) -> Result<Vec<ReplicaReport>> {
 /// The reports of the first `epochs` epochs, and the bytes of the file that hold them. A line that breaks off, as a killed process
 /// leaves it, ends the file.
 fn read_history(path: &Path, epochs: u32) -> Result<(Vec<ReplicaReport>, u64)> {
-    let bytes = read(path, "give the folder of a run")?;
-    let (mut reports, mut length) = (Vec::new(), 0);
-    for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+    let file = File::open(path).map_err(|error| Error::file("read", path, error, "give the folder of a run"))?;
+    parse_history(path, BufReader::new(file), epochs)
+}
+
+/// The same from the file's content; `name` is for messages.
+pub fn parse_history(name: &Path, mut file: impl BufRead, epochs: u32) -> Result<(Vec<ReplicaReport>, u64)> {
+    let damaged = |line: usize, problem: &dyn Display| Error::Format {
+        path: name.to_owned(),
+        problem: format!("is damaged at line {line}: {problem}"),
+        remedy: "restore the file, or train again in a new folder".into(),
+    };
+    let (mut reports, mut length, mut line) = (Vec::new(), 0, Vec::new());
+    for number in 1.. {
+        line.clear();
+        let read = file.by_ref().take(LARGEST_LINE).read_until(b'\n', &mut line);
+        read.map_err(|error| Error::file("read", name, error, "give the folder of a run"))?;
         if line.last() != Some(&b'\n') {
+            if line.len() as u64 == LARGEST_LINE {
+                return Err(damaged(number, &format!("it has more than {LARGEST_LINE} bytes")));
+            }
             break;
         }
-        let report: ReplicaReport = serde_json::from_slice(line).map_err(|error| Error::Format {
-            path: path.to_owned(),
-            problem: format!("is damaged at line {}: {error}", index + 1),
-            remedy: "restore the file, or train again in a new folder".into(),
-        })?;
+        let report: ReplicaReport = serde_json::from_slice(&line).map_err(|error| damaged(number, &error))?;
         if report.epoch > epochs {
             break;
         }

@@ -2,14 +2,15 @@
 //! PyTorch's linear layers have them; and `r{replica}.{a|b}.projections.{l}.weight` where hidden layers had projections.
 
 use super::description::{FORMAT, Header, KEY};
-use super::whole_file::write_whole;
 use crate::checksum::hexadecimal;
 use crate::error::{Error, Result};
 use crate::model::{LayerParameters, Parameters};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// Tensors by name: shape and little-endian bytes.
@@ -68,17 +69,55 @@ fn invalid(path: &Path, error: &dyn std::fmt::Display) -> Error {
     }
 }
 
-/// Writes a file of tensors. It appears whole or not at all.
-pub(super) fn save(path: &Path, tensors: &Tensors, header: &Header) -> Result<()> {
+/// The bytes of a file of tensors; `path` is for messages.
+pub(super) fn serialize(path: &Path, tensors: &Tensors, header: &Header) -> Result<Vec<u8>> {
     let views = tensors.iter().map(|(name, (shape, bytes))| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| invalid(path, &error))?;
         Ok((name.as_str(), view))
     });
     let metadata = HashMap::from([(KEY.to_owned(), json(path, header)?)]);
-    let bytes =
-        safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(path, &error))?;
-    write_whole(path, &bytes)
+    safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(path, &error))
 }
+
+/// The bytes of a file of tensors that a user named. The header comes first, and says how many there are to be: a file of another kind
+/// or another length is not taken into memory.
+pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
+    let unreadable = |error| Error::file("read", path, error, remedy);
+    let broken = |problem: String| Error::Format {
+        path: path.to_owned(),
+        problem: format!("is no whole safetensors file ({problem})"),
+        remedy: DAMAGED.into(),
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let known = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+    let mut bytes = Vec::new();
+    file.by_ref().take(LENGTH).read_to_end(&mut bytes).map_err(unreadable)?;
+    let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
+        return Err(broken("it ends before its header".into()));
+    };
+    if length > MAXIMUM_HEADER || known.is_some_and(|known| length > known.saturating_sub(LENGTH)) {
+        return Err(broken(format!("it announces a header of {length} bytes")));
+    }
+    file.by_ref().take(length).read_to_end(&mut bytes).map_err(unreadable)?;
+    let metadata: Metadata = serde_json::from_slice(&bytes[LENGTH as usize..]).map_err(|error| broken(error.to_string()))?;
+    let announced = metadata.data_len() as u64;
+    if let Some(known) = known {
+        let held = known.saturating_sub(LENGTH + length);
+        if held != announced {
+            return Err(broken(format!("it announces {announced} bytes of tensors, and holds {held}")));
+        }
+        // As much as is really there; else a file of gigabytes would be moved about while it grows.
+        bytes.try_reserve_exact(metadata.data_len()).map_err(|_| unreadable(ErrorKind::OutOfMemory.into()))?;
+    }
+    // One more shows that there are too many.
+    file.take(announced.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// Bytes of the header's length,
+const LENGTH: u64 = 8;
+/// and the most that the header may have, by the format's definition.
+pub(super) const MAXIMUM_HEADER: u64 = 100_000_000;
 
 /// A file of tensors that was read.
 pub(super) struct TensorFile<'a> {
@@ -182,5 +221,41 @@ impl<'a> TensorFile<'a> {
             }
             None => Ok(parameters),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(header: &str, data: usize, claimed: u64) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it");
+        let bytes = [&claimed.to_le_bytes(), header.as_bytes(), &vec![0; data]].concat();
+        std::fs::write(&path, &bytes).unwrap();
+        // The bytes alone must be refused too.
+        assert!(TensorFile::parse(&path, &bytes).is_err());
+        read(&path, "").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_a_header_announces_is_checked_before_it_is_read() {
+        let tensor = |shape: u64| format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,{shape}]}}}}"#);
+        let length = |header: &str| header.len() as u64;
+        assert!(problem("", 0, 1 << 60).contains("announces a header of 1152921504606846976 bytes"));
+        assert!(problem("{}", 90, 93).contains("announces a header of 93 bytes"));
+        for (announced, held) in [(5, 4), (4, 5), (1 << 60, 4)] {
+            let header = tensor(announced);
+            let message = problem(&header, held, length(&header));
+            assert!(message.contains(&format!("announces {announced} bytes of tensors, and holds {held}")), "{message}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("short");
+        std::fs::write(&path, [1, 2, 3]).unwrap();
+        assert!(read(&path, "").unwrap_err().to_string().contains("ends before its header"));
+        // A file that only looks large is not read.
+        std::fs::write(&path, [&2u64.to_le_bytes()[..], b"{}"].concat()).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(read(&path, "").unwrap_err().to_string().contains("announces 0 bytes of tensors"));
     }
 }

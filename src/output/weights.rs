@@ -1,17 +1,23 @@
 //! Files of weights, such as a run's `model.safetensors`.
 
 use super::description::{FORMAT, Header, ModelDescription, UNKNOWN};
-use super::tensors::{TensorFile, Tensors, add_parameters, save as save_tensors};
+use super::tensors::{TensorFile, Tensors, add_parameters, read, serialize};
+use super::whole_file::write_whole;
 use crate::dataset::{ImageShape, Origin, numbered};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Architecture, LayerParameters, Parameters};
 use std::path::Path;
 
 /// Writes all parameters. The file appears whole or not at all.
 pub fn save(path: &Path, parameters: &Parameters, model: &ModelDescription) -> Result<()> {
+    write_whole(path, &to_bytes(path, parameters, model)?)
+}
+
+/// The bytes of such a file; `name` is for messages.
+pub fn to_bytes(name: &Path, parameters: &Parameters, model: &ModelDescription) -> Result<Vec<u8>> {
     let mut tensors = Tensors::new();
     add_parameters(&mut tensors, "", parameters);
-    save_tensors(path, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: None })
+    serialize(name, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: None })
 }
 
 /// Reads the parameters of the replicas that `start` has; every tensor of the network must be there in the right shape and finite.
@@ -30,22 +36,26 @@ pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Resu
 /// Reads a model as the file has it: networks without their projections. A file that this program did not write is taken for a plain
 /// network on pixels from 0 to 1.
 pub fn open(path: &Path) -> Result<(Parameters, ModelDescription)> {
-    let bytes = read(path, "give a run's folder, or a safetensors file such as its model.safetensors")?;
-    let file = TensorFile::parse(path, &bytes)?;
-    let name = |slot, layer| format!("{}.weight", Parameters::tensor_name(slot, layer));
+    parse(path, &read(path, "give a run's folder, or a safetensors file such as its model.safetensors")?)
+}
+
+/// The same from a file's bytes; `name` is for messages.
+pub fn parse(name: &Path, bytes: &[u8]) -> Result<(Parameters, ModelDescription)> {
+    let file = TensorFile::parse(name, bytes)?;
+    let tensor = |slot, layer| format!("{}.weight", Parameters::tensor_name(slot, layer));
     let mut layers = Vec::new();
-    while let Some(shape) = file.shape(&name(0, layers.len())) {
+    while let Some(shape) = file.shape(&tensor(0, layers.len())) {
         let &[outputs, inputs] = &shape[..] else {
-            return Err(file.fail(format!("has {} as {shape:?}", name(0, layers.len())), "give weights of linear layers"));
+            return Err(file.fail(format!("has {} as {shape:?}", tensor(0, layers.len())), "give weights of linear layers"));
         };
         layers.push([inputs, outputs]);
     }
     let (Some(first), Some(last)) = (layers.first(), layers.last()) else {
-        let problem = format!("lacks the tensor {}", name(0, 0));
+        let problem = format!("lacks the tensor {}", tensor(0, 0));
         return Err(file.fail(problem, "give a file that ffcl-gpu wrote, or one that names its tensors alike"));
     };
     let widths: Vec<usize> = std::iter::once(first[0]).chain(layers.iter().map(|layer| layer[1])).collect();
-    let replicas = (0..).take_while(|&replica| file.has(&name(2 * replica, 0))).count();
+    let replicas = (0..).take_while(|&replica| file.has(&tensor(2 * replica, 0))).count();
     let architecture = Architecture::new(widths)
         .map_err(|error| file.fail(format!("holds no network that this program can use ({error})"), "give another file"))?;
     let slot = |slot: usize| {
@@ -82,11 +92,6 @@ pub fn open(path: &Path) -> Result<(Parameters, ModelDescription)> {
 fn foreign_shape(pixels: usize) -> ImageShape {
     let side = pixels.isqrt();
     if side * side == pixels { ImageShape::gray(side, side) } else { ImageShape::gray(1, pixels) }
-}
-
-/// The bytes of a file that a user named.
-pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::file("read", path, error, remedy))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! What a run's folder holds, as a report needs it.
 
+use crate::bounded_file;
 use crate::dataset::{Dataset, ImageShape};
 use crate::error::{Error, Result};
 use crate::evaluation::Evaluation;
 use crate::model::Parameters;
 use crate::output::description::ModelDescription;
-use crate::output::run_directory::{CHECKPOINT, CONFIG, EVALUATION, MODEL, read_metrics};
+use crate::output::run_directory::{CHECKPOINT, CONFIG, EVALUATION, LARGEST_CONFIG, MODEL, read_metrics};
 use crate::output::weights;
 use crate::output::whole_file::write_whole;
 use crate::train::ReplicaReport;
@@ -14,6 +15,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
+
+/// The most that `evaluation.json` may have: 64 MiB, above ten times what 256 classes and the largest images need.
+const LARGEST_EVALUATION: u64 = 64 << 20;
 
 /// Mistakes that a report shows.
 const MISTAKES: usize = 24;
@@ -55,7 +59,7 @@ impl TestAnswers {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&path).map_err(|error| Error::file("read", &path, error, "check its permissions"))?;
+        let bytes = bounded_file::read(&path, LARGEST_EVALUATION, "check its permissions")?;
         let answers: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(&path, &error))?;
         let classes = answers.classes.len();
         let square = |rows: &Vec<Vec<u64>>| rows.len() == classes && rows.iter().all(|row| row.len() == classes);
@@ -121,7 +125,7 @@ impl Run {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(CONFIG);
         let remedy = "give the folder of a run, as `train` writes it";
-        let bytes = std::fs::read(&path).map_err(|error| Error::file("read", &path, error, remedy))?;
+        let bytes = bounded_file::read(&path, LARGEST_CONFIG, remedy)?;
         let record: Record = serde_json::from_slice(&bytes).map_err(|error| Error::Format {
             path,
             problem: format!("is no record of a run: {error}"),

@@ -21,7 +21,10 @@ const ENDS: [[f32; 3]; 3] = [[247.0, 247.0, 247.0], [33.0, 102.0, 172.0], [178.0
 
 /// An image of the data set, as a data URI.
 pub fn of_image(shape: ImageShape, pixels: &[u8]) -> Option<String> {
-    let plane = shape.height * shape.width;
+    if shape.checked_pixels() != Some(pixels.len()) || pixels.is_empty() {
+        return None;
+    }
+    let plane = pixels.len() / shape.channels;
     match shape.channels {
         1 => encode(pixels, shape.width, shape.height, ExtendedColorType::L8),
         3 => {
@@ -111,5 +114,9 @@ mod tests {
         let shape = ImageShape { channels: 3, height: 1, width: 2 };
         let image = decoded(&of_image(shape, &[1, 2, 3, 4, 5, 6]).unwrap()).to_rgb8();
         assert_eq!(image.into_raw(), [1, 3, 5, 2, 4, 6]);
+        let pixels = &[1, 2, 3, 4, 5, 6];
+        for shape in [shape, ImageShape { channels: 0, height: 1 << 33, width: 1 << 33 }, ImageShape::gray(0, 0)] {
+            assert!(of_image(shape, &pixels[..5]).is_none() && of_image(shape, &[]).is_none(), "{shape:?}");
+        }
     }
 }

@@ -1,13 +1,18 @@
 //! `study.json`: what a folder's results belong to, so that a report needs neither the study's file nor data.
 
 use super::grid::Cell;
-use super::request::Study;
+use super::request::{Study, check_seeds};
+use crate::bounded_file;
 use crate::error::{Error, Result};
 use crate::output::whole_file::write_whole;
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 use std::path::Path;
 
 const NAME: &str = "study.json";
+
+/// The most that it may have: 64 MiB, some fifty thousand cells.
+const LARGEST: u64 = 64 << 20;
 
 /// The study and all its cells, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,11 +58,35 @@ impl Manifest {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
         let remedy = "give a folder that `ffcl-gpu study FILE.toml --out` has made";
-        let text = std::fs::read(&path).map_err(|error| Error::file("read", &path, error, remedy))?;
-        serde_json::from_slice(&text).map_err(|error| Error::Format {
-            path,
-            problem: format!("is no description of a study: {error}"),
+        let text = bounded_file::read(&path, LARGEST, remedy)?;
+        let fail = |problem: &dyn Display| Error::Format {
+            path: path.clone(),
+            problem: format!("is no description of a study: {problem}"),
             remedy: "run the study again, which writes it anew".into(),
-        })
+        };
+        let manifest: Self = serde_json::from_slice(&text).map_err(|error| fail(&error))?;
+        check_seeds(manifest.first_seed, manifest.seeds).map_err(|error| fail(&error))?;
+        Ok(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What counts them would overflow, or never end.
+    #[test]
+    fn seeds_that_no_study_has_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest { title: "A".into(), baseline: None, hold_out: None, first_seed: 1, seeds: 2, cells: Vec::new() };
+        manifest.write(folder.path()).unwrap();
+        assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
+        for (first_seed, seeds, part) in
+            [(1, 0, "seeds = 0"), (1, 1 << 62, "seeds = 4611686018427387904"), (u64::MAX, 1, "first-seed")]
+        {
+            Manifest { first_seed, seeds, ..manifest.clone() }.write(folder.path()).unwrap();
+            let message = Manifest::read(folder.path()).unwrap_err().to_string();
+            assert!(message.contains("study.json is no description of a study") && message.contains(part), "{message}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! A study as its author wrote it: a TOML file.
 
+use crate::bounded_file;
 use crate::config::{RunOptions, Widths};
 use crate::dataset::DatasetName;
 use crate::error::{Error, Result};
+use crate::output::run_directory::LARGEST_CONFIG;
 use crate::suggestion::nearest;
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -50,14 +52,21 @@ fn datasets() -> Vec<DatasetName> {
 
 /// As many replicas as a run may have.
 const MAX_SEEDS: usize = 1 << 15;
+/// More cells than anybody trains; checks of all combinations still take milliseconds.
+const MAX_CELLS: usize = 10_000;
 
 impl Study {
     /// Reads a file and checks everything that needs no data.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::file("read", path, error, "give a study as a TOML file, such as studies/guidance.toml"))?;
-        let refused = |problem: String| Error::Configuration(format!("{}: {problem}", path.display()));
-        let study: Self = toml::from_str(&text).map_err(|error| refused(explain(&text, &error)))?;
+        let remedy = "give a study as a TOML file, such as studies/guidance.toml";
+        Self::parse(path, &bounded_file::read(path, LARGEST_CONFIG, remedy)?)
+    }
+
+    /// The same from a file's bytes; `name` is for messages.
+    pub fn parse(name: &Path, bytes: &[u8]) -> Result<Self> {
+        let refused = |problem: String| Error::Configuration(format!("{}: {problem}", name.display()));
+        let text = str::from_utf8(bytes).map_err(|_| refused("it is no text; give a study as a TOML file".into()))?;
+        let study: Self = toml::from_str(text).map_err(|error| refused(explain(text, &error)))?;
         study.check().map_err(|error| refused(error.to_string()))?;
         Ok(study)
     }
@@ -65,11 +74,16 @@ impl Study {
     /// Everything that can be wrong without looking at data.
     fn check(&self) -> Result<()> {
         let fail = |message: String| Err(Error::Configuration(message));
-        if self.seeds == 0 || self.seeds > MAX_SEEDS {
-            return fail(format!("seeds = {} is out of range; give 1 to {MAX_SEEDS}", self.seeds));
-        }
-        if self.first_seed.checked_add(self.seeds as u64).is_none() {
-            return fail(format!("first-seed = {} is too large; give a smaller one", self.first_seed));
+        check_seeds(self.first_seed, self.seeds)?;
+        let axes = [
+            self.datasets.len(),
+            self.layers.as_ref().map_or(1, Vec::len),
+            self.train_sizes.as_ref().map_or(1, Vec::len),
+            self.variants.len(),
+        ];
+        // An axis that is empty has an error of its own.
+        if axes.iter().try_fold(1usize, |cells, &length| cells.checked_mul(length.max(1))).is_none_or(|cells| cells > MAX_CELLS) {
+            return fail(format!("it has more than {MAX_CELLS} cells; name fewer values"));
         }
         if self.variants.is_empty() {
             return fail("it has no variants; add a table such as [variants.partner]".into());
@@ -112,6 +126,18 @@ impl Study {
         }
         Ok(())
     }
+}
+
+/// Seeds of a cell, counted up from the first.
+pub(super) fn check_seeds(first: u64, count: usize) -> Result<()> {
+    let fail = |message: String| Err(Error::Configuration(message));
+    if count == 0 || count > MAX_SEEDS {
+        return fail(format!("seeds = {count} is out of range; give 1 to {MAX_SEEDS}"));
+    }
+    if first.checked_add(count as u64).is_none() {
+        return fail(format!("first-seed = {first} is too large; give a smaller one"));
+    }
+    Ok(())
 }
 
 /// An axis needs values, and each of them once.
@@ -209,5 +235,8 @@ pub(super) mod tests {
             assert!(message.contains(part) && !message.contains('\n'), "{rest:?}: {message}");
         }
         assert!(study("title = 'A'\nseeds = 0\n[variants.a]").unwrap_err().to_string().contains("seeds = 0"));
+        let sizes: Vec<usize> = (1..=MAX_CELLS + 1).collect();
+        let error = study(&format!("title = 'A'\nseeds = 1\ntrain-sizes = {sizes:?}\n[variants.a]")).unwrap_err();
+        assert!(error.to_string().contains("more than 10000 cells"), "{error}");
     }
 }

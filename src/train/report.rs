@@ -1,5 +1,6 @@
 //! What a run tells of an epoch.
 
+use crate::config::TrainingConfig;
 use crate::diagnosis::{Diagnosis, Sign};
 use crate::engine::{EpochMetrics, Job};
 use crate::error::{Error, Result};
@@ -32,6 +33,25 @@ pub struct ReplicaReport {
     pub seconds: f64,
     /// Training images of all replicas in each of these seconds.
     pub samples_per_second: f64,
+}
+
+impl ReplicaReport {
+    /// Whether `reports` are those of the first epochs of a run of `config`, all replicas of each, in their order, with numbers of all
+    /// its layers.
+    pub fn are_history(reports: &[Self], config: &TrainingConfig) -> bool {
+        let (replicas, layers) = (config.replicas.max(1), config.layers.len().saturating_sub(1));
+        let has = |values: &Vec<f64>, count: usize| values.len() == count;
+        let fits = |(index, report): (usize, &Self)| {
+            let diagnosis = &report.diagnosis;
+            let of_hidden = [&diagnosis.alignment, &diagnosis.participation_ratio, &diagnosis.dead_units];
+            let of_all = [&report.layer_losses, &diagnosis.weight_norm, &diagnosis.update_norm, &diagnosis.divergence];
+            report.epoch as usize == index / replicas + 1
+                && report.replica == index % replicas
+                && of_all.iter().all(|values| has(values, layers))
+                && of_hidden.iter().all(|values| has(values, layers.saturating_sub(1)))
+        };
+        reports.len().is_multiple_of(replicas) && reports.iter().enumerate().all(fits)
+    }
 }
 
 /// The reports of an epoch of `steps` steps, a replica each; `signs` are still to come.

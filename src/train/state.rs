@@ -24,6 +24,14 @@ impl Position {
         self.epoch > 0 && self.epoch_steps < steps_per_epoch
     }
 
+    /// Whether a run can come to stand here: all epochs but the last have all their steps.
+    pub fn is_possible(&self, steps_per_epoch: usize) -> bool {
+        let Some(whole) = self.epoch.checked_sub(1) else { return self.epoch_steps == 0 && self.steps == 0 };
+        let before = u64::from(whole).checked_mul(steps_per_epoch as u64);
+        let steps = before.and_then(|before| before.checked_add(self.epoch_steps as u64));
+        self.epoch_steps <= steps_per_epoch && steps == Some(self.steps)
+    }
+
     /// Whether a run of `config` has nothing left to do here.
     pub fn is_end_of(&self, config: &TrainingConfig, steps_per_epoch: usize) -> bool {
         let all_epochs = self.epoch >= config.epochs && !self.is_inside_epoch(steps_per_epoch);

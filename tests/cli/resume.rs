@@ -210,12 +210,27 @@ fn what_cannot_go_on_is_refused() {
         let text = fs::read_to_string(run.join("config.json")).unwrap();
         fs::write(run.join("config.json"), text.replace("batch-size", "batch_size")).unwrap();
     };
-    let cases: [Case; 13] = [
+    let cases: [Case; 14] = [
         ("another option", |_| (), &["--batch-size", "8"], 2, &["--batch-size cannot change", "--config"]),
         ("fewer epochs", |_| (), &["--epochs", "1"], 2, &["--epochs 1", "2 epochs"]),
         ("no folder", |run| fs::remove_dir_all(run).unwrap(), &[], 1, &["config.json", "--resume"]),
         ("no metrics", |run| fs::remove_file(run.join("metrics.jsonl")).unwrap(), &[], 1, &["metrics.jsonl"]),
         ("empty metrics", |run| fs::write(run.join("metrics.jsonl"), "").unwrap(), &[], 1, &["0 reports of the 2 epochs"]),
+        (
+            "metrics of another network",
+            |run| {
+                let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+                let empty = metrics.lines().map(|line| {
+                    let mut report: serde_json::Value = serde_json::from_str(line).unwrap();
+                    report["layer_losses"] = serde_json::json!([]);
+                    format!("{report}\n")
+                });
+                fs::write(run.join("metrics.jsonl"), empty.collect::<String>()).unwrap();
+            },
+            &[],
+            1,
+            &["metrics.jsonl", "epochs, replicas and layers of this run"],
+        ),
         ("other metrics", |run| fs::write(run.join("metrics.jsonl"), "{}\n").unwrap(), &[], 1, &["line 1"]),
         ("one bit", flip, &[], 1, &["checkpoint.safetensors", "checksum"]),
         ("another step", step, &[], 1, &["checkpoint.safetensors", "checksum"]),

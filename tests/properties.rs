@@ -1,0 +1,414 @@
+//! What must hold for every run and every shape, tried on some hundred that nobody thought of: always the same ones.
+
+use clap::ValueEnum;
+use ffcl_gpu::Error;
+use ffcl_gpu::config::{
+    Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, RunOptions, Schedule, TrainingConfig,
+    Widths,
+};
+use ffcl_gpu::cpu::{Blocked, backend::CpuBackend};
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, idx, numbered};
+use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::layout::{Joined, Layer, Shapes, Views};
+use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
+use ffcl_gpu::output::checkpoint::{self, Identity};
+use ffcl_gpu::output::{description::ModelDescription, weights};
+use ffcl_gpu::train::{Position, RunningEpoch, TrainingState, train};
+use flate2::{Compression, write::GzEncoder};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::fmt::Debug;
+use std::io::Write;
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
+/// Tries a property on as many values, the same in every run.
+fn hold<T: Debug>(cases: u32, values: impl Strategy<Value = T>, property: impl Fn(T)) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let tried = runner.run(&values, |value| {
+        property(value);
+        Ok(())
+    });
+    tried.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// One of an enumeration's values.
+fn variant<T: ValueEnum + Clone + Debug + 'static>() -> impl Strategy<Value = T> {
+    select(T::value_variants())
+}
+
+/// Images that can be learnt from, and a run that may fit them or not.
+fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
+    let data = (1usize..=4, 1usize..=3, prop_oneof![Just(1usize), Just(3)], 1usize..=5, 1usize..=14, 1usize..=6, any::<u64>());
+    let dataset = data.prop_map(|(height, width, channels, classes, train, test, seed)| {
+        let shape = ImageShape { channels, height, width };
+        let byte = move |index: usize| (seed.wrapping_add(index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
+        let images = |count: usize| Images {
+            pixels: (0..count * shape.pixels()).map(byte).collect(),
+            labels: (0..count).map(|index| byte(index) % classes as u8).collect(),
+            shape,
+        };
+        let (train, test) = (images(train), images(test));
+        Dataset { name: "tiny".into(), train, test, class_names: numbered(classes), statistics: None, origin: Origin::Known }
+    });
+    let mostly = |usual: bool| prop::bool::weighted(if usual { 0.97 } else { 0.03 });
+    let shape = (vec(1usize..=12, 0..4), mostly(true), mostly(true), mostly(false));
+    let size = (prop_oneof![20 => 1usize..=8, 1 => Just(0), 1 => Just(1 << 25)], prop_oneof![20 => 1usize..=3, 1 => Just(0)]);
+    let length = (prop_oneof![20 => 1u32..=4, 1 => Just(0)], option::weighted(0.3, 0u64..=6), any::<u64>(), any::<bool>());
+    let method = (
+        variant::<Recipe>(),
+        variant::<Method>(),
+        variant::<OutputLoss>(),
+        variant::<HiddenLoss>(),
+        variant::<Representation>(),
+        variant::<Guide>(),
+        variant::<Schedule>(),
+    );
+    let flags = (prop::bool::weighted(0.3), any::<bool>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.5));
+    let numbers = (
+        prop_oneof![10 => 0usize..=5, 1 => Just(1 << 20)],
+        prop_oneof![10 => select(vec![1e-3, 0.1, 1e3]), 1 => select(vec![0.0, -1.0, 1e9, f64::NAN])],
+        prop_oneof![6 => Just(0.0), 4 => 0.0..1.0, 1 => select(vec![1.0, f64::NAN])],
+        prop_oneof![10 => select(vec![1e-4, 1e-2, 10.0]), 1 => select(vec![1e30, 0.0, -1.0, 1e-60, f64::NAN])],
+    );
+    let moves = (
+        prop_oneof![5 => 0u32..=3, 1 => select(vec![64, 65])],
+        prop_oneof![5 => 0.0..=180.0, 1 => select(vec![-1.0, f64::NAN])],
+        prop_oneof![5 => 0.0..=0.5, 1 => select(vec![0.6, f64::NAN])],
+    );
+    let options = (shape, size, length, method, flags, numbers, moves);
+    (dataset, options).prop_map(|(dataset, (shape, size, length, method, flags, numbers, moves))| {
+        let (hidden, input_fits, classes_fit, empty) = shape;
+        let (recipe, method, output_loss, hidden_loss, representation, guide, schedule) = method;
+        let (centre, normalize, standardize, shared, moving) = flags;
+        let first = dataset.train.pixels_per_image() + usize::from(!input_fits);
+        let last = dataset.classes() + usize::from(!classes_fit);
+        let layers = if empty { hidden } else { [vec![first], hidden, vec![last]].concat() };
+        let recipe = recipe.config();
+        let config = TrainingConfig {
+            layers,
+            epochs: length.0,
+            batch_size: size.0,
+            adam: Adam { learning_rate: numbers.3, ..recipe.adam },
+            schedule,
+            seed: length.2,
+            replicas: size.1,
+            shuffle: length.3,
+            max_steps: length.1,
+            method,
+            output_loss,
+            hidden_loss,
+            representation,
+            centre,
+            guide,
+            projection: numbers.0,
+            temperature: numbers.1,
+            mutual: numbers.2,
+            normalize,
+            augmentation: if moving {
+                Augmentation { shift: moves.0, rotation: moves.1, scale: moves.2, shared }
+            } else {
+                Augmentation::default()
+            },
+            standardize,
+        };
+        (dataset, config)
+    })
+}
+
+#[test]
+fn every_run_is_refused_or_trained() {
+    let trained = std::cell::Cell::new(0);
+    hold(3000, run(), |(dataset, config)| {
+        let job = Job { config: &config, dataset: &dataset };
+        let parameters = config.initial_parameters();
+        let backend = CpuBackend::<Blocked>::new(job);
+        let (parameters, mut backend) = match (parameters, backend) {
+            (Ok(parameters), Ok(backend)) => (parameters, backend),
+            // What is refused without the data is refused with it.
+            (_, Err(Error::Configuration(_))) => return,
+            (parameters, backend) => panic!("{:?}, {:?}", parameters.err(), backend.err()),
+        };
+        backend.set_parameters(&parameters).unwrap();
+        match train(job, &mut backend, &mut |_| Ok(ControlFlow::Continue(()))) {
+            Ok(outcome) => {
+                let shares = |report: &ffcl_gpu::train::ReplicaReport| {
+                    [report.train_accuracy, report.test_accuracy_a, report.test_accuracy_b, report.test_accuracy_ensemble]
+                };
+                assert_eq!(outcome.last.len(), config.replicas);
+                assert!(outcome.last.iter().flat_map(shares).all(|share| (0.0..=1.0).contains(&share)));
+                assert!(outcome.steps > 0 && outcome.parameters.find_non_finite().is_none());
+                trained.set(trained.get() + 1);
+            }
+            Err(Error::NotFinite(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+        for slot in backend.probabilities().unwrap() {
+            assert_eq!(slot.len(), dataset.test.count() * dataset.classes());
+        }
+    });
+    // Else this would say little.
+    assert!(trained.get() > 100, "{}", trained.get());
+}
+
+#[test]
+fn tensors_that_share_a_buffer_do_not_touch_each_other() {
+    let views = select(vec![Views::Slot, Views::Replica, Views::Run]);
+    hold(300, (vec(1usize..=40, 2..6), 1usize..=9, 1usize..=4, views), |(widths, batch, replicas, views)| {
+        let (slots, architecture) = (2 * replicas, Architecture::new(widths).unwrap());
+        let mut layers = Layer::all(&architecture, batch, views);
+        let joined = Joined::place(&mut layers, slots);
+        let region = |offset: u32, length: usize| 4 * offset as usize..4 * offset as usize + length;
+        let inputs = region(layers[0].input_offset, views.count(slots) * layers[0].input_len());
+        let outputs = layers.iter().map(|layer| region(layer.output_offset, slots * layer.output_len()));
+        assert_covered(std::iter::once(inputs).chain(outputs).collect(), joined.activations);
+        assert_covered(
+            layers.iter().map(|layer| region(layer.weight_offset, slots * layer.weight_len())).collect(),
+            joined.weights,
+        );
+        assert_covered(layers.iter().map(|layer| region(layer.delta_offset, slots * layer.delta_len())).collect(), joined.deltas);
+        for pair in layers.windows(2) {
+            assert_eq!((pair[1].input_offset, pair[1].input_len()), (pair[0].output_offset, pair[0].output_len()));
+        }
+        // Every slot's view is there.
+        assert!((0..slots).all(|slot| layers[0].view(slot) < views.count(slots)));
+    });
+}
+
+/// The regions are all of a buffer, each place once.
+fn assert_covered(mut regions: Vec<Range<usize>>, length: usize) {
+    regions.sort_by_key(|region| region.start);
+    let end = regions.iter().fold(0, |end, region| {
+        assert_eq!(region.start, end, "{regions:?}");
+        region.end
+    });
+    assert_eq!(end, length);
+}
+
+#[test]
+fn every_layer_keeps_its_numbers_in_its_rows() {
+    hold(150, run(), |(dataset, config)| {
+        let Ok(architecture) = config.architecture() else { return };
+        // What no buffer of this test holds.
+        if config.batch_size > 100 || config.projection > 100 {
+            return;
+        }
+        let shapes = Shapes::new(&config, &architecture, config.batch_size, Views::of_training(&config));
+        for layer in [&shapes.network, &shapes.projections, &shapes.guides].into_iter().flatten() {
+            let (inputs, outputs) = (layer.input_width as usize, layer.output_width as usize);
+            assert!(layer.input_stride() > inputs && layer.output_stride() > outputs && layer.weight_stride() >= outputs);
+            assert_eq!(layer.weight_rows(), layer.input_stride());
+            let number = |index: usize| 1.0 + index as f32;
+            let parameters = LayerParameters {
+                weight: (0..inputs * outputs).map(number).collect(),
+                bias: (0..outputs).map(|output| -number(output)).collect(),
+            };
+            let packed = layer.pack(&parameters);
+            assert_eq!(packed.len(), layer.weight_len());
+            assert_eq!(packed.iter().filter(|&&value| value != 0.0).count(), parameters.number_count());
+            assert_eq!(layer.unpack(&packed), parameters);
+        }
+        assert_eq!(shapes.guides.len(), if shapes.guides.is_empty() { 0 } else { shapes.network.len() - 1 });
+        assert!(dataset.train.count() > 0);
+    });
+}
+
+/// Finite numbers of every size.
+fn number() -> impl Strategy<Value = f32> {
+    prop::num::f32::NORMAL | prop::num::f32::SUBNORMAL | prop::num::f32::ZERO
+}
+
+/// Networks of any shape.
+fn parameters(widths: Vec<usize>, replicas: usize, projection: usize) -> impl Strategy<Value = Parameters> {
+    let layer = |inputs: usize, outputs: usize, biased: bool| {
+        let bias = if biased { vec(number(), outputs).boxed() } else { Just(vec![0.0; outputs]).boxed() };
+        (vec(number(), inputs * outputs), bias).prop_map(|(weight, bias)| LayerParameters { weight, bias })
+    };
+    let network: Vec<_> = widths.windows(2).map(|pair| layer(pair[0], pair[1], true)).collect();
+    let hidden = if projection > 0 { &widths[1..widths.len() - 1] } else { &[] };
+    let projections: Vec<_> = hidden.iter().map(|&width| layer(width, projection, false)).collect();
+    (vec(network, 2 * replicas), vec(projections, 2 * replicas))
+        .prop_map(|(slots, projections)| Parameters { slots, projections })
+}
+
+fn text() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..6).prop_map(String::from_iter)
+}
+
+#[test]
+fn weights_survive_their_file() {
+    let shapes = (vec(1usize..=6, 2..5), 1usize..=2);
+    let models = shapes.prop_flat_map(|(widths, replicas)| {
+        let classes = vec(text(), widths[widths.len() - 1]);
+        let origin =
+            prop_oneof![Just(Origin::Known), option::of(0.0..1.0).prop_map(|test_fraction| Origin::Folder { test_fraction })];
+        let rest = (any::<bool>(), prop::num::f64::NORMAL, 1e-300..1e300, classes, text(), origin);
+        (Just(widths.clone()), parameters(widths, replicas, 0), rest)
+    });
+    hold(150, models, |(widths, parameters, (normalize, mean, deviation, classes, dataset, origin))| {
+        let replicas = parameters.slots.len() / 2;
+        let image = ImageShape::gray(1, widths[0]);
+        let model = ModelDescription { layers: widths, replicas, normalize, mean, deviation, image, classes, dataset, origin };
+        let bytes = weights::to_bytes(Path::new("model"), &parameters, &model).unwrap();
+        assert_eq!(weights::parse(Path::new("model"), &bytes).unwrap(), (parameters, model));
+        for length in [0, 7, bytes.len() / 2, bytes.len() - 1] {
+            assert!(weights::parse(Path::new("model"), &bytes[..length]).is_err());
+        }
+    });
+}
+
+#[test]
+fn checkpoints_survive_their_file() {
+    let shapes = (1usize..=5, vec(1usize..=5, 0..3), 1usize..=3, 1usize..=2, 0usize..=3);
+    let states = shapes.prop_flat_map(|(input, hidden, classes, replicas, projection)| {
+        let widths = [vec![input], hidden, vec![classes]].concat();
+        let config =
+            TrainingConfig { layers: widths.clone(), replicas, projection, batch_size: 2, ..Recipe::Contrastive.config() };
+        let all = || parameters(widths.clone(), replicas, projection);
+        let sums = vec(number(), 2 * replicas * widths.len() * 2);
+        let position = (1u32..=9, 0usize..=4, prop::num::f64::NORMAL);
+        (Just(config), position, [all(), all(), all()], parameters(widths.clone(), replicas, 0), sums, any::<u8>())
+    });
+    hold(80, states, |(config, (epoch, epoch_steps, epoch_seconds), [parameters, first, second], start, row_sums, place)| {
+        const STEPS: usize = 4;
+        let steps = u64::from(epoch - 1) * STEPS as u64 + epoch_steps as u64;
+        let position = Position { epoch, epoch_steps, steps, epoch_seconds };
+        let running = position.is_inside_epoch(STEPS).then_some(RunningEpoch { start, row_sums });
+        let state = TrainingState { position, parameters, first_moments: first, second_moments: second, running };
+        let model = ModelDescription {
+            layers: config.layers.clone(),
+            replicas: config.replicas,
+            normalize: config.normalize,
+            mean: 0.0,
+            deviation: 1.0,
+            image: ImageShape::gray(1, config.layers[0]),
+            classes: numbered(config.layers[config.layers.len() - 1]),
+            dataset: "tiny".into(),
+            origin: Origin::Known,
+        };
+        let (of, name) = (Identity { model: &model, seed: config.seed, data: "data" }, Path::new("checkpoint"));
+        let mut bytes = checkpoint::to_bytes(name, &state, of).unwrap();
+        assert_eq!(checkpoint::parse(name, &bytes, &config, of, STEPS).unwrap(), state);
+        // A position that no run comes to.
+        let impossible = TrainingState { position: Position { steps: steps + 1, ..position }, ..state };
+        let other = checkpoint::to_bytes(name, &impossible, of).unwrap();
+        assert!(checkpoint::parse(name, &other, &config, of, STEPS).unwrap_err().to_string().contains("another run"));
+        // One bit of the tensors, which stand at the end.
+        let last = bytes.len() - 1 - usize::from(place) % 16;
+        bytes[last] ^= 1;
+        assert!(checkpoint::parse(name, &bytes, &config, of, STEPS).unwrap_err().to_string().contains("checksum"));
+    });
+}
+
+#[test]
+fn idx_files_are_read_whole_or_refused() {
+    let images = (1usize..=6, 1usize..=6, 1usize..=6).prop_flat_map(|(count, rows, columns)| {
+        (Just([count, rows, columns]), vec(any::<u8>(), count * rows * columns), any::<bool>(), any::<usize>())
+    });
+    hold(300, images, |(sizes, pixels, compressed, cut)| {
+        let header = sizes.iter().flat_map(|&size| (size as u32).to_be_bytes());
+        let file: Vec<u8> = [0, 0, 8, 3].into_iter().chain(header).chain(pixels.iter().copied()).collect();
+        let packed = |file: &[u8]| {
+            if !compressed {
+                return file.to_vec();
+            }
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(file).unwrap();
+            encoder.finish().unwrap()
+        };
+        let read = |file: &[u8]| idx::parse_images(Path::new("images"), &packed(file));
+        assert_eq!(read(&file).unwrap(), (sizes[1], sizes[2], pixels));
+        assert!(read(&file[..cut % file.len()]).is_err());
+        assert!(read(&[&file[..], &[0]].concat()).is_err());
+        let whole = packed(&file);
+        assert!(idx::parse_images(Path::new("images"), &whole[..cut % whole.len()]).is_err());
+    });
+}
+
+/// Every option given or not.
+fn options() -> impl Strategy<Value = RunOptions> {
+    let finite = || prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO;
+    let widths = prop_oneof![
+        vec(any::<usize>(), 0..4).prop_map(Widths::from),
+        vec(any::<usize>(), 0..4).prop_map(|hidden| Widths::around(&hidden))
+    ];
+    let data = (
+        option::of(any::<bool>()),
+        option::of(any::<u32>()),
+        option::of(finite()),
+        option::of(finite()),
+        option::of(any::<bool>()),
+        option::of(widths),
+        option::of(vec(any::<usize>(), 0..4)),
+    );
+    let method = (
+        option::of(variant()),
+        option::of(variant()),
+        option::of(variant()),
+        option::of(variant()),
+        option::of(variant()),
+        option::of(any::<bool>()),
+        option::of(variant()),
+    );
+    let numbers = (
+        option::of(any::<usize>()),
+        option::of(finite()),
+        option::of(finite()),
+        option::of(any::<bool>()),
+        option::of(any::<u32>()),
+        option::of(any::<usize>()),
+        option::of(finite()),
+        option::of(variant()),
+    );
+    (data, method, numbers).prop_map(|(data, method, numbers)| {
+        let (standardize, shift, rotation, scale, shared_view, layers, hidden) = data;
+        let (recipe, method, output_loss, hidden_loss, representation, centre, guide) = method;
+        let (projection, temperature, mutual, normalize, epochs, batch_size, learning_rate, schedule) = numbers;
+        RunOptions {
+            standardize,
+            shift,
+            rotation,
+            scale,
+            shared_view,
+            layers,
+            hidden,
+            recipe,
+            method,
+            output_loss,
+            hidden_loss,
+            representation,
+            centre,
+            guide,
+            projection,
+            temperature,
+            mutual,
+            normalize,
+            epochs,
+            batch_size,
+            learning_rate,
+            schedule,
+        }
+    })
+}
+
+#[test]
+fn options_survive_their_file_and_what_they_come_to_repeats_itself() {
+    hold(400, options(), |options| {
+        let json = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<RunOptions>(&json).unwrap(), options);
+        let config = options.fitted_to(12, 3);
+        assert_eq!(RunOptions::of(&config).fitted_to(12, 3), config);
+        assert_eq!(options.over(&RunOptions::default()), options);
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<TrainingConfig>(&json).unwrap(), config);
+        match config.architecture() {
+            Ok(architecture) => assert_eq!(architecture.widths(), config.layers),
+            Err(Error::Configuration(message)) => assert!(!message.contains('\n'), "{message}"),
+            Err(error) => panic!("{error}"),
+        }
+    });
+}
