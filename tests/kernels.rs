@@ -15,6 +15,7 @@ fn check(kernel: Kernel) {
         println!("{} checks {shader_checks}: {} values, worst ratio {:.3}", row.name, row.values, row.worst);
         assert!(row.passed, "{row:#?}");
         assert!(row.values > 0 && row.cases > 0);
+        assert!(shader_checks || row.reruns > row.cases, "{row:#?}");
     }
 }
 

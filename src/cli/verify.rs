@@ -77,7 +77,7 @@ fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
     let device = session::describe(&options.device.device)?;
     if !options.json {
         print_line(&format!("{device}\n"))?;
-        print_line(&format!("{:>6} {:>11} {:>11} {:>11} {:>11}", "step", "movement", "device", "f32 twin", "allowed"))?;
+        print_line(&format!("{:>6} {:>11} {:>11} {:>11} {:>11}", "step", "movement", "device", "f32 twins", "allowed"))?;
     }
     let open = |job: Job| -> Result<Box<dyn Backend>> { session::reopen(&options.device.device, None, job) };
     let (row, points) = drift::measure(job, &open, &mut |point| match options.json {

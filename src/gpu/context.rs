@@ -120,6 +120,11 @@ impl Context {
         })
     }
 
+    /// Whether its shaders check themselves what wgpu can check, bounds of arrays for one.
+    pub fn has_shader_checks(&self) -> bool {
+        self.shader_checks
+    }
+
     /// Runs `work` and returns what the device complained about, if anything.
     pub fn scoped<T>(&self, during: &str, work: impl FnOnce() -> T) -> Result<T> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);

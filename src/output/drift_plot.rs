@@ -30,7 +30,7 @@ fn draw(points: &[Point], area: &Area) -> Drawn {
     let lines: [Line; 3] = [
         ("what rounding allows", |point| point.bound),
         ("this device", |point| point.device),
-        ("the f32 twin", |point| point.single),
+        ("rounding alone (the farthest f32 twin)", |point| point.single),
     ];
     let values: Vec<f64> =
         points.iter().flat_map(|point| lines.iter().filter_map(|(_, value)| share(point, value(point)))).collect();

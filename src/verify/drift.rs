@@ -1,18 +1,24 @@
-//! A whole epoch: how far a device's weights drift from the f64 twin's, beside how far rounding alone drives the f32 twin from it.
+//! A whole epoch: how far a device's weights drift from the f64 twin's, beside how far rounding alone drives f32 twins from it.
 //!
-//! Both begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights that
-//! are off already; whether a device's do so for no other reason is what the f32 twin says, within [`FACTOR`].
+//! All begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights that are
+//! off already: where a unit falls on the other side of zero, by leaps. When the first leap comes is chance, so one twin would say little
+//! about it; [`TWINS`] of them do, which begin up to a unit in the last place apart. Whether a device drifts for no other reason
+//! is what the farthest of them says, within [`FACTOR`].
 
 use super::Row;
 use super::steps::{FACTOR, STORAGE};
 use crate::cpu::backend::CpuBackend;
-use crate::cpu::{Double, Single};
+use crate::cpu::{Blocked, Double, Single};
 use crate::engine::{Backend, Job, Open};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::model::{LayerParameters, Parameters};
+use crate::random::{Generator, Stream};
 use serde::Serialize;
 use std::ops::ControlFlow::Continue;
+
+/// Trainings in f32 that show what rounding can do.
+const TWINS: usize = 8;
 
 /// How far all weights of a network are from the f64 twin's after a number of steps, in the Euclidean norm.
 #[derive(Clone, Debug, Serialize)]
@@ -23,7 +29,7 @@ pub struct Point {
     pub movement: f64,
     /// Of the device, the network that is farthest.
     pub device: f64,
-    /// The same of the f32 twin.
+    /// The same of the f32 twins, the farthest of them.
     pub single: f64,
     /// What the device may come to.
     pub bound: f64,
@@ -34,12 +40,18 @@ pub struct Point {
 pub fn measure(job: Job, open: &Open, observe: &mut dyn FnMut(&Point) -> Result<()>) -> Result<(Row, Vec<Point>)> {
     let config = job.config;
     let start = config.initial_parameters()?;
-    let mut device = open(job)?;
-    let mut single = CpuBackend::<Single>::new(job)?;
-    let mut double = CpuBackend::<Double>::new(job)?;
-    let mut backends: [&mut dyn Backend; 3] = [device.as_mut(), &mut single, &mut double];
-    for backend in &mut backends {
-        backend.set_parameters(&start)?;
+    // The device, the f64 twin, the f32 twin; and faster ones, of other orders of summation, from starts that are slightly off.
+    let mut backends: Vec<Box<dyn Backend>> =
+        vec![open(job)?, Box::new(CpuBackend::<Double>::new(job)?), Box::new(CpuBackend::<Single>::new(job)?)];
+    for _ in 1..TWINS {
+        backends.push(Box::new(CpuBackend::<Blocked>::new(job)?));
+    }
+    for (index, backend) in backends.iter_mut().enumerate() {
+        if index < 3 {
+            backend.set_parameters(&start)?;
+        } else {
+            backend.set_parameters(&rounded(&start, index))?;
+        }
         backend.begin_epoch(1)?;
     }
     let last = config.steps_per_epoch(job.dataset.train.count());
@@ -55,11 +67,14 @@ pub fn measure(job: Job, open: &Open, observe: &mut dyn FnMut(&Point) -> Result<
         for backend in &mut backends {
             backend.train(&steps, &mut |_| Continue(()))?;
         }
-        let [device, single, double] = [backends[0].parameters()?, backends[1].parameters()?, backends[2].parameters()?];
+        let (device, double) = (backends[0].parameters()?, backends[1].parameters()?);
         let slots = || 0..start.slots.len();
         let farthest = |one: &Parameters| slots().map(|slot| distance(one, &double, slot)).fold(0.0, f64::max);
         let largest = slots().map(|slot| norm(&double, slot)).fold(0.0, f64::max);
-        let single = farthest(&single);
+        let mut single = 0.0f64;
+        for twin in &mut backends[2..] {
+            single = single.max(farthest(&twin.parameters()?));
+        }
         let point = Point {
             step: target,
             movement: slots().map(|slot| distance(&start, &double, slot)).fold(f64::INFINITY, f64::min),
@@ -74,6 +89,18 @@ pub fn measure(job: Job, open: &Open, observe: &mut dyn FnMut(&Point) -> Result<
     }
     row.cases = 1;
     Ok((row, points))
+}
+
+/// `parameters`, of which every number is up to a unit in the last place another one.
+fn rounded(parameters: &Parameters, index: usize) -> Parameters {
+    let mut generator = Generator::new(0, Stream::Check, (index as u64) << 32);
+    let mut rounded = parameters.clone();
+    for LayerParameters { weight, bias } in rounded.slots.iter_mut().chain(&mut rounded.projections).flatten() {
+        for value in weight.iter_mut().chain(bias) {
+            *value *= 1.0 + f32::EPSILON * generator.uniform(-1.0, 1.0);
+        }
+    }
+    rounded
 }
 
 /// All numbers of a network.

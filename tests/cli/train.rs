@@ -136,6 +136,21 @@ fn divergence_is_a_one_line_error() {
     }
 }
 
+/// A single layer's weights grow by the learning rate in each step, until their squares overflow after some epochs: the checkpoint from
+/// before is named, and is as good as it says.
+#[test]
+fn divergence_after_a_checkpoint_names_it() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("run");
+    let arguments = ["train", "--device", "cpu", "--recipe", "paper", "--layers", "784,10", "--limit-train", "1000"];
+    let steep = join(&[&arguments, &["--batch-size", "100", "--epochs", "60", "--learning-rate", "3e16", "--quiet"]]);
+    let ran = run(&join(&[&steep, &["--out", text(&out)]]));
+    check_refused(&ran, Refusal::Line(1), &["after epoch", "of layer 0 of replica 0", "inf", "last good weights, of epoch"])
+        .unwrap();
+    let checkpoint = out.join("checkpoint.safetensors");
+    run(&join(&[&arguments, &["--max-steps", "1", "--no-out", "--init-from", text(&checkpoint)]])).succeeded();
+}
+
 /// Starts the program with pipes, closes the reading end of one of them at once, and waits.
 fn run_with_closed(arguments: &[&str], close_stdout: bool) -> std::process::Output {
     let mut command = Command::new(PROGRAM);
