@@ -9,8 +9,8 @@ shift
 program="$(cd "$(dirname "$0")/.." && pwd)/target/release/ffcl-gpu"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-# Images that change in each epoch, so that every random number counts, and a checkpoint after each epoch.
-run=("$program" train --limit-train 2560 --epochs 12 --replicas 2 --shift 1 --quiet --no-report "$@")
+# Images that change in each epoch, so that every random number counts, a checkpoint after each epoch, and short evaluations.
+run=("$program" train --limit-train 2560 --hold-out 256 --epochs 12 --replicas 2 --shift 1 --quiet --no-report "$@")
 
 begin=$(date +%s%N)
 "${run[@]}" --out "$folder/straight" 2> "$folder/errors"
