@@ -75,3 +75,22 @@ fn a_replica_is_the_run_with_its_own_seed_gpu() {
         }
     }
 }
+
+/// The epoch has two steps; both are within what rounding allows, and the picture is one that others can read.
+#[test]
+fn an_epoch_is_followed_and_drawn_gpu() {
+    if !gpu_is_there("an_epoch_is_followed_and_drawn_gpu") {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let picture = folder.path().join("drift.svg");
+    let data = ["--recipe", "paper", "--dataset", "mnist", "--data-dir", text(folder.path()), "--json"];
+    let lines = run(&join(&[&["verify", "--device", "gpu", "--drift", text(&picture)], &data])).succeeded().json_lines();
+    assert_eq!(lines.iter().map(|line| line["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    for line in &lines {
+        let [movement, single, bound] = ["movement", "single", "bound"].map(|key| line[key].as_f64().unwrap());
+        assert!(0.0 < single && single < bound && bound < movement, "{line}");
+    }
+    assert!(fs::read_to_string(&picture).unwrap().contains("rounding alone"));
+}
