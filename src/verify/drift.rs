@@ -2,7 +2,7 @@
 //!
 //! All begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights that are
 //! off already: where a unit falls on the other side of zero, by leaps. When the first leap comes is chance, so one twin would say little
-//! about it; [`TWINS`] of them do, which begin up to a unit in the last place apart. Whether a device drifts for no other reason
+//! about it; several do, which begin up to a unit in the last place apart. Whether a device drifts for no other reason
 //! is what the farthest of them says, within [`FACTOR`].
 
 use super::Row;
