@@ -1,7 +1,7 @@
 //! A whole epoch: how far a device's weights drift from the f64 twin's, beside how far rounding alone drives f32 twins from it.
 //!
 //! All begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights that are
-//! off already: where a unit falls on the other side of zero, by leaps. When the first leap comes is chance, so one twin would say little
+//! off already, at times by leaps. When the first leap comes is chance, so one twin would say little
 //! about it; several do, which begin up to a unit in the last place apart. Whether a device drifts for no other reason
 //! is what the farthest of them says, within [`FACTOR`].
 
