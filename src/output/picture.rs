@@ -17,7 +17,8 @@ pub fn check_path(path: &Path, option: &str) -> Result<()> {
             path.display()
         )));
     }
-    Ok(())
+    let probe = tempfile::tempfile_in(folder);
+    probe.map(drop).map_err(|error| Error::file("write", path, error, "give a file in a folder that can be written"))
 }
 
 /// Told apart by people who cannot tell red from green, too (Okabe and Ito, without the yellow that fades on white).

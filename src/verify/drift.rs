@@ -1,9 +1,9 @@
 //! A whole epoch: how far a device's weights drift from the f64 twin's, beside how far rounding alone drives f32 twins from it.
 //!
 //! All begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights that are
-//! off already, at times by leaps. When the first leap comes is chance, so one twin would say little
-//! about it; several do, which begin up to a unit in the last place apart. Whether a device drifts for no other reason
-//! is what the farthest of them says, within [`FACTOR`].
+//! off already, and by leaps where an activation so near to zero that rounding decides its sign passes an image's gradient on in one training
+//! and not in the other. When the first leap comes is chance, so one twin would say little about it; several do, which begin up to a unit in
+//! the last place apart. Whether a device drifts for no other reason is what the farthest of them says, within [`FACTOR`].
 
 use super::Row;
 use super::steps::{FACTOR, STORAGE};

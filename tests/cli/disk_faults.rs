@@ -72,4 +72,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     Idx::small().write(folder.path());
     let ran = run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", "/sys/run"]]));
     check_refused(&ran, Refusal::Line(1), &["cannot create the folder /sys/run"]).unwrap();
+    // Before anything is measured.
+    let ran = run(&["bench", "--device", "cpu", "--plot", "/sys/picture.svg"]);
+    check_refused(&ran, Refusal::Line(1), &["cannot write /sys/picture.svg"]).unwrap();
 }
