@@ -1,5 +1,5 @@
-//! What is done with bytes that nobody vouches for, a function for each kind of input. The fuzz targets call them with what the fuzzer
-//! thinks of, and `tests/hostile_input.rs` with the files in `seeds` and `regressions`.
+//! What is done with bytes that nobody vouches for, a function for each kind of input. The fuzz targets call them with what the
+//! fuzzer thinks of, and `tests/hostile_input.rs` with the files in `seeds` and `regressions`.
 //!
 //! Nothing may panic, overflow or take long; and where bytes can be read, what is read must survive being written and read again.
 
@@ -48,8 +48,8 @@ fn name() -> &'static Path {
     Path::new("input")
 }
 
-/// IDX. The first byte says whether images or labels are expected (bit 0), and whether the rest is to be compressed (bit 1), since the
-/// fuzzer cannot guess the checksum of a gzip stream.
+/// IDX. The first byte says whether images or labels are expected (bit 0), and whether the rest is to be compressed (bit 1),
+/// since the fuzzer cannot guess the checksum of a gzip stream.
 pub fn idx(bytes: &[u8]) {
     let Some((&kind, rest)) = bytes.split_first() else { return };
     let compressed;
@@ -137,8 +137,8 @@ pub fn image(bytes: &[u8]) {
     }
 }
 
-/// Weights. The first byte says whether the rest is the file (0), or its header's text and what stands behind the last brace: lengths
-/// are put right then.
+/// Weights. The first byte says whether the rest is the file (0), or its header's text and what stands behind the last brace:
+/// lengths are put right then.
 pub fn weights(bytes: &[u8]) {
     let Some((&kind, rest)) = bytes.split_first() else { return };
     let file = if kind == 0 { rest.to_vec() } else { safetensors(rest) };
@@ -233,8 +233,8 @@ fn tiny_dataset() -> Dataset {
     }
 }
 
-/// Checkpoints. No mutation has the right checksum: the bytes say what is in a checkpoint, which is then written; the run that takes it
-/// up may be another one, with any history. Bytes that begin with 0 are a file as it is.
+/// Checkpoints. No mutation has the right checksum: the bytes say what is in a checkpoint, which is then written; the run that
+/// takes it up may be another one, with any history. Bytes that begin with 0 are a file as it is.
 pub fn checkpoint(bytes: &[u8]) {
     let dataset = tiny_dataset();
     let mut config = TrainingConfig { layers: vec![4, 3, 2], batch_size: 3, epochs: 3, ..Recipe::Contrastive.config() };

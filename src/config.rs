@@ -179,8 +179,8 @@ pub struct TrainingConfig {
     pub projection: usize,
     /// Divides the cosines to the prototypes.
     pub temperature: f64,
-    /// Share of a hidden layer's target that is not the label but what the partner's layer answers about the same image: its softmax
-    /// over the prototypes that guide it.
+    /// Share of a hidden layer's target that is not the label but what the partner's layer answers about the same image: its
+    /// softmax over the prototypes that guide it.
     pub mutual: f64,
     /// Bring each row of a hidden layer's output to the length √width before the next layer reads it.
     pub normalize: bool,

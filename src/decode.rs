@@ -37,8 +37,8 @@ pub fn planes(image: DynamicImage, height: usize, width: usize) -> Vec<u8> {
     if channels == 1 { bytes } else { (0..channels).flat_map(plane).collect() }
 }
 
-/// The resizer brings the height right first, of all columns, in 16 bytes a pixel. Where that would be much more than the picture or what
-/// becomes of it, the picture is laid on its side meanwhile.
+/// The resizer brings the height right first, of all columns, in 16 bytes a pixel. Where that would be much more than the picture
+/// or what becomes of it, the picture is laid on its side meanwhile.
 fn resized(image: DynamicImage, rows: u32, columns: u32) -> DynamicImage {
     const MUCH: u64 = 1 << 24;
     let between = |kept: u32, new: u32| u64::from(kept) * u64::from(new);

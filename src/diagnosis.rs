@@ -43,8 +43,8 @@ impl LayerSums {
 pub struct Diagnosis {
     /// Mean cosine between A's and B's activations of the same image.
     pub alignment: Vec<f64>,
-    /// Directions that share the variance of the activations: (Σλ)² / Σλ² over the covariance's eigenvalues, 1 to the layer's width; 0
-    /// where nothing varies, or activations above some 10⁸ make the device's sums of fourth powers overflow.
+    /// Directions that share the variance of the activations: (Σλ)² / Σλ² over the covariance's eigenvalues, 1 to the layer's
+    /// width; 0 where nothing varies, or activations above some 10⁸ make the device's sums of fourth powers overflow.
     pub participation_ratio: Vec<f64>,
     /// Share of units that are 0 on all images of the sample.
     pub dead_units: Vec<f64>,
@@ -127,7 +127,8 @@ pub struct Observation<'a> {
 
 /// Agreement above this, with
 const COLLAPSED_ALIGNMENT: f64 = 0.99;
-/// fewer directions than this, is a collapse: neither alone is one (well-trained twins agree, and a two-unit layer has few directions).
+/// fewer directions than this, is a collapse: neither alone is one (well-trained twins agree, and a two-unit layer has few
+/// directions).
 const COLLAPSED_RATIO: f64 = 2.0;
 /// Epochs without movement that make a plateau,
 const PLATEAU_EPOCHS: usize = 5;

@@ -15,12 +15,13 @@
 //! | pairs | `[slot, batch]` | two u32: rows of the batch, or [`NO_ROW`] |
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
 //!
-//! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before the
-//! first layer's activations ([`Joined`]); the layered plan has a buffer a layer.
+//! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before
+//! the first layer's activations ([`Joined`]); the layered plan has a buffer a layer.
 //!
-//! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1` ([`partner`]). The network's input is shared by the
-//! two models of a replica: its leading axis is a *view*, `slot >> 1` (with augmentation each slot has its own: [`Views`]). Padding is left out of the update, and would stay zero anyway:
-//! its gradient is zero, and Adam moves nothing by zero.
+//! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1` ([`partner`]). The network's input is
+//! shared by the two models of a replica: its leading axis is a *view*, `slot >> 1` (with augmentation each slot has its own:
+//! [`Views`]). Padding is left out of the update, and would stay zero anyway: its gradient is zero, and Adam moves nothing by
+//! zero.
 
 use crate::config::TrainingConfig;
 
@@ -63,7 +64,8 @@ pub use shapes::{Joined, Shapes};
 pub use step::Step;
 
 device_constants! {
-    /// Added to the squared norm of a row, so that an all-zero row has a finite one: part of the definition of cosines and unit rows.
+    /// Added to the squared norm of a row, so that an all-zero row has a finite one: part of the definition of cosines and unit
+    /// rows.
     SQUARE_FLOOR: f32 = 1e-12,
     /// The bias of a class that is not in the batch: far below any cosine over a temperature, so that its exponential is 0.
     ABSENT: f32 = -1e4,

@@ -1,5 +1,5 @@
-//! A run for people: `report.html`, one file that needs no network, and its curves as `curves.png`. Several runs side by side on one
-//! page.
+//! A run for people: `report.html`, one file that needs no network, and its curves as `curves.png`. Several runs side by side on
+//! one page.
 
 mod charts;
 mod content;

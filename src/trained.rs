@@ -73,8 +73,8 @@ impl TrainedModel {
         &self.description
     }
 
-    /// Asks all networks about images, which must have the model's shape and labels that are classes (zeros, where the labels are not
-    /// known), on the device that `open` opens: [`crate::cpu::backend::open`] is the processor.
+    /// Asks all networks about images, which must have the model's shape and labels that are classes (zeros, where the labels are
+    /// not known), on the device that `open` opens: [`crate::cpu::backend::open`] is the processor.
     pub fn answers(&self, images: &Images, open: &Open) -> Result<Answers> {
         self.check(images)?;
         let dataset = Dataset {

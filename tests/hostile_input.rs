@@ -1,5 +1,5 @@
-//! Every reader of outside bytes on the inputs of the fuzz targets: a few good ones, and all that were ever found to break something.
-//! (`fuzz/README.md` says how to look for more.)
+//! Every reader of outside bytes on the inputs of the fuzz targets: a few good ones, and all that were ever found to break
+//! something. (`fuzz/README.md` says how to look for more.)
 
 #[path = "../fuzz/inputs.rs"]
 mod inputs;

@@ -1,5 +1,5 @@
-//! A run's page, opened in a real browser. Without one (Chromium) the test says so and ends; where `FFCL_REQUIRE_BROWSER` is set, that
-//! is a failure.
+//! A run's page, opened in a real browser. Without one (Chromium) the test says so and ends; where `FFCL_REQUIRE_BROWSER` is set,
+//! that is a failure.
 
 use assert_cmd::Command;
 use std::io::Write;

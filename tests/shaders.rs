@@ -267,8 +267,8 @@ fn fused_tiles_know_their_workgroup_memory() {
     }
 }
 
-/// A driver may assume that there are no NaNs and infinities: whatever asks for them may be left out. So nothing asks, and numbers are
-/// never compared for equality, which is how one asks in disguise.
+/// A driver may assume that there are no NaNs and infinities: whatever asks for them may be left out. So nothing asks, and
+/// numbers are never compared for equality, which is how one asks in disguise.
 #[test]
 fn no_shader_asks_for_numbers_that_are_none() {
     for shader in shaders() {

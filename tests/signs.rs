@@ -67,8 +67,8 @@ fn a_healthy_run_warns_of_nothing() {
     assert_eq!(signs(&small(Recipe::Contrastive, 8, 2e-3)), []);
 }
 
-/// The same numbers on every backend, but for rounding: after one step each of them is a sum of at most 26,000 terms of one sign, which
-/// single-precision sums in any order may miss by a part of 26,000 × 2⁻²⁴ < 2e-3.
+/// The same numbers on every backend, but for rounding: after one step each of them is a sum of at most 26,000 terms of one sign,
+/// which single-precision sums in any order may miss by a part of 26,000 × 2⁻²⁴ < 2e-3.
 #[test]
 fn all_backends_see_the_same_layers() {
     let dataset = digits::generate_with_counts(0, 200, 300);

@@ -82,7 +82,8 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { mutual: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { mutual: 0.3, guide: Guide::Own, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { augmentation: turned, ..small_run_of(Recipe::Contrastive) }, 10),
-        // Epochs 1 and 10, which the steps are taken in: of the first stage; of the first and the second; of the first and the third.
+        // Epochs 1 and 10, which the steps are taken in: of the first stage; of the first and the second; of the first and the
+        // third.
         (TrainingConfig { epochs: 30, replicas: 2, ..small_run_of(Recipe::Ffcl3) }, 10),
         (TrainingConfig { epochs: 15, ..small_run_of(Recipe::Ffcl3) }, 10),
         (TrainingConfig { epochs: 3, ..small_run_of(Recipe::Ffcl3) }, 10),

@@ -196,8 +196,8 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Seconds of one call of `work` at best: the shortest of five stretches of about `stretch` seconds or more, since a ceiling is what
-/// is possible, and whatever disturbs the machine only lengthens them.
+/// Seconds of one call of `work` at best: the shortest of five stretches of about `stretch` seconds or more, since a ceiling is
+/// what is possible, and whatever disturbs the machine only lengthens them.
 pub(crate) fn seconds_of(stretch: f64, work: &mut dyn FnMut(usize) -> Result<()>) -> Result<f64> {
     let mut time = |calls: usize| -> Result<f64> {
         let begin = Instant::now();

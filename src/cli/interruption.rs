@@ -1,4 +1,5 @@
-//! Ctrl-C and requests to terminate: the first one is noted, so that the run can end where it stands; the second one ends the program.
+//! Ctrl-C and requests to terminate: the first one is noted, so that the run can end where it stands; the second one ends the
+//! program.
 
 use ffcl_gpu::{Error, Result};
 use std::sync::Arc;

@@ -66,8 +66,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Opens the device and trains to the end: from the checkpoint in `folder`, or from the beginning, where `folder` becomes that of
-    /// the new run.
+    /// Opens the device and trains to the end: from the checkpoint in `folder`, or from the beginning, where `folder` becomes
+    /// that of the new run.
     fn attempt(&self, folder: &mut Option<PathBuf>) -> Result<ExitCode> {
         let Self { options, job, of, .. } = *self;
         let config = job.config;
@@ -165,8 +165,8 @@ fn record<'a>(options: &'a TrainOptions, job: Job<'a>, device: &'a DeviceDescrip
     }
 }
 
-/// Whether a run can go on with another number of epochs than it began with. Where going on is not the same as having begun so, it says
-/// so, unless `quiet`.
+/// Whether a run can go on with another number of epochs than it began with. Where going on is not the same as having begun so,
+/// it says so, unless `quiet`.
 fn check_continuation(
     folder: &Path,
     config: &TrainingConfig,

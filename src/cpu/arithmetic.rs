@@ -77,8 +77,8 @@ pub trait Arithmetic: Copy + Send + Sync + 'static {
         work()
     }
 
-    /// `destination[rows, columns] = left[rows, inner] × right[inner, columns]`, `destination` row-major with a row length of `columns`;
-    /// each output summed in the order of `inner`.
+    /// `destination[rows, columns] = left[rows, inner] × right[inner, columns]`, `destination` row-major with a row length of
+    /// `columns`; each output summed in the order of `inner`.
     fn multiply(inner: usize, left: Matrix, right: Matrix, columns: usize, destination: &mut [Self::Stored]) {
         let mut sums = vec![Self::Number::lift(0.0); columns];
         for (row, target) in destination.chunks_exact_mut(columns).enumerate() {

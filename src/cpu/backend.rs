@@ -148,9 +148,9 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let architecture = config.architecture()?;
         let slots = 2 * config.replicas as u128;
         let evaluation_batch = evaluation_batch_size(config, dataset.test.count(), u64::MAX);
-        // Weights, two moments, the weights of the epoch's beginning, and two copies while they are set or read; of three batches outputs,
-        // products, normalised rows, deltas and gradients, of hidden layers beside that those of projections and guides; an order
-        // a view.
+        // Weights, two moments, the weights of the epoch's beginning, and two copies while they are set or read; of three batches
+        // outputs, products, normalised rows, deltas and gradients, of hidden layers beside that those of projections and guides;
+        // an order a view.
         let rows = (config.batch_size + evaluation_batch + SAMPLE) as u128;
         let beside = architecture.layer_count() as u128 * (config.projection + architecture.classes()) as u128;
         let needed = 6 * config.parameter_bytes(&architecture)

@@ -3,8 +3,9 @@
 use super::{Arithmetic, Real};
 use crate::layout::{ABSENT, Layer, SQUARE_FLOOR};
 
-/// Fills the prototypes' part of `weights`, which is laid out as the guide layer's: column k holds `C_k / τ`, where `C_k` is the sum of
-/// class k's unit rows brought to unit length, and below it 0, or [`ABSENT`]. `rows` is `[batch, quads(inputs + 1)]`, `labels` `[batch]`.
+/// Fills the prototypes' part of `weights`, which is laid out as the guide layer's: column k holds `C_k / τ`, where `C_k` is the
+/// sum of class k's unit rows brought to unit length, and below it 0, or [`ABSENT`]. `rows` is `[batch, quads(inputs + 1)]`,
+/// `labels` `[batch]`.
 pub fn class_prototypes<A: Arithmetic>(guide: &Layer, rows: &[f32], labels: &[u32], weights: &mut [A::Stored]) {
     let lift = A::Number::lift;
     let (width, stride) = (guide.input_width as usize, guide.weight_stride());

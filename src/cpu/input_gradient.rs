@@ -4,8 +4,8 @@ use super::Arithmetic;
 use super::matmul::Matrix;
 use crate::layout::Layer;
 
-/// `gradients = deltas × weightsᵀ` `[batch, quads(inputs)]`, without the bias's row. `mask` holds the rectified outputs that the layer
-/// read, `[batch, quads(inputs + 1)]`: where one is 0, no gradient passes.
+/// `gradients = deltas × weightsᵀ` `[batch, quads(inputs)]`, without the bias's row. `mask` holds the rectified outputs that the
+/// layer read, `[batch, quads(inputs + 1)]`: where one is 0, no gradient passes.
 pub fn input_gradient<A: Arithmetic>(
     layer: &Layer,
     mask: Option<&[f32]>,

@@ -17,7 +17,8 @@ impl Matrix<'_> {
         self.values[if self.transposed { column * self.stride + row } else { row * self.stride + column }]
     }
 
-    /// Whether it has an element at each place of `rows × columns`, none of them 0. A stride may be so large that products overflow.
+    /// Whether it has an element at each place of `rows × columns`, none of them 0. A stride may be so large that products
+    /// overflow.
     fn holds(&self, rows: usize, columns: usize) -> bool {
         let (stored_rows, row_length) = if self.transposed { (columns, rows) } else { (rows, columns) };
         let last = || stored_rows.checked_sub(1)?.checked_mul(self.stride)?.checked_add(row_length.checked_sub(1)?);

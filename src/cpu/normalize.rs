@@ -9,8 +9,8 @@ pub fn length(layer: &Layer, unit: bool) -> f32 {
     if unit { 1.0 } else { (layer.output_width as f32).sqrt() }
 }
 
-/// `normalized = length · row / sqrt(|row|² + 1e-12)` for each row of `outputs`; both `[batch, quads(outputs + 1)]`, with the constant
-/// 1 behind the row.
+/// `normalized = length · row / sqrt(|row|² + 1e-12)` for each row of `outputs`; both `[batch, quads(outputs + 1)]`, with the
+/// constant 1 behind the row.
 pub fn normalize<A: Arithmetic>(layer: &Layer, unit: bool, outputs: &[f32], normalized: &mut [A::Stored]) {
     let (width, stride) = (layer.output_width as usize, layer.output_stride());
     for (row, target) in outputs.chunks_exact(stride).zip(normalized.chunks_exact_mut(stride)) {

@@ -4,9 +4,9 @@ use super::normalize::scale;
 use super::{Arithmetic, Real};
 use crate::layout::Layer;
 
-/// From `gradients` `[batch, quads(outputs)]` with respect to the normalised rows to `deltas` (the same shape) with respect to the rows
-/// `outputs` `[batch, quads(outputs + 1)]`, or, if `layer.rectified`, to what was before their ReLU:
-/// `s (g − r (r·g))` with the unit row `r` and the row's factor `s`.
+/// From `gradients` `[batch, quads(outputs)]` with respect to the normalised rows to `deltas` (the same shape) with respect to
+/// the rows `outputs` `[batch, quads(outputs + 1)]`, or, if `layer.rectified`, to what was before their ReLU: `s (g − r (r·g))`
+/// with the unit row `r` and the row's factor `s`.
 pub fn normalize_gradient<A: Arithmetic>(
     layer: &Layer,
     unit: bool,

@@ -9,8 +9,9 @@ const LOG_FLOOR: f32 = -100.0;
 /// Classes whose exponentials are kept.
 const KEPT_CLASSES: usize = 16;
 
-/// Writes `deltas`, adds each row's loss and, if `count`, its right answer to `row_metrics`; shapes as in [`crate::layout`], without the slot
-/// axis. `labels` is `[batch]`. With the `partner`'s logits, `layer.mutual` of the target is its softmax (cross-entropy only).
+/// Writes `deltas`, adds each row's loss and, if `count`, its right answer to `row_metrics`; shapes as in [`crate::layout`],
+/// without the slot axis. `labels` is `[batch]`. With the `partner`'s logits, `layer.mutual` of the target is its softmax
+/// (cross-entropy only).
 #[expect(clippy::too_many_arguments, reason = "the bindings and constants of the kernel, in its order")]
 pub fn output_gradient<A: Arithmetic>(
     layer: &Layer,

@@ -6,7 +6,8 @@ use crate::layout::{Layer, MARGIN_DISTANCE, NO_ROW, SQUARE_FLOOR};
 /// Writes `deltas` and adds each row's loss to `row_metrics`. `rows` is what the slot gives, `[batch, quads(outputs + 1)]`; `pairs`
 /// names, for each row, one of its class and one of another, or [`NO_ROW`].
 ///
-/// A pair's gradient is added to both its rows where the pair is met; so a row adds its terms up in the order in which the kernel does.
+/// A pair's gradient is added to both its rows where the pair is met; so a row adds its terms up in the order in which the kernel
+/// does.
 pub fn pair_gradient<A: Arithmetic>(
     layer: &Layer,
     rows: &[f32],
@@ -156,7 +157,8 @@ mod tests {
                     let below = loss(&rows, &drawn);
                     rows[row][k] = centre;
                     let expected = (above - below) / (2.0 * step);
-                    // Truncation step²·|loss'''|/6, which grows with the inverse cube of a row's length, and rounding 2⁻⁵³/step ~ 1e-11.
+                    // Truncation step²·|loss'''|/6, which grows with the inverse cube of a row's length, and rounding
+                    // 2⁻⁵³/step ~ 1e-11.
                     assert!(
                         (delta - expected).abs() < 1e-7 + 1e-6 * expected.abs(),
                         "width {width} row {row} at {k}: {delta} {expected}"

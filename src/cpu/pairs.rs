@@ -3,8 +3,8 @@
 use crate::layout::{NO_ROW, Pairs, Step};
 use crate::random::philox_words;
 
-/// Writes, for each row of the batch, a random other row of its class and a random row of another class, or [`NO_ROW`]. `labels` are the
-/// slot's, `[batch]`.
+/// Writes, for each row of the batch, a random other row of its class and a random row of another class, or [`NO_ROW`]. `labels`
+/// are the slot's, `[batch]`.
 pub fn pairs(shape: &Pairs, step: &Step, slot: u32, labels: &[u32], pairs: &mut [[u32; 2]]) {
     let seed = (u64::from(shape.seed_high) << 32 | u64::from(shape.seed_low)).wrapping_add(u64::from(slot >> 1));
     for (row, pair) in pairs.iter_mut().enumerate() {
@@ -43,7 +43,8 @@ mod tests {
         assert_eq!(draw(1, &[3, 5, 3], 0, 0, 1)[0], [2, 1]);
     }
 
-    /// Each row that matches is drawn equally often, at every place of the batch, in every step and epoch, and p and q independently.
+    /// Each row that matches is drawn equally often, at every place of the batch, in every step and epoch, and p and q
+    /// independently.
     #[test]
     fn draws_are_uniform_and_independent() {
         let labels = [4, 1, 1, 4, 4, 2, 4];

@@ -1,7 +1,7 @@
 //! The data sets that the program knows by name: one table of their classes, shapes, files and where to get them.
 //!
-//! Sizes and checksums of the downloads are those that TensorFlow Datasets publishes; MNIST's checksums of the unpacked files are of
-//! the files themselves.
+//! Sizes and checksums of the downloads are those that TensorFlow Datasets publishes; MNIST's checksums of the unpacked files are
+//! of the files themselves.
 
 use super::ImageShape;
 use clap::ValueEnum;

@@ -176,8 +176,8 @@ impl Dataset {
         hexadecimal(hash)
     }
 
-    /// Mean and standard deviation of the training set's pixels divided by 255, unless others are set: the scalars μ and σ of the standardisation.
-    /// Exact, since the histogram of 256 values is summed in integers first.
+    /// Mean and standard deviation of the training set's pixels divided by 255, unless others are set: the scalars μ and σ of the
+    /// standardisation. Exact, since the histogram of 256 values is summed in integers first.
     pub fn pixel_statistics(&self) -> (f64, f64) {
         if let Some(statistics) = self.statistics {
             return statistics;

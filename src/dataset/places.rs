@@ -38,8 +38,8 @@ impl Places {
         Ok(root.join(files.folders.first().unwrap_or(&"")))
     }
 
-    /// The folders that may hold `files`. Sets share names of files: a folder of the set's own name goes first, and one that has the
-    /// name of another set is not asked.
+    /// The folders that may hold `files`. Sets share names of files: a folder of the set's own name goes first, and one that has
+    /// the name of another set is not asked.
     fn folders(&self, files: &Files) -> Vec<PathBuf> {
         let is_of_another = |root: &Path| {
             let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();

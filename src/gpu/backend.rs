@@ -205,8 +205,25 @@ impl GpuBackend {
         self.context.queue.submit([encoder.finish()])
     }
 
-    /// Runs `units` of work, each the walk over `dispatches` with its own entry of a table of steps, in submissions of the size that
-    /// `pace` says and learns. `progress` hears as in [`Backend::train`]; returns the number of units that were begun, and what it said.
+    /// Submits `units` of work, each the walk over `dispatches` with its own entry of a table of steps: in one piece, or each
+    /// dispatch by itself where `pace` says so. Returns the last submission.
+    fn submit_units(&self, dispatches: &[Prepared], units: Range<usize>, pace: Pace) -> Option<wgpu::SubmissionIndex> {
+        let stride = step_stride(&self.context);
+        let size = if pace.units() == 0 { 1 } else { dispatches.len() };
+        let submit = |part: &[Prepared]| {
+            self.submit(|encoder| {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                for unit in units.clone() {
+                    part.iter().for_each(|prepared| prepared.record(&mut pass, (unit * stride) as u32));
+                }
+            })
+        };
+        dispatches.chunks(size).map(submit).last()
+    }
+
+    /// Runs `units` of work, each the walk over `dispatches` with its own entry of a table of steps, in submissions of the size
+    /// that `pace` says and learns. `progress` hears as in [`Backend::train`]; returns the number of units that were begun, and
+    /// what it said.
     fn run(
         &self,
         dispatches: &[Prepared],
@@ -215,19 +232,10 @@ impl GpuBackend {
         during: &str,
         progress: &mut Progress,
     ) -> Result<(usize, ControlFlow<()>)> {
-        let stride = step_stride(&self.context);
-        let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Prepared], units: Range<usize>| {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for unit in units {
-                dispatches.iter().for_each(|prepared| prepared.record(&mut pass, (unit * stride) as u32));
-            }
-        };
         let (mut begun, mut finished, mut in_flight) = (0, Instant::now(), VecDeque::with_capacity(SUBMITS_IN_FLIGHT + 1));
         while begun < units {
             let (started, count) = (Instant::now(), pace.units().clamp(1, units - begun));
-            let size = if pace.units() == 0 { 1 } else { dispatches.len() };
-            let parts = dispatches.chunks(size).map(|part| self.submit(|encoder| record(encoder, part, begun..begun + count)));
-            in_flight.push_back((parts.last(), count, started));
+            in_flight.push_back((self.submit_units(dispatches, begun..begun + count, *pace), count, started));
             begun += count;
             if in_flight.len() > SUBMITS_IN_FLIGHT
                 && let Some((Some(submission), count, started)) = in_flight.pop_front()
@@ -327,15 +335,11 @@ impl Backend for GpuBackend {
     }
 
     fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
-        let stride = step_stride(&self.context);
         let layer = &self.evaluated;
         let slots = 2 * self.config.replicas;
         let mut probabilities = vec![Vec::new(); slots];
         for batch in 0..self.evaluation_batches {
-            self.submit(|encoder| {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                self.evaluation.iter().for_each(|prepared| prepared.record(&mut pass, (batch * stride) as u32));
-            });
+            self.submit_units(&self.evaluation, batch..batch + 1, self.evaluation_pace);
             let outputs = self.read_back(&self.evaluation_outputs, 0, slots * layer.output_len(), "reading the outputs")?;
             let rows = (layer.batch_size as usize).min(self.test_images - batch * layer.batch_size as usize);
             for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(layer.output_len())) {

@@ -212,30 +212,34 @@ impl Context {
         if self.shader_checks {
             return self.device.create_shader_module(descriptor);
         }
-        // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself. Only `gpu::backend`, `verify` (through the
-        // crate-private `run_once`) and `bench` (through the crate-private `build`) dispatch kernels. All size every buffer from the `Layer`, `Shard`, … that the kernel reads, and
-        // take the grid from `kernels::*_groups` for the same structure, so slots, views and replicas are in range by the grid.
-        // - forward, fused_forward, weight_update, cosine_gradient, normalize, normalize_gradient clamp rows and quads to the layer
-        //   before a load, or run up to its number of quads, and compare the row before a store. normalize and normalize_gradient get the
-        //   layer whose outputs they read; what they write and read beside them has its rows. Offsets of layers in joined buffers, and the lengths of these, come out of one function, `Joined::place`. Workgroup
-        //   memory of fused_forward is declared by the same constants that bound its indices; `sum_over_lanes` likewise.
-        // - input_gradient clamps the row to the batch and the input quad to the layer's, of which each has its four rows of weights;
-        //   it compares the row with the batch and the quad with quads(inputs) before a store, or before it reads what MASK asks for,
-        //   whose rows are longer. The slot of the weights is the own or, by weight_flip, the partner's, and slots come in pairs.
-        // - class_prototypes takes a class from the grid, which has one x for each output. Inputs run to the layer's width, rows to the
-        //   batch; the bias stands in the row behind the inputs, which any weights have. Labels are compared and index nothing.
-        // - pairs returns for rows past the batch, and runs to it. pair_gradient returns for them too, before the first barrier, which
-        //   keeps all invocations together: rows that have barriers have a workgroup each. What it takes from `pairs` is NO_ROW, which
-        //   it leaves out, or was below the batch when `pairs` wrote it, earlier in the same step.
-        // - output_gradient, softmax and accuracy return for rows past the batch; loops run to the layer's widths. A label is below the
-        //   number of classes: `Job::check`, called by the backend, compares each.
-        // - batch_mean returns for quads past the row. covariance compares quads with the row's before it loads, and runs rows to the
-        //   batch; weight_norms strides up to a slot's weights. Both write one number a workgroup and sum, into buffers made of the same
-        //   number of workgroups.
+        // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself. Only `gpu::backend`, `verify` (through
+        // the crate-private `run_once`) and `bench` (through the crate-private `build`) dispatch kernels. All size every buffer
+        // from the `Layer`, `Shard`, … that the kernel reads, and take the grid from `kernels::*_groups` for the same structure,
+        // so slots, views and replicas are in range by the grid.
+        // - forward, fused_forward, weight_update, cosine_gradient, normalize, normalize_gradient clamp rows and quads to the
+        //   layer before a load, or run up to its number of quads, and compare the row before a store. normalize and
+        //   normalize_gradient get the layer whose outputs they read; what they write and read beside them has its rows. Offsets
+        //   of layers in joined buffers, and the lengths of these, come out of one function, `Joined::place`. Workgroup memory of
+        //   fused_forward is declared by the same constants that bound its indices; `sum_over_lanes` likewise.
+        // - input_gradient clamps the row to the batch and the input quad to the layer's, of which each has its four rows of
+        //   weights; it compares the row with the batch and the quad with quads(inputs) before a store, or before it reads what
+        //   MASK asks for, whose rows are longer. The slot of the weights is the own or, by weight_flip, the partner's, and slots
+        //   come in pairs.
+        // - class_prototypes takes a class from the grid, which has one x for each output. Inputs run to the layer's width, rows
+        //   to the batch; the bias stands in the row behind the inputs, which any weights have. Labels are compared and index
+        //   nothing.
+        // - pairs returns for rows past the batch, and runs to it. pair_gradient returns for them too, before the first barrier,
+        //   which keeps all invocations together: rows that have barriers have a workgroup each. What it takes from `pairs` is
+        //   NO_ROW, which it leaves out, or was below the batch when `pairs` wrote it, earlier in the same step.
+        // - output_gradient, softmax and accuracy return for rows past the batch; loops run to the layer's widths. A label is
+        //   below the number of classes: `Job::check`, called by the backend, compares each.
+        // - batch_mean returns for quads past the row. covariance compares quads with the row's before it loads, and runs rows to
+        //   the batch; weight_norms strides up to a slot's weights. Both write one number a workgroup and sum, into buffers made
+        //   of the same number of workgroups.
         // - gather returns for quads past the row, and its grid has one y for each row of the batch. `Job::check_steps` and the
-        //   construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold numbers
-        //   below sample_count (shuffle writes a permutation before the first step); an image is compared with the shard's extent; the
-        //   place that a changed image is read at is clamped to it; a byte indexes 256 numbers.
+        //   construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold
+        //   numbers below sample_count (shuffle writes a permutation before the first step); an image is compared with the
+        //   shard's extent; the place that a changed image is read at is clamped to it; a byte indexes 256 numbers.
         // - The ceilings of `bench` make their buffers and grid from the same side length that the shader gets as a constant.
         // - shuffle and reduction stride up to the lengths in their structures, one workgroup a sum in the latter.
         // - Loops run to such bounds, except the cycle walk of shuffle: a permutation of a finite set returns to its start.

@@ -59,9 +59,9 @@ thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `wait`; nothing where it panics. wgpu panics where a device is lost during a wait, instead of returning the error that it has
-/// (wgpu 30, `Device::poll`): for real GPUs the usual way to be lost. It has told the device-lost callback by then. No message is
-/// printed: panics of other threads, and of this one at other times, go to the hook that was there before.
+/// Runs `wait`; nothing where it panics. wgpu panics where a device is lost during a wait, instead of returning the error that it
+/// has (wgpu 30, `Device::poll`): for real GPUs the usual way to be lost. It has told the device-lost callback by then. No
+/// message is printed: panics of other threads, and of this one at other times, go to the hook that was there before.
 pub fn without_panic<T>(wait: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

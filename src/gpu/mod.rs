@@ -1,8 +1,9 @@
 //! The GPU path: wgpu underneath, the kernels of `shaders/` on top.
 //!
-//! [`adapter`] finds a device, [`context`] opens it, `faults` turns its failures into errors, [`kernels`] is the table of kernels,
-//! [`tiles`] their shapes; [`buffers`], [`tensor`] and [`resident`] are what stays allocated, `estimate` counts them
-//! beforehand, [`prepared`] is a dispatch with its buffers, [`choice`] decides between plans, `pace` how much is submitted at once, [`backend`] runs a training with all of these.
+//! [`adapter`] finds a device, [`context`] opens it, `faults` turns its failures into errors, [`kernels`] is the table of
+//! kernels, [`tiles`] their shapes; [`buffers`], [`tensor`] and [`resident`] are what stays allocated, `estimate` counts them
+//! beforehand, [`prepared`] is a dispatch with its buffers, [`choice`] decides between plans, `pace` how much is submitted at
+//! once, [`backend`] runs a training with all of these.
 
 pub mod adapter;
 pub mod backend;

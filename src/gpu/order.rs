@@ -1,6 +1,7 @@
-//! Kernels in other orders: the same shader, in which workgroups and invocations trade places. Whatever a kernel computes may not depend
-//! on who comes first, so the bits must be the same: where they are not, two of them race, or a barrier is missing. Software
-//! adapters, which take invocations one after the other, hide such faults in the natural order. For checks; training never goes this way.
+//! Kernels in other orders: the same shader, in which workgroups and invocations trade places. Whatever a kernel computes may not
+//! depend on who comes first, so the bits must be the same: where they are not, two of them race, or a barrier is missing.
+//! Software adapters, which take invocations one after the other, hide such faults in the natural order. For checks; training
+//! never goes this way.
 
 /// Who takes whose place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What a submission should last. Windows resets a GPU after two seconds, other systems later: a tenth of that leaves room for steps
-/// that last longer than those before. It is long enough to hide the cost of submitting, and short enough for Ctrl-C.
+/// What a submission should last. Windows resets a GPU after two seconds, other systems later: a tenth of that leaves room for
+/// steps that last longer than those before. It is long enough to hide the cost of submitting, and short enough for Ctrl-C.
 const TARGET: Duration = Duration::from_millis(200);
 /// More units than this gain nothing.
 const MOST: usize = 256;

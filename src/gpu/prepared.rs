@@ -16,8 +16,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Compiles `variant`, unless that is done already, and binds `buffers` in the order of its bindings. Crate-private, as all ways
-    /// to a pipeline are: see [`Context::build`].
+    /// Compiles `variant`, unless that is done already, and binds `buffers` in the order of its bindings. Crate-private, as all
+    /// ways to a pipeline are: see [`Context::build`].
     pub(crate) fn new(context: &Context, variant: &Variant, buffers: &[&wgpu::Buffer], groups: [u32; 3]) -> Result<Self> {
         let name = variant.kernel.name();
         let allowed = context.limits.max_compute_workgroups_per_dimension;

@@ -149,8 +149,8 @@ impl Builder<'_> {
         Ok(prepared)
     }
 
-    /// The dispatches of an evaluation's step, the last layer's shape, and the buffer in which they leave its softmax outputs; `trained`
-    /// says where the weights stand.
+    /// The dispatches of an evaluation's step, the last layer's shape, and the buffer in which they leave its softmax outputs;
+    /// `trained` says where the weights stand.
     pub fn evaluation(
         &self,
         architecture: &Architecture,
@@ -198,9 +198,9 @@ impl Builder<'_> {
         Ok((evaluation, shapes.network[last], scratch.outputs.of(Part::Network, last).clone()))
     }
 
-    /// The dispatches of the look at the layers, on the images of `sample`, and the reductions that bring its sums to `sums[first ..]`:
-    /// of the sample's rows `[slot][layers + 1]`, then `[hidden layer][slot]` and `[layer][slot]` of [`DIAGNOSIS_SUMS`] each. The rows' sums
-    /// must be zeroed before; the buffer is returned.
+    /// The dispatches of the look at the layers, on the images of `sample`, and the reductions that bring its sums to
+    /// `sums[first ..]`: of the sample's rows `[slot][layers + 1]`, then `[hidden layer][slot]` and `[layer][slot]` of
+    /// [`DIAGNOSIS_SUMS`] each. The rows' sums must be zeroed before; the buffer is returned.
     pub fn diagnosis(
         &self,
         architecture: &Architecture,

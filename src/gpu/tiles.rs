@@ -1,4 +1,5 @@
-//! The shapes of tiles and workgroups. A shape never changes a result's bits, except for the order of sums over `lanes` and `splits`.
+//! The shapes of tiles and workgroups. A shape never changes a result's bits, except for the order of sums over `lanes` and
+//! `splits`.
 
 use crate::engine::DeviceDescription;
 use crate::layout::Layer;

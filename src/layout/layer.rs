@@ -89,8 +89,8 @@ impl Layer {
         Self { view_shift: 0, rectified: 0, bias: 0, ..self.between(self.output_width as usize, width) }
     }
 
-    /// The layer whose weights are prototypes of `classes` classes: it reads unit rows as wide as this layer's output. Its bias keeps
-    /// absent classes out of the softmax.
+    /// The layer whose weights are prototypes of `classes` classes: it reads unit rows as wide as this layer's output. Its bias
+    /// keeps absent classes out of the softmax.
     pub fn guide(&self, classes: usize, config: &TrainingConfig) -> Self {
         Self {
             view_shift: 0,

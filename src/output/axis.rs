@@ -48,7 +48,8 @@ pub(crate) fn round_steps(range: &Range<f64>) -> Vec<f64> {
     (0..8).map(|index| (first + f64::from(index)) * step).take_while(|&value| value <= range.end).collect()
 }
 
-/// Logarithms of round numbers within a range of logarithms: 1, 2 and 5 of each power of ten where there are few, else powers alone.
+/// Logarithms of round numbers within a range of logarithms: 1, 2 and 5 of each power of ten where there are few, else powers
+/// alone.
 pub(crate) fn round_logarithms(range: &Range<f64>) -> Vec<f64> {
     let decades = range.end - range.start;
     let digits: &[f64] = if decades <= 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };

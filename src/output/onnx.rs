@@ -1,8 +1,8 @@
 //! Networks as ONNX files, for other programs to run.
 //!
-//! Input `pixels` `[batch, pixels]`, each from 0 to 1 (its byte over 255); outputs `logits` and `probabilities` `[batch, classes]`. All that
-//! a network does with its input is in the graph. Of several networks together `logits` is the logarithm of the mean of their softmax
-//! outputs, so that in every file the softmax of `logits` is `probabilities`.
+//! Input `pixels` `[batch, pixels]`, each from 0 to 1 (its byte over 255); outputs `logits` and `probabilities`
+//! `[batch, classes]`. All that a network does with its input is in the graph. Of several networks together `logits` is the
+//! logarithm of the mean of their softmax outputs, so that in every file the softmax of `logits` is `probabilities`.
 
 mod messages;
 

@@ -222,8 +222,8 @@ impl RunDirectory {
 }
 
 impl Reopened {
-    /// The run goes on: what its checkpoint does not cover is forgotten, and what only a run that has ended has, since it would not be of
-    /// this one. (The weights stand in the checkpoint, too.)
+    /// The run goes on: what its checkpoint does not cover is forgotten, and what only a run that has ended has, since it would
+    /// not be of this one. (The weights stand in the checkpoint, too.)
     pub fn go_on<O: Serialize>(self, record: &RunRecord<O>) -> Result<RunDirectory> {
         let mut directory = self.directory;
         let path = &directory.path;

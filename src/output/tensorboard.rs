@@ -56,8 +56,8 @@ pub struct EventFiles {
 }
 
 impl EventFiles {
-    /// Begins the files anew, with what the run reported so far: a run that goes on takes back what came after its checkpoint, which
-    /// a file that is only appended to could not.
+    /// Begins the files anew, with what the run reported so far: a run that goes on takes back what came after its checkpoint,
+    /// which a file that is only appended to could not.
     pub fn create(folder: &Path, replicas: usize, history: &[ReplicaReport]) -> Result<Self> {
         let seconds = now().floor();
         let file = |replica: usize| {

@@ -79,8 +79,8 @@ pub(super) fn serialize(path: &Path, tensors: &Tensors, header: &Header) -> Resu
     safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(path, &error))
 }
 
-/// The bytes of a file of tensors that a user named. The header comes first, and says how many there are to be: a file of another kind
-/// or another length is not taken into memory.
+/// The bytes of a file of tensors that a user named. The header comes first, and says how many there are to be: a file of another
+/// kind or another length is not taken into memory.
 pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
     let unreadable = |error| Error::file("read", path, error, remedy);
     let broken = |problem: String| Error::Format {

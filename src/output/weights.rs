@@ -33,8 +33,8 @@ pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Resu
     Ok(parameters)
 }
 
-/// Reads a model as the file has it: networks without their projections. A file that this program did not write is taken for a plain
-/// network on pixels from 0 to 1.
+/// Reads a model as the file has it: networks without their projections. A file that this program did not write is taken for a
+/// plain network on pixels from 0 to 1.
 pub fn open(path: &Path) -> Result<(Parameters, ModelDescription)> {
     parse(path, &read(path, "give a run's folder, or a safetensors file such as its model.safetensors")?)
 }

@@ -18,8 +18,8 @@ pub struct CellKey {
     pub train_images: usize,
     /// The variant's name.
     pub variant: String,
-    /// Changes with every option of the run, with the data set's name, size and labels, and with what is held out; not with its pixels
-    /// or the program's version.
+    /// Changes with every option of the run, with the data set's name, size and labels, and with what is held out; not with its
+    /// pixels or the program's version.
     pub fingerprint: String,
 }
 

@@ -36,8 +36,8 @@ pub struct ReplicaReport {
 }
 
 impl ReplicaReport {
-    /// Whether `reports` are those of the first epochs of a run of `config`, all replicas of each, in their order, with numbers of all
-    /// its layers.
+    /// Whether `reports` are those of the first epochs of a run of `config`, all replicas of each, in their order, with numbers
+    /// of all its layers.
     pub fn are_history(reports: &[Self], config: &TrainingConfig) -> bool {
         let (replicas, layers) = (config.replicas.max(1), config.layers.len().saturating_sub(1));
         let has = |values: &Vec<f64>, count: usize| values.len() == count;

@@ -2,8 +2,9 @@
 //!
 //! A twin run in [`Bounding`] computes every value in f64 and, beside it, the sum of what each operation may contribute: the
 //! errors of its operands, carried through the operation, and its own. The budgets are those of the WGSL specification, section
-//! "Floating Point Accuracy": + − × to either neighbour (1 ULP: no rounding mode is promised), division 2.5 ULP, exp 3 + 2|x| ULP, log 3 ULP or 2⁻²¹
-//! absolute in [0.5, 2], sqrt as 1 / inverseSqrt (2 + 2.5 ULP); subnormal numbers may be flushed to zero anywhere.
+//! "Floating Point Accuracy": + − × to either neighbour (1 ULP: no rounding mode is promised), division 2.5 ULP, exp 3 + 2|x|
+//! ULP, log 3 ULP or 2⁻²¹ absolute in [0.5, 2], sqrt as 1 / inverseSqrt (2 + 2.5 ULP); subnormal numbers may be flushed to zero
+//! anywhere.
 
 use crate::cpu::arithmetic::{Arithmetic, Real};
 use crate::cpu::matmul::Matrix;

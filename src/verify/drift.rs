@@ -1,9 +1,10 @@
 //! A whole epoch: how far a device's weights drift from the f64 twin's, beside how far rounding alone drives f32 twins from it.
 //!
-//! All begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights that are
-//! off already, and by leaps where an activation so near to zero that rounding decides its sign passes an image's gradient on in one training
-//! and not in the other. When the first leap comes is chance, so one twin would say little about it; several do, which begin up to a unit in
-//! the last place apart. Whether a device drifts for no other reason is what the farthest of them says, within [`FACTOR`].
+//! All begin with the same weights and see the same batches. Rounding errors grow on the way, since each step starts from weights
+//! that are off already, and by leaps where an activation so near to zero that rounding decides its sign passes an image's
+//! gradient on in one training and not in the other. When the first leap comes is chance, so one twin would say little about it;
+//! several do, which begin up to a unit in the last place apart. Whether a device drifts for no other reason is what the farthest
+//! of them says, within [`FACTOR`].
 
 use super::Row;
 use super::steps::{FACTOR, STORAGE};
@@ -35,8 +36,8 @@ pub struct Point {
     pub bound: f64,
 }
 
-/// Takes the steps of the job's first epoch on a device, which `open` makes, and with both twins; compares after 1, 2, 4, … steps and
-/// at the end, and tells `observe`.
+/// Takes the steps of the job's first epoch on a device, which `open` makes, and with all twins; compares after 1, 2, 4, … steps
+/// and at the end, and tells `observe`.
 pub fn measure(job: Job, open: &Open, observe: &mut dyn FnMut(&Point) -> Result<()>) -> Result<(Row, Vec<Point>)> {
     let config = job.config;
     let start = config.initial_parameters()?;

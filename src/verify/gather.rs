@@ -1,5 +1,5 @@
-//! Check of `shaders/gather.wgsl`. Bytes go through a table, so without turns a number is equal or wrong. Runs once a shard, as training
-//! does.
+//! Check of `shaders/gather.wgsl`. Bytes go through a table, so without turns a number is equal or wrong. Runs once a shard, as
+//! training does.
 
 use super::rerun::run;
 use super::{BATCHES, REPLICAS, Row, bytes, bytes_mut, generator, poison};
@@ -96,10 +96,11 @@ fn case(
     let case = format!("images of {shape}, batch {batch_size}, {augmentation:?}");
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     if shard(0, 1).turns() {
-        // Where a pixel comes from is a product of numbers of at most 2 (the turn over the size) and of the distance from the middle,
-        // shift included. The angle's series, its doublings and this product round some 24 times, and divisions and products of a
-        // device may be 2.5 units off: 60 units of 2⁻²³ times that distance, in both axes. Bilinear sampling is continuous, so
-        // the number changes by at most the largest step between neighbours for each pixel of displacement; then come its own roundings.
+        // Where a pixel comes from is a product of numbers of at most 2 (the turn over the size) and of the distance from the
+        // middle, shift included. The angle's series, its doublings and this product round some 24 times, and divisions and
+        // products of a device may be 2.5 units off: 60 units of 2⁻²³ times that distance, in both axes. Bilinear sampling is
+        // continuous, so the number changes by at most the largest step between neighbours for each pixel of displacement; then
+        // come its own roundings.
         let distance = 2.0 * (shape.height.max(shape.width) as f64 + f64::from(augmentation.shift));
         let range = f64::from(table[255] - table[0]);
         let tolerance = 2f64.powi(-23) * range * (2.0 * 60.0 * distance + 12.0);

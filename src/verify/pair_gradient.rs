@@ -1,8 +1,8 @@
 //! Check of `shaders/pair_gradient.wgsl`.
 //!
-//! The gradient of the margin's hinge jumps where the cosine meets the margin. Where the bound of the error does not say on which side a
-//! pair lies, a device may be right on either: the deltas of both its rows are left out, and the check fails if that happens to more
-//! than a hundredth of the rows. The loss is continuous there, and is compared.
+//! The gradient of the margin's hinge jumps where the cosine meets the margin. Where the bound of the error does not say on which
+//! side a pair lies, a device may be right on either: the deltas of both its rows are left out, and the check fails if that
+//! happens to more than a hundredth of the rows. The loss is continuous there, and is compared.
 
 use super::bounded::{Bounded, Bounding};
 use super::rerun::run;
@@ -35,7 +35,8 @@ fn case(context: &Context, tiles: &Tiles, row: &mut Row, width: usize, batch_siz
     let slots = 2 * REPLICAS;
     let layer = Layer::new(&Architecture::new(vec![2, width, 3])?, 0, batch_size, Views::Slot);
     let mut values = activations(&mut generator, slots * batch_size, width, layer.output_stride(), true);
-    // Independent rows are far apart: something in common, more of it in every third row, brings cosines to both sides of the margin.
+    // Independent rows are far apart: something in common, more of it in every third row, brings cosines to both sides of the
+    // margin.
     for (row, values) in values.chunks_exact_mut(layer.output_stride()).enumerate().filter(|(row, _)| row % batch_size > 3) {
         let common = [0.0, 0.4, 1.2][row % 3];
         for (k, value) in values[..width].iter_mut().enumerate().filter(|(k, _)| k % 4 < 2) {

@@ -10,8 +10,8 @@ use crate::gpu::run_once::{Argument, run_once};
 /// Bytes of results up to which all orders are tried: several workgroups, and every shape of tail, at little cost.
 const SMALL: usize = 1 << 15;
 
-/// Runs `variant` as [`run_once`] does, then again; where the results are small in each other [`Order`] too. Any bit that differs fails.
-/// With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order costs a compilation.
+/// Runs `variant` as [`run_once`] does, then again; where the results are small in each other [`Order`] too. Any bit that differs
+/// fails. With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order costs a compilation.
 pub(super) fn run(
     context: &Context,
     row: &mut Row,

@@ -1,5 +1,5 @@
-//! Devices that are lost, have no memory, or are slow. A Vulkan layer makes the driver fail (tests/faults/vulkan_layer.c); the program is
-//! the one that users get.
+//! Devices that are lost, have no memory, or are slow. A Vulkan layer makes the driver fail (tests/faults/vulkan_layer.c); the
+//! program is the one that users get.
 
 use crate::gpu::gpu_is_there;
 use crate::resume::results;
@@ -106,8 +106,8 @@ fn a_device_without_memory_is_an_error_gpu() {
     assert!(!names_in(bench.folder.path()).contains(&"run".into()));
 }
 
-/// A step of 28 dispatches of 10 ms is longer than a submission should be: after the first ones, which nobody could know better, each
-/// dispatch is submitted by itself.
+/// A step of 28 dispatches of 10 ms is longer than a submission should be: after the first ones, which nobody could know better,
+/// each dispatch is submitted by itself.
 #[test]
 fn submissions_to_a_slow_device_are_short_gpu() {
     let Some(bench) = Bench::new("submissions_to_a_slow_device_are_short_gpu") else { return };

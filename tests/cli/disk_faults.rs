@@ -6,8 +6,8 @@ use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Writing stops in the middle of a file, as on a full disk (a limit on the size of files gives EFBIG where a disk gives ENOSPC): the
-/// checkpoint before is as it was, and the run goes on from it to the same bits.
+/// Writing stops in the middle of a file, as on a full disk (a limit on the size of files gives EFBIG where a disk gives ENOSPC):
+/// the checkpoint before is as it was, and the run goes on from it to the same bits.
 #[test]
 fn a_disk_that_is_full_leaves_the_last_checkpoint() {
     let folder = TempDir::new().unwrap();
@@ -45,7 +45,8 @@ fn a_disk_that_is_full_from_the_start_leaves_no_run() {
     run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&out)]])).succeeded();
 }
 
-/// The folder is gone, or elsewhere: the run says so at its next checkpoint, makes no new one, and goes on from where the folder is.
+/// The folder is gone, or elsewhere: the run says so at its next checkpoint, makes no new one, and goes on from where the folder
+/// is.
 #[test]
 fn a_folder_that_vanishes_ends_the_run() {
     let folder = TempDir::new().unwrap();

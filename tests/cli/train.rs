@@ -136,8 +136,8 @@ fn divergence_is_a_one_line_error() {
     }
 }
 
-/// A single layer's weights grow by the learning rate in each step, until their squares overflow after some epochs: the checkpoint from
-/// before is named, and is as good as it says.
+/// A single layer's weights grow by the learning rate in each step, until their squares overflow after some epochs: the
+/// checkpoint from before is named, and is as good as it says.
 #[test]
 fn divergence_after_a_checkpoint_names_it() {
     let folder = TempDir::new().unwrap();

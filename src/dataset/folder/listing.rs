@@ -1,6 +1,6 @@
-//! Which files a folder holds, of which classes, and which of them are for testing. Nothing here depends on the order in which a file
-//! system lists its files: they are ordered by a hash of their names, which also mixes the classes, so that the first N images
-//! are a fair sample.
+//! Which files a folder holds, of which classes, and which of them are for testing. Nothing here depends on the order in which a
+//! file system lists its files: they are ordered by a hash of their names, which also mixes the classes, so that the first N
+//! images are a fair sample.
 
 use super::{Skipped, TEST_FRACTION};
 use crate::error::{Error, Result};

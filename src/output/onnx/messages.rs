@@ -1,5 +1,5 @@
-//! The messages of ONNX files that are needed here, with the field numbers of its specification (`onnx.proto`, IR version 8). What is
-//! an optional field of a `oneof` there is an optional field here: both look the same in a file.
+//! The messages of ONNX files that are needed here, with the field numbers of its specification (`onnx.proto`, IR version 8).
+//! What is an optional field of a `oneof` there is an optional field here: both look the same in a file.
 
 use prost::Message;
 
