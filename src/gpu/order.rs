@@ -16,8 +16,8 @@ pub enum Order {
 }
 
 impl Order {
-    /// All that are not natural.
-    pub const OTHERS: [Order; 2] = [Order::Reversed, Order::Interleaved];
+    /// All of them, the natural one first.
+    pub const ALL: [Order; 3] = [Order::Natural, Order::Reversed, Order::Interleaved];
 }
 
 /// Parameters of an entry point that says who does what.

@@ -9,6 +9,8 @@ use crate::gpu::run_once::{Argument, run_once};
 
 /// Bytes of results up to which all orders are tried: several workgroups, and every shape of tail, at little cost.
 const SMALL: usize = 1 << 15;
+/// Bytes of results from which on a software adapter, for which they take long, runs nothing again.
+const LARGE: usize = 1 << 20;
 
 /// Runs `variant` as [`run_once`] does, then again; where the results are small in each other [`Order`] too. Any bit that differs
 /// fails. With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order costs a compilation.
@@ -26,8 +28,12 @@ pub(super) fn run(
     run_once(context, variant, arguments, groups)?;
     let expected = written(arguments);
     let bytes: usize = expected.iter().map(Vec::len).sum();
-    let others = if bytes <= SMALL { &Order::OTHERS[..] } else { &[] };
-    for &order in [Order::Natural].iter().chain(others) {
+    let orders = match bytes {
+        ..=SMALL => &Order::ALL[..],
+        LARGE.. if context.description.is_software() => &[],
+        _ => &Order::ALL[..1],
+    };
+    for &order in orders {
         write(arguments, &before);
         run_once(context, &variant.in_order(order), arguments, groups)?;
         row.reruns += 1;
