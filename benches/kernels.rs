@@ -14,7 +14,7 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
 use ffcl_gpu::layout::{Layer, Shard, Step, Views};
 use ffcl_gpu::model::Parameters;
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::program::Plan;
 use ffcl_gpu::random::{Generator, Stream};
 use std::ops::ControlFlow::Continue;
 use std::time::Instant;

@@ -7,7 +7,8 @@
 // Grid: 64 invocations a workgroup, striding over replicas x samples.   Memory: 4 bytes written a sample.   Twin: src/cpu/shuffle.rs
 
 @group(0) @binding(0) var<uniform> shuffle: Shuffle;
-@group(0) @binding(1) var<storage, read_write> orders: array<u32>;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read_write> orders: array<u32>;
 
 fn mix(half: u32, key: u32) -> u32 {
     var hash = (half ^ key) * 0x85ebca6bu;
@@ -31,8 +32,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             continue;
         }
         let seed = replica_seed(vec2<u32>(shuffle.seed_low, shuffle.seed_high), replica);
-        let even_keys = philox(seed, shuffle.stream, vec2<u32>(shuffle.epoch, 0u));
-        let odd_keys = philox(seed, shuffle.stream, vec2<u32>(shuffle.epoch, 1u));
+        let even_keys = philox(seed, shuffle.stream, vec2<u32>(step.epoch, 0u));
+        let odd_keys = philox(seed, shuffle.stream, vec2<u32>(step.epoch, 1u));
         var value = position;
         loop {
             var left = value >> right_bits;

@@ -16,7 +16,7 @@
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
 //!
 //! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before
-//! the first layer's activations ([`Joined`]); the layered plan has a buffer a layer.
+//! the first layer's activations ([`crate::program::Pack`]); the layered plan has a buffer a layer.
 //!
 //! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1` ([`partner`]). The network's input is
 //! shared by the two models of a replica: its leading axis is a *view*, `slot >> 1` (with augmentation each slot has its own:
@@ -60,7 +60,7 @@ mod step;
 
 pub use data::{Pairs, Shard, Shuffle};
 pub use layer::Layer;
-pub use shapes::{Joined, Shapes};
+pub use shapes::{Part, Shapes};
 pub use step::Step;
 
 device_constants! {
@@ -130,7 +130,7 @@ pub const fn partner(slot: usize) -> usize {
 /// Row metrics of an evaluation, per replica: correct answers of A, of B and of their mean.
 pub const EVALUATION_METRICS: usize = 3;
 
-/// Sums that [`crate::plan::Kernel::Covariance`] and [`crate::plan::Kernel::WeightNorms`] make of a layer and slot, each.
+/// Sums that [`crate::kernels::Kernel::Covariance`] and [`crate::kernels::Kernel::WeightNorms`] make of a layer and slot, each.
 pub const DIAGNOSIS_SUMS: usize = 3;
 
 /// Quads that hold `width` numbers.

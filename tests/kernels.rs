@@ -4,7 +4,7 @@
 mod common;
 
 use ffcl_gpu::gpu::context::ContextOptions;
-use ffcl_gpu::plan::Kernel;
+use ffcl_gpu::kernels::Kernel;
 use ffcl_gpu::verify;
 
 fn check(kernel: Kernel) {

@@ -11,7 +11,7 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::model::{LayerParameters, Parameters};
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::program::Plan;
 use std::ops::ControlFlow::Continue;
 
 const STEPS: usize = 3;

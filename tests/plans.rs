@@ -10,7 +10,7 @@ use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::model::Parameters;
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::program::Plan;
 use std::io::Write;
 use std::ops::ControlFlow::Continue;
 

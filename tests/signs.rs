@@ -10,7 +10,7 @@ use ffcl_gpu::diagnosis::Sign;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::program::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
 use std::ops::ControlFlow::Continue;
 

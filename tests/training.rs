@@ -14,7 +14,7 @@ use ffcl_gpu::gpu::tiles::Tiles;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::plan::{Plan, fusible};
+use ffcl_gpu::program::{Plan, fusible};
 use ffcl_gpu::train::{Advance, Event, ReplicaReport, Trainer, train};
 use ffcl_gpu::verify::steps;
 use std::ops::ControlFlow::Continue;

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::gpu::buffers::Allocator;
 use crate::gpu::context::{Context, Pipeline};
 use crate::gpu::kernels::{Binding, Variant};
+use crate::gpu::tensors::Span;
 use crate::gpu::tiles::{Tile, Tiles};
 use crate::layout::{Layer, Views};
 use crate::model::Architecture;
@@ -95,7 +96,8 @@ fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: T
 
 /// Seconds of one dispatch, `times` of them recorded a call.
 fn time(context: &Context, pipeline: &Pipeline, buffers: &[&wgpu::Buffer], groups: [u32; 3], times: usize) -> Result<f64> {
-    let bind_group = context.bind(pipeline, buffers)?;
+    let spans: Vec<Span> = buffers.iter().map(|buffer| Span::whole(buffer)).collect();
+    let bind_group = context.bind(pipeline, &spans)?;
     let seconds = seconds_of(STRETCH, &mut |calls| {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         {

@@ -13,7 +13,7 @@ use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::gpu::profile::profile;
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::output::{picture, scaling_plot};
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::program::Plan;
 use ffcl_gpu::verify::steps;
 use serde_json::json;
 use std::ops::ControlFlow::Continue;

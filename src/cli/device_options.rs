@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use ffcl_gpu::gpu::adapter::DeviceRequest;
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::program::Plan;
 use serde::Serialize;
 
 /// Where to compute.

@@ -6,7 +6,7 @@ use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::gpu::adapter::{self, Choice, DeviceRequest, choose};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
-use ffcl_gpu::plan::Plan;
+use ffcl_gpu::program::Plan;
 use ffcl_gpu::{Error, Result};
 
 /// Opens the device and prepares `job` on it. A notice about the choice, if there is one, goes to standard error.

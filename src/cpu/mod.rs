@@ -10,6 +10,7 @@ pub mod batch_mean;
 pub mod class_prototypes;
 pub mod cosine_gradient;
 pub mod covariance;
+mod executor;
 pub mod forward;
 pub mod gather;
 pub mod input_gradient;
@@ -21,9 +22,7 @@ pub mod pair_gradient;
 pub mod pairs;
 pub mod reduction;
 pub mod shuffle;
-mod slot;
 pub mod softmax;
-mod tensors;
 pub mod weight_norms;
 pub mod weight_update;
 

@@ -1,11 +1,11 @@
 //! Twin of `shaders/shuffle.wgsl`: the order of an epoch.
 
-use crate::layout::Shuffle;
+use crate::layout::{Shuffle, Step};
 use crate::random::{Stream, philox};
 
-/// Fills `orders` `[replica, sample_count]` with one permutation of the samples for each replica: a Feistel network over the
+/// Fills `orders` `[replica, sample_count]` with the permutation of `step`'s epoch of the samples for each replica: a Feistel network over the
 /// smallest power of two that holds them, walked until the value is a sample. Integers only: every backend has the same bits.
-pub fn shuffle(shuffle: &Shuffle, orders: &mut [u32]) {
+pub fn shuffle(shuffle: &Shuffle, step: &Step, orders: &mut [u32]) {
     let count = shuffle.sample_count;
     // Even 1 and 2 samples need both halves of the network to exist.
     let bits = (32 - (count - 1).leading_zeros()).max(2);
@@ -14,7 +14,7 @@ pub fn shuffle(shuffle: &Shuffle, orders: &mut [u32]) {
     let first_seed = u64::from(shuffle.seed_high) << 32 | u64::from(shuffle.seed_low);
     for (replica, order) in orders.chunks_exact_mut(count as usize).enumerate() {
         let seed = first_seed.wrapping_add(replica as u64);
-        let keys = |half: u64| philox(seed, Stream::Shuffle, half << 32 | u64::from(shuffle.epoch));
+        let keys = |half: u64| philox(seed, Stream::Shuffle, half << 32 | u64::from(step.epoch));
         let (even_keys, odd_keys) = (keys(0), keys(1));
         let permute = |mut value: u32| loop {
             let (mut left, mut right) = (value >> right_bits, value & right_mask);
@@ -45,7 +45,7 @@ mod tests {
 
     fn order(seed: u64, epoch: u32, count: usize) -> Vec<u32> {
         let mut order = vec![u32::MAX; count];
-        shuffle(&Shuffle::new(seed, epoch, count, 1, true), &mut order);
+        shuffle(&Shuffle::new(seed, count, 1, true), &Step::default().in_epoch(epoch), &mut order);
         order
     }
 
@@ -63,12 +63,12 @@ mod tests {
         assert_ne!(order(1, 2, 1000), order(1, 3, 1000));
         assert_ne!(order(1, 2, 1000), order(2, 2, 1000));
         let mut plain = vec![0; 5];
-        shuffle(&Shuffle::new(1, 2, 5, 1, false), &mut plain);
+        shuffle(&Shuffle::new(1, 5, 1, false), &Step::default().in_epoch(2), &mut plain);
         assert_eq!(plain, [0, 1, 2, 3, 4]);
         // Replica 1 of a seed is replica 0 of the next one, across the carry into the upper half too.
         let seed = u64::from(u32::MAX);
         let mut pair = vec![0; 200];
-        shuffle(&Shuffle::new(seed, 0, 100, 2, true), &mut pair);
+        shuffle(&Shuffle::new(seed, 100, 2, true), &Step::default(), &mut pair);
         assert_eq!(pair[100..], order(seed + 1, 0, 100));
     }
 

@@ -3,9 +3,9 @@
 use super::adapter::describe;
 use super::faults::{Faults, one_line, without_panic};
 use super::kernels::{Binding, Variant, source};
+use super::tensors::Span;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
-use crate::layout::Step;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -189,13 +189,13 @@ impl Context {
         Ok(compiled)
     }
 
-    /// Binds `buffers` in the order of the kernel's bindings. A table of steps is bound one step at a time.
-    pub fn bind(&self, pipeline: &Pipeline, buffers: &[&wgpu::Buffer]) -> Result<wgpu::BindGroup> {
+    /// Binds parts of buffers in the order of the kernel's bindings.
+    pub fn bind(&self, pipeline: &Pipeline, spans: &[Span]) -> Result<wgpu::BindGroup> {
         let group = self.scoped(&format!("binding the buffers of {}", pipeline.name), || {
-            let entries = buffers.iter().zip(pipeline.bindings).zip(0..).map(|((buffer, &kind), binding)| {
-                let size = if kind == Binding::Step { NonZeroU64::new(size_of::<Step>() as u64) } else { None };
-                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size });
-                wgpu::BindGroupEntry { binding, resource }
+            let entries = spans.iter().zip(0..).map(|(span, binding)| {
+                let binding_of =
+                    wgpu::BufferBinding { buffer: span.buffer, offset: span.offset, size: NonZeroU64::new(span.size) };
+                wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(binding_of) }
             });
             let entries: Vec<_> = entries.collect();
             let descriptor =

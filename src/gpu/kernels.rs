@@ -3,8 +3,8 @@
 use super::order::{Order, reorder};
 use super::tiles::{FusedTile, Tile, Tiles};
 use crate::config::{OutputLoss, Representation};
-use crate::layout::{CONSTANTS, DIAGNOSIS_SUMS, EVALUATION_METRICS, Layer, Pairs, Reduction, Shard, Shuffle, Step};
-use crate::plan::Kernel;
+use crate::kernels::Kernel;
+use crate::layout::{CONSTANTS, Layer, Pairs, Reduction, Shard, Shuffle, Step};
 use std::fmt::Write;
 
 /// How a kernel sees one buffer. Binding numbers follow the order of the list.
@@ -53,8 +53,8 @@ pub const fn source(kernel: Kernel) -> Source {
     match kernel {
         Kernel::Shuffle => Source {
             text: include_str!("../../shaders/shuffle.wgsl"),
-            prelude: &[Shuffle::WGSL, RANDOM],
-            bindings: &[Uniform, Write],
+            prelude: &[Shuffle::WGSL, Step::WGSL, RANDOM],
+            bindings: &[Uniform, Stepped, Write],
         },
         Kernel::Gather => Source {
             text: include_str!("../../shaders/gather.wgsl"),
@@ -341,10 +341,4 @@ pub fn covariance_groups(layer: &Layer, slots: usize) -> [u32; 3] {
 /// Workgroups of the kernel of weights' norms, which strides over what they leave.
 pub fn norm_groups(layer: &Layer, slots: usize) -> [u32; 3] {
     [(layer.weight_len() as u32 / 4).div_ceil(256).clamp(1, 64), slots as u32, 1]
-}
-
-/// f32 that the reduction of a run's metrics yields: per slot its losses and right answers, per replica the test's counts, and the
-/// look at the layers: a sample's losses, then the sums of each hidden layer and of each layer's weights.
-pub fn metric_count(slots: usize, layers: usize) -> usize {
-    2 * slots * (layers + 1) + slots / 2 * EVALUATION_METRICS + (2 * layers - 1) * slots * DIAGNOSIS_SUMS
 }

@@ -1,8 +1,8 @@
 //! Where the time of a training step goes, by the device's own clock: each dispatch in a pass of its own, between two timestamps.
 
 use super::backend::GpuBackend;
+use super::bound_dispatch::step_stride;
 use super::buffers::Allocator;
-use super::prepared::step_stride;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use serde::Serialize;

@@ -3,6 +3,7 @@
 use super::buffers::Allocator;
 use super::context::Context;
 use super::kernels::Variant;
+use super::tensors::Span;
 use crate::error::Result;
 
 /// One buffer of a dispatch, in the order of the kernel's bindings.
@@ -27,7 +28,8 @@ pub fn run_once(context: &Context, variant: &Variant, arguments: &mut [Argument]
             Argument::Write(bytes) => allocator.storage_with(pipeline.name, bytes)?,
         });
     }
-    let bind_group = context.bind(&pipeline, &buffers.iter().collect::<Vec<_>>())?;
+    let spans: Vec<Span> = buffers.iter().map(Span::whole).collect();
+    let bind_group = context.bind(&pipeline, &spans)?;
     let mut staging = Vec::new();
     context.scoped(&format!("running the kernel {}", pipeline.name), || -> Result<()> {
         let mut encoder = context.device.create_command_encoder(&Default::default());

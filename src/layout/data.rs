@@ -44,15 +44,13 @@ device_struct! {
 }
 
 device_struct! {
-    /// The order of one epoch.
+    /// The orders of the epochs.
     Shuffle {
         /// Lower half of replica 0's seed; replica r has seed + r.
         seed_low: u32,
         /// Upper half.
         seed_high: u32,
-        /// The counter of the random stream.
-        epoch: u32,
-        /// The stream's identity.
+        /// The random stream's identity; its counter is the epoch.
         stream: u32,
         /// Samples in an order.
         sample_count: u32,
@@ -62,6 +60,8 @@ device_struct! {
         enabled: u32,
         /// Padding to a multiple of 16 bytes.
         padding_0: u32,
+        /// Padding.
+        padding_1: u32,
     }
 }
 
@@ -88,18 +88,23 @@ device_struct! {
 }
 
 impl Shuffle {
-    /// The orders of `epoch` for `replicas` runs whose seeds start at `seed`.
-    pub fn new(seed: u64, epoch: u32, sample_count: usize, replicas: usize, enabled: bool) -> Self {
+    /// The orders of `replicas` runs whose seeds start at `seed`.
+    pub fn new(seed: u64, sample_count: usize, replicas: usize, enabled: bool) -> Self {
         Self {
             seed_low: seed as u32,
             seed_high: (seed >> 32) as u32,
-            epoch,
             stream: Stream::Shuffle.id(),
             sample_count: sample_count as u32,
             replicas: replicas as u32,
             enabled: u32::from(enabled),
             ..Self::default()
         }
+    }
+
+    /// The order of one replica alone.
+    pub fn of_replica(&self, replica: usize) -> Self {
+        let seed = (u64::from(self.seed_high) << 32 | u64::from(self.seed_low)).wrapping_add(replica as u64);
+        Self { seed_low: seed as u32, seed_high: (seed >> 32) as u32, replicas: 1, ..*self }
     }
 }
 

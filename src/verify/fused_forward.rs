@@ -14,7 +14,7 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, fused_groups};
 use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::{FusedTile, Tiles};
-use crate::layout::{Joined, Layer, Views, partner};
+use crate::layout::{Layer, Views, partner};
 use crate::model::Architecture;
 use crate::random::Generator;
 
@@ -186,5 +186,36 @@ impl Case {
     /// A slot's part of a layer's outputs in a buffer of activations.
     fn outputs<'a>(&self, buffer: &'a [f32], layer: &Layer, slot: usize) -> &'a [f32] {
         &buffer[4 * layer.output_offset as usize + slot * layer.output_len()..][..layer.output_len()]
+    }
+}
+
+/// The lengths, in f32, of buffers that all layers of a run share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Joined {
+    /// Of weights, and of each moment.
+    weights: usize,
+    /// Of the input and all activations.
+    activations: usize,
+    /// Of all deltas.
+    deltas: usize,
+}
+
+impl Joined {
+    /// Sets the offsets of `layers` for buffers that hold all `slots` of each layer, one layer behind the other.
+    fn place(layers: &mut [Layer], slots: usize) -> Self {
+        let (mut weights, mut deltas) = (0, 0);
+        let mut activations = layers.first().map_or(0, |first| (first.view(slots - 1) + 1) * first.input_len());
+        let mut input_offset = 0;
+        for layer in layers {
+            layer.weight_offset = (weights / 4) as u32;
+            layer.input_offset = input_offset;
+            layer.output_offset = (activations / 4) as u32;
+            layer.delta_offset = (deltas / 4) as u32;
+            input_offset = layer.output_offset;
+            weights += slots * layer.weight_len();
+            activations += slots * layer.output_len();
+            deltas += slots * layer.delta_len();
+        }
+        Self { weights, activations, deltas }
     }
 }

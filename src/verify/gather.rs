@@ -65,7 +65,7 @@ fn case(
         shape,
     };
     let mut orders = vec![0; REPLICAS * count];
-    cpu::shuffle::shuffle(&Shuffle::new(5, 1, count, REPLICAS, true), &mut orders);
+    cpu::shuffle::shuffle(&Shuffle::new(5, count, REPLICAS, true), &Step::default().in_epoch(1), &mut orders);
     // A batch that is only partly filled, as the last one of a test set. A seed whose lower half overflows at the second replica.
     let step = Step { first_row: 17, row_count: batch_size.div_ceil(2) as u32, epoch: 3, ..Step::default() };
     let shard = |first, size| Shard::new(&images, first, size, batch_size, views).augmented(augmentation, (7 << 32) - 1);

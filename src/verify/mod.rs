@@ -30,7 +30,7 @@ mod weight_update;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::gpu::tiles::Tiles;
-use crate::plan::Kernel;
+use crate::kernels::Kernel;
 use crate::random::{Generator, Stream};
 use bounded::Bounded;
 use serde::Serialize;

@@ -9,9 +9,9 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::{Variant, layer_groups};
 use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
+use crate::kernels::Kernel;
 use crate::layout::{Layer, Views};
 use crate::model::Architecture;
-use crate::plan::Kernel;
 
 pub(super) fn check(context: &Context, tiles: &Tiles, row: &mut Row) -> Result<()> {
     let slots = 2 * REPLICAS;

@@ -9,8 +9,8 @@ use crate::gpu::context::Context;
 use crate::gpu::kernels::Variant;
 use crate::gpu::run_once::Argument;
 use crate::gpu::tiles::Tiles;
+use crate::kernels::Kernel;
 use crate::layout::Reduction;
-use crate::plan::Kernel;
 
 pub(super) fn check(context: &Context, _: &Tiles, row: &mut Row) -> Result<()> {
     for length in [1usize, 3, 63, 64, 65, 257, 1000, 4096] {

@@ -1,13 +1,14 @@
-//! A dispatch with all that it needs, made once and recorded many times.
+//! An operation with all that it needs on the device, made once and recorded many times.
 
+use super::buffers::Allocator;
 use super::context::{Context, Pipeline};
-use super::kernels::Variant;
+use super::tensors::{DeviceTensors, Span};
 use crate::error::{Error, Result};
+use crate::kernels::{Kernel, Launch, Operation};
 use crate::layout::Step;
-use crate::plan::Kernel;
 
 /// A kernel bound to its buffers.
-pub struct Prepared {
+pub struct BoundDispatch {
     /// What runs.
     pub kernel: Kernel,
     pipeline: Pipeline,
@@ -15,23 +16,38 @@ pub struct Prepared {
     groups: [u32; 3],
 }
 
-impl Prepared {
-    /// Compiles `variant`, unless that is done already, and binds `buffers` in the order of its bindings. Crate-private, as all
-    /// ways to a pipeline are: see [`Context::build`].
-    pub(crate) fn new(context: &Context, variant: &Variant, buffers: &[&wgpu::Buffer], groups: [u32; 3]) -> Result<Self> {
-        let name = variant.kernel.name();
+impl BoundDispatch {
+    /// Compiles the operation's kernel, unless that is done already, and binds its parameters, the table of `steps` where it reads one,
+    /// and its operands. Crate-private, as all ways to a pipeline are: see [`Context::build`].
+    pub(crate) fn new(
+        allocator: &Allocator,
+        operation: &Operation,
+        tensors: &DeviceTensors,
+        steps: &wgpu::Buffer,
+        launch: Launch,
+    ) -> Result<Self> {
+        let (context, description) = (allocator.context(), operation.describe());
+        let (kernel, groups) = (operation.kernel(), description.groups(launch));
         let allowed = context.limits.max_compute_workgroups_per_dimension;
         if let Some(&needed) = groups.iter().find(|&&count| count > allowed) {
             return Err(Error::Limit {
-                what: format!("workgroups of the kernel {name} along one dimension"),
+                what: format!("workgroups of the kernel {} along one dimension", kernel.name()),
                 needed: needed.into(),
                 limit: "max_compute_workgroups_per_dimension",
                 allowed: allowed.into(),
             });
         }
-        let pipeline = context.compile(variant)?;
-        let bind_group = context.bind(&pipeline, buffers)?;
-        Ok(Self { kernel: variant.kernel, pipeline, bind_group, groups })
+        let pipeline = context.compile(&description.variant(launch))?;
+        let parameters = allocator.uniform(kernel.name(), &description.parameters())?;
+        let mut spans = vec![Span { buffer: &parameters, offset: 0, size: parameters.size() }];
+        if description.reads_step() {
+            // Bound one step at a time.
+            spans.push(Span { buffer: steps, offset: 0, size: size_of::<Step>() as u64 });
+        }
+        let operands = description.operands();
+        spans.extend(operands.iter().map(|operand| tensors.binding(operand)));
+        let bind_group = context.bind(&pipeline, &spans)?;
+        Ok(Self { kernel, pipeline, bind_group, groups })
     }
 
     /// Records the dispatch, with the [`Step`] that stands `step_offset` bytes into its table.

@@ -1,0 +1,155 @@
+//! The operations that programs are made of: for each kernel its parameters, what it reads and writes, its grid, and how the CPU runs it.
+//!
+//! **The table of kernels is [`kernels!`] below.** A kernel has the shader `shaders/<name>.wgsl`, this folder's `<name>.rs`, and the
+//! checks `src/verify/<name>.rs`.
+
+mod memory;
+mod operand;
+
+pub mod accuracy;
+pub mod batch_mean;
+pub mod class_prototypes;
+pub mod cosine_gradient;
+pub mod covariance;
+pub mod forward;
+pub mod fused_forward;
+pub mod gather;
+pub mod input_gradient;
+pub mod normalize;
+pub mod normalize_gradient;
+pub mod output_gradient;
+pub mod pair_gradient;
+pub mod pairs;
+pub mod reduction;
+pub mod shuffle;
+pub mod softmax;
+pub mod weight_norms;
+pub mod weight_update;
+
+pub use memory::Memory;
+pub use operand::{Access, Level, Operand, Tensor, Whose};
+
+use crate::cpu::Arithmetic;
+use crate::gpu::kernels::Variant;
+use crate::gpu::tiles::Tiles;
+
+/// What a launch on a device depends on beside the operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// Shapes of tiles.
+    pub tiles: &'a Tiles,
+    /// Models.
+    pub slots: usize,
+}
+
+/// What is known of an operation before it runs.
+pub trait Describe {
+    /// Its storage bindings, in order.
+    fn operands(&self) -> Vec<Operand>;
+
+    /// What it runs once for.
+    fn level(&self) -> Level {
+        Level::Slot
+    }
+
+    /// The bytes of its uniform structure, the first binding.
+    fn parameters(&self) -> Vec<u8>;
+
+    /// Whether the [`crate::layout::Step`] is its second binding.
+    fn reads_step(&self) -> bool {
+        false
+    }
+
+    /// The shader.
+    fn variant(&self, launch: Launch) -> Variant;
+
+    /// The grid of workgroups.
+    fn groups(&self, launch: Launch) -> [u32; 3];
+}
+
+/// Declares [`Kernel`] and [`Operation`] from one list: the operation's type, and the module and shader of its name.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $kind:ident: $name:ident,)*) => {
+        /// The kernels.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kernel { $($(#[$doc])* $kind,)* }
+
+        impl Kernel {
+            /// All kernels, in the order in which a run meets them.
+            pub const ALL: [Kernel; [$(stringify!($name)),*].len()] = [$(Kernel::$kind),*];
+
+            /// The stem of the kernel's files.
+            pub const fn name(self) -> &'static str {
+                match self { $(Kernel::$kind => stringify!($name),)* }
+            }
+        }
+
+        /// One kernel with its parameters and operands, for all slots at once.
+        #[derive(Clone, Debug)]
+        pub enum Operation { $($(#[$doc])* $kind($name::$kind),)* }
+
+        impl Operation {
+            /// The kernel.
+            pub const fn kernel(&self) -> Kernel {
+                match self { $(Operation::$kind(_) => Kernel::$kind,)* }
+            }
+
+            /// What is known of it before it runs.
+            pub fn describe(&self) -> &dyn Describe {
+                match self { $(Operation::$kind(operation) => operation,)* }
+            }
+
+            /// Runs it on the CPU for one slot, view or replica.
+            pub fn run<A: Arithmetic<Stored = f32>>(&self, memory: &mut impl Memory) {
+                match self { $(Operation::$kind(operation) => operation.run::<A>(memory),)* }
+            }
+        }
+
+        $(impl From<$name::$kind> for Operation {
+            fn from(operation: $name::$kind) -> Self {
+                Operation::$kind(operation)
+            }
+        })*
+    };
+}
+
+kernels! {
+    /// The order of an epoch.
+    Shuffle: shuffle,
+    /// A batch from the resident data set.
+    Gather: gather,
+    /// One layer's matrix product, bias and activation.
+    Forward: forward,
+    /// Means of a hidden layer's outputs over the batch.
+    BatchMean: batch_mean,
+    /// Loss and gradient of a hidden layer.
+    CosineGradient: cosine_gradient,
+    /// Random pairs of rows of one class and of two.
+    Pairs: pairs,
+    /// Loss and gradient of a hidden layer by pairs of rows.
+    PairGradient: pair_gradient,
+    /// Rows brought to one length.
+    Normalize: normalize,
+    /// Means of the unit rows of each class.
+    ClassPrototypes: class_prototypes,
+    /// Loss and gradient of logits: the output layer's, or those of the prototypes.
+    OutputGradient: output_gradient,
+    /// From a layer's gradient to that of its input.
+    InputGradient: input_gradient,
+    /// From the gradient of normalised rows to that of the rows.
+    NormalizeGradient: normalize_gradient,
+    /// A tile of the batch through all layers of a pair, losses and gradients included.
+    FusedForward: fused_forward,
+    /// Weight gradient and Adam, of one layer or of all.
+    WeightUpdate: weight_update,
+    /// Logits to probabilities.
+    Softmax: softmax,
+    /// Right answers of A, B and the ensemble.
+    Accuracy: accuracy,
+    /// How a hidden layer's outputs spread.
+    Covariance: covariance,
+    /// Size, movement and distance of weights.
+    WeightNorms: weight_norms,
+    /// Sums of rows.
+    Reduction: reduction,
+}

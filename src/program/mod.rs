@@ -1,0 +1,197 @@
+//! What a run computes, as data: its tensors, and operations on them. Both backends walk the same programs.
+//!
+//! [`Programs::new`] turns a configuration into lists of operations, each with its kernel, parameters and operands. What a dispatch reads
+//! and writes is decided here and nowhere else.
+
+mod evaluation;
+mod network;
+mod parameters;
+mod sums;
+mod tensors;
+mod training;
+
+pub use parameters::ParameterTensors;
+pub use sums::SumLayout;
+pub use tensors::{Content, Pack, Set, TensorSpec};
+pub use training::fusible;
+
+use crate::config::TrainingConfig;
+use crate::dataset::{Dataset, Images};
+use crate::diagnosis::SAMPLE;
+use crate::engine::{Job, evaluation_batch_size, sample_size};
+use crate::error::Result;
+use crate::kernels::shuffle::Shuffle;
+use crate::kernels::{Level, Operation, Tensor};
+use crate::layout::{self, EVALUATION_METRICS, Layer, Part, Shapes, Views};
+use network::{Batch, Pass, Role, TRAINING};
+use serde::Serialize;
+use tensors::Tensors;
+use training::Training;
+
+/// How a training step is cut into dispatches. Both ways compute the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Plan {
+    /// A few dispatches for any depth: for narrow networks, whose steps are bound by the latency of dispatches.
+    Fused,
+    /// A dispatch for each layer and kernel, each with a tile that suits the layer: for wide networks, bound by arithmetic.
+    Layered,
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Plan::Fused => "fused",
+            Plan::Layered => "layered",
+        })
+    }
+}
+
+/// The programs of a run, and what the host does with their tensors.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// All tensors; a [`Tensor`] is a place in this list.
+    pub tensors: Vec<TensorSpec>,
+    /// Models.
+    pub slots: usize,
+    /// Who has a batch of its own in training.
+    pub views: Views,
+    /// What an epoch begins with; it reads the epoch's number from its step.
+    pub shuffle: Vec<Operation>,
+    /// A training step of each stage.
+    pub stages: Vec<Vec<Operation>>,
+    /// A batch of the test set.
+    pub evaluation: Vec<Operation>,
+    /// Rows of such a batch.
+    pub evaluation_batch: usize,
+    /// The output layer in these batches, and the tensor of its probabilities.
+    pub probabilities: (Layer, Tensor),
+    /// The diagnosis of the hidden layers.
+    pub diagnosis: Vec<Operation>,
+    /// The sums of an epoch.
+    pub summary: Vec<Operation>,
+    /// Every layer that learns.
+    pub parameters: Vec<ParameterTensors>,
+    /// `[slot, layers + 1, batch]`: sums over the epoch's training steps, zeroed when it begins.
+    pub row_metrics: Tensor,
+    /// What is zeroed before the evaluation.
+    pub evaluation_sums: [Tensor; 2],
+    /// The sums that the host reads.
+    pub sums: Tensor,
+    /// What they are.
+    pub sum_layout: SumLayout,
+}
+
+impl Programs {
+    /// The programs of `job`, for devices whose bindings hold `largest_binding` bytes. The fused plan is for runs that are
+    /// [`fusible`] only.
+    pub fn new(job: Job, plan: Plan, largest_binding: u64) -> Result<Self> {
+        let Job { config, dataset } = job;
+        let architecture = config.architecture()?;
+        let (slots, layers) = (2 * config.replicas, architecture.layer_count());
+        let (train, test) = (&dataset.train, &dataset.test);
+        let views = Views::of_training(config);
+        let mut tensors = Tensors::new(slots, plan == Plan::Fused);
+        let shapes = Shapes::new(config, &architecture, config.batch_size, views);
+        let parameters = ParameterTensors::of(&shapes, &mut tensors);
+
+        let row_metrics = tensors.add("row metrics", Level::Slot, shapes.network[0].metrics_len());
+        let batch = Batch::new(&mut tensors, config, (Set::Train, train), config.batch_size, views, largest_binding);
+        let order = layout::Shuffle::new(config.seed, train.count(), config.replicas, config.shuffle);
+        let shuffle = vec![Shuffle { shape: order, orders: batch.orders }.into()];
+        let mut training = Training::new(Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING), row_metrics);
+        let step = |&stage| if plan == Plan::Fused { training.fused_step() } else { training.step(stage) };
+        let stages = config.stages().iter().map(step).collect();
+
+        let rows = evaluation_batch_size(config, test.count(), largest_binding);
+        let row_counts = tensors.add("row counts", Level::Replica, EVALUATION_METRICS * rows);
+        let batch = Batch::new(&mut tensors, config, (Set::Test, test), rows, Views::Run, largest_binding);
+        let shapes = Shapes::of_evaluation(&architecture, rows);
+        let mut pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, "evaluation");
+        let evaluation = evaluation::evaluation_step(&mut pass, row_counts);
+        let probabilities = (pass.shapes.network[layers - 1], pass.tensor(Role::Outputs, Part::Network, layers - 1));
+
+        let images = sample(config, dataset, largest_binding);
+        let sample = images.count();
+        let shapes = Shapes::of_evaluation(&architecture, sample);
+        let sample_metrics = tensors.add("row metrics of the sample", Level::Slot, shapes.network[0].metrics_len());
+        let batch = Batch::new(&mut tensors, config, (Set::Sample, &images), sample, Views::Run, largest_binding);
+        let mut pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, "diagnosis");
+        let (diagnosis, parts) = evaluation::diagnosis_step(&mut pass, sample_metrics);
+
+        let sum_layout = SumLayout { slots, layers, sample };
+        let sums = tensors.add("sums", Level::Run, sum_layout.count());
+        let mut first = 0;
+        let mut reduce = |values, shape, length| evaluation::reduction(values, shape, length, sums, &mut first);
+        let mut summary = vec![
+            reduce(row_metrics, (slots, layers + 1), config.batch_size),
+            reduce(row_counts, (config.replicas, EVALUATION_METRICS), rows),
+            reduce(sample_metrics, (slots, layers + 1), sample),
+        ];
+        summary.extend(parts.into_iter().map(|(tensor, count)| reduce(tensor, (slots, layout::DIAGNOSIS_SUMS), count)));
+        Ok(Self {
+            tensors: tensors.into_specs(),
+            slots,
+            views,
+            shuffle,
+            stages,
+            evaluation,
+            evaluation_batch: rows,
+            probabilities,
+            diagnosis,
+            summary,
+            parameters,
+            row_metrics,
+            evaluation_sums: [row_counts, sample_metrics],
+            sums,
+            sum_layout,
+        })
+    }
+
+    /// What a tensor is.
+    pub fn spec(&self, tensor: Tensor) -> &TensorSpec {
+        &self.tensors[tensor.index()]
+    }
+
+    /// Copies of a tensor.
+    pub fn copies(&self, tensor: Tensor) -> usize {
+        self.spec(tensor).per.count(self.slots)
+    }
+
+    /// Numbers in a buffer that tensors share.
+    pub fn pack_words(&self, pack: Pack) -> usize {
+        let places = self.tensors.iter().filter_map(|spec| {
+            let (_, first) = spec.pack.filter(|&(other, _)| other == pack)?;
+            Some(first + spec.per.count(self.slots) * spec.words)
+        });
+        places.max().unwrap_or(0)
+    }
+
+    /// Bytes of all tensors.
+    pub fn bytes(&self) -> u128 {
+        self.tensors.iter().map(|spec| 4 * spec.words as u128 * spec.per.count(self.slots) as u128).sum()
+    }
+
+    /// Every operation.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        let rest = [&self.shuffle, &self.evaluation, &self.diagnosis, &self.summary];
+        self.stages.iter().chain(rest).flatten()
+    }
+}
+
+/// The images of a set, as the tensors of [`Programs`] hold them.
+pub fn images(job: Job<'_>, set: Set, largest_binding: u64) -> std::borrow::Cow<'_, Images> {
+    match set {
+        Set::Train => std::borrow::Cow::Borrowed(&job.dataset.train),
+        Set::Test => std::borrow::Cow::Borrowed(&job.dataset.test),
+        Set::Sample => std::borrow::Cow::Owned(sample(job.config, job.dataset, largest_binding)),
+    }
+}
+
+/// The first test images: [`SAMPLE`], or as many as there are, or as fit.
+fn sample(config: &TrainingConfig, dataset: &Dataset, largest_binding: u64) -> Images {
+    dataset.test.head(sample_size(config, dataset.test.count(), largest_binding).min(SAMPLE))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! The parts that programs of training, evaluation and diagnosis have in common: a batch, and the way forward through the network.
+
+use super::parameters::ParameterTensors;
+use super::tensors::{Content, Pack, Set, Tensors};
+use crate::config::{Representation, TrainingConfig};
+use crate::dataset::Images;
+use crate::kernels::forward::Forward;
+use crate::kernels::gather::Gather;
+use crate::kernels::normalize::Normalize;
+use crate::kernels::{Level, Operation, Tensor};
+use crate::layout::{Layer, Part, Shapes, Shard, Views};
+use std::collections::HashMap;
+
+/// A batch of images.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Who has one of its own.
+    pub views: Views,
+    /// `[view, batch, quads(pixels + 1)]`.
+    pub inputs: Tensor,
+    /// `[view, batch]`, whole numbers.
+    pub labels: Tensor,
+    /// The order in which images are taken: `[replica, images]` in training, else `[images]`.
+    pub orders: Tensor,
+    gathers: Vec<Gather>,
+}
+
+impl Batch {
+    /// Batches of `rows` of the `images` of `set`; those of training are changed as `config` says. No tensor of records is larger than
+    /// `largest_binding` bytes.
+    pub fn new(
+        tensors: &mut Tensors,
+        config: &TrainingConfig,
+        (set, images): (Set, &Images),
+        rows: usize,
+        views: Views,
+        largest_binding: u64,
+    ) -> Self {
+        let shard = |first: usize, count: usize| {
+            let shard = Shard::new(images, first, count, rows, views);
+            if set == Set::Train { shard.augmented(&config.augmentation, config.seed) } else { shard }
+        };
+        let count = images.count();
+        let whole = shard(0, count);
+        let images_per_shard = (largest_binding / (4 * u64::from(whole.record_words))).clamp(1, count as u64) as usize;
+        let name = |what: &str| format!("{what} of the {}", set.name());
+        let (per, content) = if set == Set::Train { (Level::Replica, Content::Zero) } else { (Level::Run, Content::Counting) };
+        let orders = tensors.add_with(name("orders"), per, count, content);
+        let table = tensors.add_with(name("numbers of bytes"), Level::Run, 256, Content::PixelTable);
+        let input_words = rows * 4 * whole.input_quads as usize;
+        let inputs = match set {
+            Set::Train => tensors.add_to(Pack::Activations, name("inputs"), Level::View(views), input_words),
+            _ => tensors.add(name("inputs"), Level::View(views), input_words),
+        };
+        let labels = tensors.add(name("labels"), Level::View(views), rows);
+        let gathers = (0..count).step_by(images_per_shard).map(|first| {
+            let shard = shard(first, images_per_shard.min(count - first));
+            let content = Content::Records(set, shard);
+            let records = tensors.add_with(name("images"), Level::Run, shard.words(), content);
+            Gather { shard, views, records, orders, table, inputs, labels }
+        });
+        Self { views, inputs, labels, orders, gathers: gathers.collect() }
+    }
+
+    /// The operations that fetch it.
+    pub fn gather(&self) -> impl Iterator<Item = Operation> + '_ {
+        self.gathers.iter().cloned().map(Operation::Gather)
+    }
+}
+
+/// What a layer's tensor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What the layer gives.
+    Outputs,
+    /// The same before its activation.
+    Preactivations,
+    /// Means of one of these over the batch.
+    Means,
+    /// Rows brought to one length: a hidden layer's, or those that a guide reads.
+    Normalized,
+    /// The gradient with respect to these.
+    Gradients,
+    /// The loss's gradient with respect to the layer's product.
+    Deltas,
+    /// Class prototypes as a guide's weights.
+    Prototypes,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Outputs => "outputs",
+            Self::Preactivations => "pre-activations",
+            Self::Means => "means",
+            Self::Normalized => "normalised rows",
+            Self::Gradients => "gradients",
+            Self::Deltas => "deltas",
+            Self::Prototypes => "prototypes",
+        }
+    }
+
+    const fn pack(self) -> Option<Pack> {
+        match self {
+            Self::Outputs => Some(Pack::Activations),
+            Self::Preactivations => Some(Pack::Preactivations),
+            Self::Deltas => Some(Pack::Deltas),
+            Self::Means | Self::Normalized | Self::Gradients | Self::Prototypes => None,
+        }
+    }
+
+    /// Numbers of a slot.
+    fn words(self, part: Part, layer: &Layer) -> usize {
+        match (self, part) {
+            (Self::Normalized, Part::Guide) => layer.input_len(),
+            (Self::Outputs | Self::Preactivations | Self::Normalized, _) => layer.output_len(),
+            (Self::Means, _) => layer.weight_stride(),
+            (Self::Gradients, Part::Guide) => layer.batch_size as usize * layer.gradient_stride(),
+            (Self::Gradients | Self::Deltas, _) => layer.delta_len(),
+            (Self::Prototypes, _) => layer.weight_len(),
+        }
+    }
+}
+
+/// Operations on one batch: tensors come into being where an operation names them first.
+pub struct Pass<'a> {
+    /// The run.
+    pub config: &'a TrainingConfig,
+    /// Its layers, in batches of this pass.
+    pub shapes: Shapes,
+    /// The batch.
+    pub batch: Batch,
+    /// What is learned.
+    pub parameters: &'a [ParameterTensors],
+    /// All tensors of the run.
+    pub tensors: &'a mut Tensors,
+    purpose: &'static str,
+    made: HashMap<(Role, Part, usize), Tensor>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass without operations; `purpose` names its tensors.
+    pub fn new(
+        config: &'a TrainingConfig,
+        shapes: Shapes,
+        batch: Batch,
+        parameters: &'a [ParameterTensors],
+        tensors: &'a mut Tensors,
+        purpose: &'static str,
+    ) -> Self {
+        Self { config, shapes, batch, parameters, tensors, purpose, made: HashMap::new() }
+    }
+
+    /// A layer's tensor.
+    pub fn tensor(&mut self, role: Role, part: Part, layer: usize) -> Tensor {
+        let (shapes, tensors, purpose) = (&self.shapes, &mut *self.tensors, self.purpose);
+        *self.made.entry((role, part, layer)).or_insert_with(|| {
+            let name = format!("{purpose}: {} of {} {}", role.name(), part.name(), layer + 1);
+            let words = role.words(part, shapes.of(part, layer));
+            match role.pack() {
+                Some(pack) if part == Part::Network && purpose == TRAINING => tensors.add_to(pack, name, Level::Slot, words),
+                _ => tensors.add(name, Level::Slot, words),
+            }
+        })
+    }
+
+    /// The parameters of a layer.
+    pub fn parameters(&self, part: Part, layer: usize) -> &'a ParameterTensors {
+        let first = if part == Part::Network { 0 } else { self.shapes.network.len() };
+        &self.parameters[first + layer]
+    }
+
+    /// The weights that a layer multiplies with.
+    pub fn weights(&mut self, part: Part, layer: usize) -> Tensor {
+        if part == Part::Guide { self.tensor(Role::Prototypes, part, layer) } else { self.parameters(part, layer).weights }
+    }
+
+    /// What a layer reads.
+    pub fn inputs(&mut self, part: Part, layer: usize) -> Tensor {
+        match (part, layer) {
+            (Part::Network, 0) => self.batch.inputs,
+            (Part::Network, _) if self.config.normalize => self.tensor(Role::Normalized, part, layer - 1),
+            (Part::Network, _) => self.tensor(Role::Outputs, part, layer - 1),
+            (Part::Projection, _) => self.tensor(Role::Outputs, Part::Network, layer),
+            (Part::Guide, _) => self.tensor(Role::Normalized, part, layer),
+        }
+    }
+
+    /// One layer's product and activation; `keep`: what is before the activation, too.
+    pub fn forward(&mut self, part: Part, index: usize, keep: bool) -> Operation {
+        let layer = *self.shapes.of(part, index);
+        let kept = keep && part == Part::Network && layer.rectified > 0;
+        Forward {
+            layer,
+            inputs: self.inputs(part, index),
+            weights: self.weights(part, index),
+            outputs: self.tensor(Role::Outputs, part, index),
+            preactivations: kept.then(|| self.tensor(Role::Preactivations, part, index)),
+        }
+        .into()
+    }
+
+    /// The first `layers` layers of the network.
+    pub fn forward_network(&mut self, layers: usize) -> Vec<Operation> {
+        let keep = self.config.representation == Representation::PreActivation && self.purpose == TRAINING;
+        let mut operations = Vec::new();
+        for index in 0..layers {
+            operations.push(self.forward(Part::Network, index, keep));
+            if self.config.normalize && index + 1 < self.shapes.network.len() {
+                operations.push(self.normalize(Part::Network, index));
+            }
+        }
+        operations
+    }
+
+    /// Brings the rows that a guide reads to length 1, or a hidden layer's to √width.
+    pub fn normalize(&mut self, part: Part, index: usize) -> Operation {
+        let (source, layer) = self.source(part, index);
+        Normalize {
+            layer,
+            unit: part == Part::Guide,
+            outputs: self.tensor(Role::Outputs, source, index),
+            normalized: self.tensor(Role::Normalized, part, index),
+        }
+        .into()
+    }
+
+    /// The layer whose outputs become normalised rows of `part`.
+    pub fn source(&self, part: Part, index: usize) -> (Part, Layer) {
+        match part {
+            Part::Guide => {
+                let (source, layer) = self.shapes.guide_source(index);
+                (source, *layer)
+            }
+            _ => (part, *self.shapes.of(part, index)),
+        }
+    }
+}
+
+/// The purpose of the pass whose tensors may share buffers.
+pub const TRAINING: &str = "training";
+
+impl Set {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Train => "training images",
+            Self::Test => "test images",
+            Self::Sample => "sample",
+        }
+    }
+}

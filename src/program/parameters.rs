@@ -1,0 +1,88 @@
+//! The parameters that a run learns: their tensors, and their numbers as the host has them.
+
+use super::tensors::{Pack, Tensors};
+use crate::engine::Quantity;
+use crate::error::Result;
+use crate::kernels::{Level, Tensor};
+use crate::layout::{Layer, Part, Shapes};
+use crate::model::{LayerParameters, Parameters};
+
+/// The tensors of one layer's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct ParameterTensors {
+    /// Which of the run's layers.
+    pub part: Part,
+    /// Its number.
+    pub index: usize,
+    /// Its shape.
+    pub layer: Layer,
+    /// `[slot, 4 · quads(inputs + 1), quads(outputs)]`; the next two and `before` have the same shape.
+    pub weights: Tensor,
+    /// Adam's first moments.
+    pub first_moments: Tensor,
+    /// Adam's second moments.
+    pub second_moments: Tensor,
+    /// The weights when the epoch began; of the network only.
+    pub before: Option<Tensor>,
+}
+
+impl ParameterTensors {
+    /// Those of all layers that learn.
+    pub fn of(shapes: &Shapes, tensors: &mut Tensors) -> Vec<Self> {
+        let parts = [Part::Network, Part::Projection].into_iter();
+        let layers = parts.flat_map(|part| shapes.all(part).iter().enumerate().map(move |(index, layer)| (part, index, layer)));
+        let of_layer = |(part, index, &layer): (Part, usize, &Layer)| {
+            let name = |what: &str| format!("{what} of {} {}", part.name(), index + 1);
+            let mut add = |pack, what: &str| match part {
+                Part::Network => tensors.add_to(pack, name(what), Level::Slot, layer.weight_len()),
+                _ => tensors.add(name(what), Level::Slot, layer.weight_len()),
+            };
+            Self {
+                part,
+                index,
+                layer,
+                weights: add(Pack::Weights, "weights"),
+                first_moments: add(Pack::FirstMoments, "first moments"),
+                second_moments: add(Pack::SecondMoments, "second moments"),
+                before: (part == Part::Network)
+                    .then(|| tensors.add(name("weights before the epoch"), Level::Slot, layer.weight_len())),
+            }
+        };
+        layers.map(of_layer).collect()
+    }
+
+    /// The tensor of a quantity, where it is kept.
+    pub fn quantity(&self, quantity: Quantity) -> Option<Tensor> {
+        match quantity {
+            Quantity::Weights => Some(self.weights),
+            Quantity::FirstMoments => Some(self.first_moments),
+            Quantity::SecondMoments => Some(self.second_moments),
+            Quantity::EpochStart => self.before,
+        }
+    }
+
+    /// A slot's values of this layer among those of all layers.
+    pub fn values<'p>(&self, parameters: &'p Parameters, slot: usize) -> Option<&'p LayerParameters> {
+        let slots = if self.part == Part::Network { &parameters.slots } else { &parameters.projections };
+        slots.get(slot)?.get(self.index)
+    }
+
+    /// A quantity of all `layers`, of which `read` gives one tensor's numbers, `[slot]` one behind the other.
+    pub fn collect(
+        layers: &[Self],
+        slots: usize,
+        quantity: Quantity,
+        mut read: impl FnMut(Tensor) -> Result<Vec<f32>>,
+    ) -> Result<Parameters> {
+        let mut all = Parameters { slots: vec![Vec::new(); slots], projections: vec![Vec::new(); slots] };
+        for parameters in layers {
+            let Some(tensor) = parameters.quantity(quantity) else { continue };
+            let layer = &parameters.layer;
+            let target = if parameters.part == Part::Network { &mut all.slots } else { &mut all.projections };
+            for (slot, packed) in target.iter_mut().zip(read(tensor)?.chunks_exact(layer.weight_len())) {
+                slot.push(layer.unpack(packed));
+            }
+        }
+        Ok(all)
+    }
+}

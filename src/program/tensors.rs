@@ -1,0 +1,116 @@
+//! The tensors of a run: what they are called, whose they are, how long, and what they hold at first.
+
+use crate::kernels::{Level, Tensor};
+use crate::layout::Shard;
+
+/// The images of which set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// Those that are trained on.
+    Train,
+    /// Those of the evaluation.
+    Test,
+    /// The first of the evaluation's, on which the hidden layers are looked at.
+    Sample,
+}
+
+/// What a tensor holds before the first operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Zeros.
+    Zero,
+    /// 0, 1, 2 …
+    Counting,
+    /// The number of each byte, which the data set decides.
+    PixelTable,
+    /// The records of a shard of images.
+    Records(Set, Shard),
+}
+
+/// Tensors that stand in one buffer, one behind the other, so that one operation reaches those of all layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pack {
+    /// The weights of all layers.
+    Weights,
+    /// Their first moments.
+    FirstMoments,
+    /// Their second moments.
+    SecondMoments,
+    /// The input and the outputs of all layers.
+    Activations,
+    /// The same before the activation function.
+    Preactivations,
+    /// The deltas of all layers.
+    Deltas,
+}
+
+impl Pack {
+    const COUNT: usize = 6;
+}
+
+/// A tensor of 4-byte numbers: f32, or whole numbers where its operations say so.
+#[derive(Clone, Debug)]
+pub struct TensorSpec {
+    /// What it is, for messages.
+    pub name: String,
+    /// What there is a copy for.
+    pub per: Level,
+    /// Numbers in a copy.
+    pub words: usize,
+    /// What it holds at first.
+    pub content: Content,
+    /// The buffer that it shares, and its first number there; else it has one of its own.
+    pub pack: Option<(Pack, usize)>,
+}
+
+/// Places in shared buffers are multiples of so many numbers: 256 bytes, the largest alignment of bindings that WebGPU allows.
+const ALIGNMENT: usize = 64;
+
+/// The list that grows while programs are made.
+#[derive(Clone, Debug)]
+pub struct Tensors {
+    slots: usize,
+    packed: bool,
+    specs: Vec<TensorSpec>,
+    pack_lengths: [usize; Pack::COUNT],
+}
+
+impl Tensors {
+    /// An empty list for `slots` models; `packed`: tensors that may share buffers do.
+    pub fn new(slots: usize, packed: bool) -> Self {
+        Self { slots, packed, specs: Vec::new(), pack_lengths: [0; Pack::COUNT] }
+    }
+
+    /// Adds a tensor of zeros.
+    pub fn add(&mut self, name: impl Into<String>, per: Level, words: usize) -> Tensor {
+        self.add_with(name, per, words, Content::Zero)
+    }
+
+    /// Adds a tensor with a content.
+    pub fn add_with(&mut self, name: impl Into<String>, per: Level, words: usize, content: Content) -> Tensor {
+        let tensor = Tensor(self.specs.len() as u32);
+        self.specs.push(TensorSpec { name: name.into(), per, words, content, pack: None });
+        tensor
+    }
+
+    /// Adds a tensor of zeros that may share a buffer.
+    pub fn add_to(&mut self, pack: Pack, name: impl Into<String>, per: Level, words: usize) -> Tensor {
+        let tensor = self.add(name, per, words);
+        if self.packed {
+            let length = &mut self.pack_lengths[pack as usize];
+            self.specs[tensor.index()].pack = Some((pack, *length));
+            *length += (per.count(self.slots) * words).next_multiple_of(ALIGNMENT);
+        }
+        tensor
+    }
+
+    /// Where a tensor begins in a buffer that it shares, in quads.
+    pub fn quad_offset(&self, tensor: Tensor) -> u32 {
+        self.specs[tensor.index()].pack.map_or(0, |(_, first)| (first / 4) as u32)
+    }
+
+    /// All of them.
+    pub fn into_specs(self) -> Vec<TensorSpec> {
+        self.specs
+    }
+}

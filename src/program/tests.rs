@@ -1,0 +1,118 @@
+use super::*;
+use crate::config::{Method, Recipe, Stage};
+use crate::dataset::digits;
+use crate::kernels::{Access, Kernel, Whose};
+
+/// The programs of a run on a few images.
+fn programs(config: &TrainingConfig, plan: Plan) -> Programs {
+    let inputs = config.layers[0];
+    let mut dataset = digits::generate_with_counts(1, 300, 20);
+    // Any images of the right size will do.
+    for images in [&mut dataset.train, &mut dataset.test] {
+        let count = images.count();
+        *images =
+            Images { pixels: vec![0; count * inputs], shape: crate::dataset::ImageShape::gray(1, inputs), ..images.clone() };
+    }
+    Programs::new(Job { config, dataset: &dataset }, plan, u64::MAX).unwrap()
+}
+
+fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
+    let recipes = [Recipe::Contrastive, Recipe::Paper, Recipe::Centred, Recipe::Ffcl3].map(Recipe::config);
+    let methods = [Method::Backprop, Method::Independent, Method::FrozenPartner];
+    let others = methods.map(|method| TrainingConfig { method, ..Recipe::Contrastive.config() });
+    let configs = recipes.into_iter().chain(others).map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
+    configs.filter(|config| config.architecture().is_ok()).collect()
+}
+
+#[test]
+fn gradients_come_before_any_update() {
+    for layers in [vec![5, 2], vec![784, 64, 64, 10]] {
+        for config in configs(&layers) {
+            for step in programs(&config, Plan::Layered).stages {
+                let is_update = |operation: &Operation| operation.kernel() == Kernel::WeightUpdate;
+                let last_read = step.iter().rposition(|operation| !is_update(operation));
+                assert!(last_read < step.iter().position(is_update), "{config:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_paper_takes_three_dispatches_or_three_a_layer() {
+    for layers in [vec![5, 2], vec![784, 64, 64, 10]] {
+        let paper = TrainingConfig { layers, ..Recipe::Paper.config() };
+        let depth = paper.layers.len() - 1;
+        for (plan, dispatches) in [(Plan::Layered, 3 * depth + 1), (Plan::Fused, 3)] {
+            assert_eq!(programs(&paper, plan).stages[0].len(), dispatches);
+        }
+    }
+}
+
+/// Every layer that has a gradient moves, once.
+#[test]
+fn each_layer_is_updated_once_where_it_has_a_loss() {
+    let updates = |config: &TrainingConfig, stage: Stage| {
+        let programs = programs(config, Plan::Layered);
+        let place = config.stages().iter().position(|&other| other == stage).unwrap();
+        let mut moved: Vec<Tensor> = Vec::new();
+        for operation in &programs.stages[place] {
+            if let Operation::WeightUpdate(update) = operation {
+                moved.extend(update.layers.iter().map(|layer| layer.weights));
+            }
+        }
+        let learned = programs.parameters.iter().filter(|layer| moved.contains(&layer.weights));
+        let mut layers: Vec<_> = learned.map(|layer| (layer.part, layer.index)).collect();
+        assert_eq!(layers.len(), moved.len());
+        layers.sort_by_key(|&(part, layer)| (part != Part::Network, layer));
+        layers
+    };
+    let network = |layers: &[usize]| layers.iter().map(|&layer| (Part::Network, layer)).collect::<Vec<_>>();
+    let contrastive = Recipe::Contrastive.config();
+    let projections = [(Part::Projection, 0), (Part::Projection, 1)];
+    assert_eq!(updates(&contrastive, Stage::Local), [network(&[0, 1, 2]), projections.to_vec()].concat());
+    let with = |method| TrainingConfig { method, ..contrastive.clone() };
+    assert_eq!(updates(&with(Method::Independent), Stage::Local), network(&[2]));
+    assert_eq!(updates(&with(Method::Backprop), Stage::EndToEnd), network(&[0, 1, 2]));
+    let ffcl3 = Recipe::Ffcl3.config();
+    assert_eq!(updates(&ffcl3, Stage::Local), network(&[0, 1]));
+    assert_eq!(updates(&ffcl3, Stage::Encoder), network(&[0, 1]));
+    assert_eq!(updates(&ffcl3, Stage::EndToEnd), network(&[0, 1, 2]));
+}
+
+/// Only what the partner gives for the same batch crosses from one model to the other, never a gradient or a weight.
+#[test]
+fn nothing_but_outputs_of_the_same_layer_crosses() {
+    for config in configs(&[784, 64, 64, 10]) {
+        let programs = programs(&config, Plan::Layered);
+        let weights: Vec<Tensor> = programs.parameters.iter().map(|layer| layer.weights).collect();
+        for operation in programs.stages.iter().flatten() {
+            for operand in operation.describe().operands().iter().filter(|operand| operand.whose != Whose::Own) {
+                let Some(tensor) = operand.tensor else { continue };
+                assert_eq!(operand.access, Access::Read);
+                assert!(!weights.contains(&tensor), "{operation:?}");
+                assert!(!programs.spec(tensor).name.contains("deltas"), "{operation:?}");
+            }
+        }
+    }
+}
+
+/// A tensor has a reader and a writer, or comes with the data, or is the host's.
+#[test]
+fn no_tensor_is_idle() {
+    for config in configs(&[784, 64, 64, 10]) {
+        let programs = programs(&config, Plan::Layered);
+        let mut used = vec![false; programs.tensors.len()];
+        for operation in programs.operations() {
+            for tensor in operation.describe().operands().iter().filter_map(|operand| operand.tensor) {
+                used[tensor.index()] = true;
+            }
+        }
+        for layer in &programs.parameters {
+            used[layer.weights.index()] = true;
+            // A method that leaves a layer as it is keeps its moments at zero.
+            [layer.first_moments, layer.second_moments].into_iter().for_each(|tensor| used[tensor.index()] = true);
+        }
+        let idle: Vec<_> = programs.tensors.iter().zip(used).filter(|(_, used)| !used).map(|(spec, _)| &spec.name).collect();
+        assert!(idle.is_empty(), "{idle:?}");
+    }
+}
