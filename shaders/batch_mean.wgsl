@@ -4,9 +4,11 @@
 //
 // One invocation a quad adds the rows in their order, so the bits are fixed; neighbours read neighbouring quads.
 //
-// Grid: x = quads (64 a workgroup), y = slots.   Memory: 16 bytes read a row and quad.   Twin: src/cpu/batch_mean.rs
+// Grid: x = quads (64 a workgroup), y = slots.   Memory: 16 bytes read a row and quad.
 
-@group(0) @binding(0) var<uniform> layer: Layer;
+#import Rows
+
+@group(0) @binding(0) var<uniform> shape: Rows;
 @group(0) @binding(1) var<storage, read> representations: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> means: array<vec4<f32>>;
 
@@ -14,12 +16,12 @@
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let quad = id.x;
     let slot = id.y;
-    if (quad >= layer.weight_quads) {
+    if (quad >= shape.quads) {
         return;
     }
     var sum = vec4<f32>(0.0);
-    for (var row = 0u; row < layer.batch_size; row++) {
-        sum += representations[(slot * layer.batch_size + row) * layer.output_quads + quad];
+    for (var row = 0u; row < shape.batch_size; row++) {
+        sum += representations[(slot * shape.batch_size + row) * shape.quads + quad];
     }
-    means[slot * layer.weight_quads + quad] = sum / f32(layer.batch_size);
+    means[slot * shape.quads + quad] = sum / f32(shape.batch_size);
 }

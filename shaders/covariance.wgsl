@@ -6,9 +6,12 @@
 // trace² / |S|² is the participation ratio: how many directions share the variance. S itself is never stored. An invocation has the
 // 4 x 4 block of two quads, summed in the order of rows; a workgroup adds up its 64 blocks in a tree.
 //
-// Grid: x, y = tiles of 8 quads, z = slots.   Memory: 32 bytes a row for 16 fma.   Twin: src/cpu/covariance.rs
+// Grid: x, y = tiles of 8 quads, z = slots.   Memory: 32 bytes a row for 16 fma.
 
-@group(0) @binding(0) var<uniform> layer: Layer;
+#import Rows
+#import tree_sum
+
+@group(0) @binding(0) var<uniform> shape: Rows;
 @group(0) @binding(1) var<storage, read> representations: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> means: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> parts: array<f32>;
@@ -16,9 +19,9 @@
 const SIDE = 8u;
 const THREADS = SIDE * SIDE;
 
-fn centred(layer: Layer, slot: u32, row: u32, quad: u32) -> vec4<f32> {
-    let values = representations[(slot * layer.batch_size + row) * layer.output_quads + quad];
-    return outputs_only(layer, quad, values - means[slot * layer.weight_quads + quad]);
+fn centred(slot: u32, row: u32, quad: u32) -> vec4<f32> {
+    let values = representations[(slot * shape.batch_size + row) * shape.quads + quad];
+    return values - means[slot * shape.quads + quad];
 }
 
 @compute @workgroup_size(SIDE, SIDE)
@@ -33,11 +36,11 @@ fn main(
     let slot = group.z;
     var sums = vec3<f32>(0.0);
     // S is symmetric: what stands beside the diagonal counts twice, and once is enough to compute it.
-    if (across < layer.weight_quads && down <= across) {
+    if (across < shape.quads && down <= across) {
         var block: mat4x4<f32>;
-        for (var row = 0u; row < layer.batch_size; row++) {
-            let a = centred(layer, slot, row, down);
-            let b = centred(layer, slot, row, across);
+        for (var row = 0u; row < shape.batch_size; row++) {
+            let a = centred(slot, row, down);
+            let b = centred(slot, row, across);
             block[0] = fma(vec4<f32>(a.x), b, block[0]);
             block[1] = fma(vec4<f32>(a.y), b, block[1]);
             block[2] = fma(vec4<f32>(a.z), b, block[2]);
@@ -49,7 +52,7 @@ fn main(
             sums.y = block[0].x + block[1].y + block[2].z + block[3].w;
             // Rectified outputs are never below 0: where the mean is 0, all are.
             let position = vec4<u32>(4u * across) + vec4<u32>(0u, 1u, 2u, 3u);
-            let dead = (means[slot * layer.weight_quads + across] <= vec4<f32>(0.0)) & (position < vec4<u32>(layer.output_width));
+            let dead = (means[slot * shape.quads + across] <= vec4<f32>(0.0)) & (position < vec4<u32>(shape.width));
             sums.z = dot(select(vec4<f32>(0.0), vec4<f32>(1.0), dead), vec4<f32>(1.0));
         }
     }

@@ -9,10 +9,36 @@
 // LOCAL: a layer's output goes to the next through workgroup memory. Otherwise through `activations`, where it must be written
 // anyway for the weight gradients, for adapters whose workgroup memory is no faster.
 //
-// Grid: x = row tiles, y = replicas.   Twins: src/cpu/forward.rs, cosine_gradient.rs, output_gradient.rs (src/verify/fused_forward.rs)
+// Grid: x = row tiles, y = replicas.
 // Memory: a workgroup reads all weights of two slots and TILE_ROWS rows of inputs; writes activations and deltas once.
 
-@group(0) @binding(0) var<uniform> layers: array<Layer, LAYERS>;
+#import Linear
+#import Places
+#import RowLoss
+#import product
+#import stage
+#import cosine_loss
+#import output_loss
+
+const MUTUAL = false;
+
+struct FusedLayer {
+    linear: Linear,
+    places: Places,
+    loss: RowLoss,
+}
+
+alias ProductShape = FusedLayer;
+
+// What the losses ask for, and where the layer stands.
+struct LossShape {
+    layer: FusedLayer,
+    quads: u32,
+    batch_size: u32,
+    mutual: f32,
+}
+
+@group(0) @binding(0) var<uniform> layers: array<FusedLayer, LAYERS>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> activations: array<vec4<f32>>;
@@ -37,70 +63,70 @@ fn batch_row(local_row: u32) -> u32 {
 }
 
 // Its place among [slot, batch].
-fn slot_row(layer: Layer, local_row: u32) -> u32 {
-    return (2u * replica + local_row / TILE_ROWS) * layer.batch_size + min(batch_row(local_row), layer.batch_size - 1u);
+fn slot_row(layer: FusedLayer, local_row: u32) -> u32 {
+    let batch_size = layer.linear.batch_size;
+    return (2u * replica + local_row / TILE_ROWS) * batch_size + min(batch_row(local_row), batch_size - 1u);
 }
 
-fn input_quad(layer: Layer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    if (LOCAL && layer.index > 0u) {
+fn output_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
+    return layer.places.outputs + slot_row(layer, local_row) * layer.linear.output_quads + quad;
+}
+
+fn input_quad(layer: FusedLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
+    if (LOCAL && layer.loss.metric > 0u) {
         return hidden[((tile.slot & 1u) * TILE_ROWS + row) * HIDDEN_QUADS + k];
     }
-    let first = (tile.slot >> layer.view_shift) * layer.batch_size;
-    return activations[layer.input_offset + (first + min(tile.row + row, layer.batch_size - 1u)) * layer.input_quads + k];
+    let linear = layer.linear;
+    let first = (tile.slot >> linear.view_shift) * linear.batch_size;
+    return activations[layer.places.inputs + (first + min(tile.row + row, linear.batch_size - 1u)) * linear.input_quads + k];
 }
 
-fn weight_block(layer: Layer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
-    let row = layer.weight_offset + (tile.slot * layer.input_quads + k) * 4u * layer.weight_quads;
-    let first = row + min(tile.quad + column * LANES_X, layer.weight_quads - 1u);
-    let second = first + layer.weight_quads;
-    let third = second + layer.weight_quads;
-    return mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + layer.weight_quads]);
+fn weight_block(layer: FusedLayer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+    let quads = layer.linear.output_quads;
+    let row = tile.slot * (4u * layer.linear.input_quads + 1u) + 4u * k;
+    let first = layer.places.weights + row * quads + min(tile.quad + column * LANES_X, quads - 1u);
+    let second = first + quads;
+    let third = second + quads;
+    return mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + quads]);
 }
 
-fn output_quad(layer: Layer, local_row: u32, quad: u32) -> vec4<f32> {
+fn output_quad(layer: FusedLayer, local_row: u32, quad: u32) -> vec4<f32> {
     if (LOCAL) {
         return hidden[local_row * HIDDEN_QUADS + quad];
     }
-    return activations[layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad];
+    return activations[output_place(layer, local_row, quad)];
 }
 
-fn representation(layer: Layer, local_row: u32, quad: u32) -> vec4<f32> {
+fn representation(shape: LossShape, local_row: u32, quad: u32) -> vec4<f32> {
     if (KEEP_PREACTIVATION) {
-        let at = layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad;
-        return outputs_only(layer, quad, preactivations[at]);
+        return preactivations[output_place(shape.layer, local_row, quad)];
     }
-    return outputs_only(layer, quad, output_quad(layer, local_row, quad));
+    return output_quad(shape.layer, local_row, quad);
 }
 
-fn passes(layer: Layer, local_row: u32, quad: u32) -> vec4<bool> {
-    return vec4<bool>(!RELU_MASK) | (output_quad(layer, local_row, quad) > vec4<f32>(0.0));
+fn passes(shape: LossShape, local_row: u32, quad: u32) -> vec4<bool> {
+    return vec4<bool>(!RELU_MASK) | (output_quad(shape.layer, local_row, quad) > vec4<f32>(0.0));
 }
 
-fn store_delta(layer: Layer, local_row: u32, quad: u32, delta: vec4<f32>) {
-    deltas[layer.delta_offset + slot_row(layer, local_row) * layer.weight_quads + quad] = delta;
+fn delta_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
+    return layer.places.deltas + slot_row(layer, local_row) * layer.linear.output_quads + quad;
 }
 
-fn logit(layer: Layer, local_row: u32, k: u32) -> f32 {
-    return output_quad(layer, local_row, k / 4u)[k % 4u];
+fn store_delta(shape: LossShape, local_row: u32, quad: u32, delta: vec4<f32>) {
+    deltas[delta_place(shape.layer, local_row, quad)] = delta;
 }
 
-fn store_delta_at(layer: Layer, local_row: u32, k: u32, delta: f32) {
-    deltas[layer.delta_offset + slot_row(layer, local_row) * layer.weight_quads + k / 4u][k % 4u] = delta;
+fn logit(shape: LossShape, local_row: u32, k: u32) -> f32 {
+    return output_quad(shape.layer, local_row, k / 4u)[k % 4u];
 }
 
-fn add_to_metric(layer: Layer, local_row: u32, metric: u32, value: f32) {
+fn store_delta_at(shape: LossShape, local_row: u32, k: u32, delta: f32) {
+    deltas[delta_place(shape.layer, local_row, k / 4u)][k % 4u] = delta;
+}
+
+fn add_to_metric(layer: FusedLayer, local_row: u32, metric: u32, value: f32) {
     let slot = 2u * replica + local_row / TILE_ROWS;
-    row_metrics[(slot * (layer.layer_count + 1u) + metric) * layer.batch_size + batch_row(local_row)] += value;
-}
-
-fn store_output(layer: Layer, tile: Tile, row: u32, quad: u32, values: vec4<f32>) {
-    let local_row = (tile.slot & 1u) * TILE_ROWS + row;
-    if (LOCAL) {
-        hidden[local_row * HIDDEN_QUADS + quad] = values;
-    }
-    if (batch_row(row) < layer.batch_size) {
-        activations[layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad] = values;
-    }
+    row_metrics[(slot * layer.loss.metrics + metric) * layer.linear.batch_size + batch_row(local_row)] += value;
 }
 
 @compute @workgroup_size(THREADS)
@@ -112,16 +138,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let team = thread / (LANES_X * SPLITS);
 
     // Not LAYERS: a bound known to the compiler would have it unroll the whole network.
-    let depth = layers[0].layer_count;
+    let depth = layers[0].loss.metrics - 1u;
     for (var index = 0u; index < depth; index++) {
         let layer = layers[index];
-        for (var round = 0u; round < rolled(layer, 2u / TEAMS); round++) {
+        let linear = layer.linear;
+        let shape = LossShape(layer, linear.output_quads, linear.batch_size, 0.0);
+        for (var round = 0u; round < rolled(linear.batch_size, 2u / TEAMS); round++) {
             let model = round * TEAMS + team;
             let tile = Tile(2u * replica + model, first_row, lane, lane);
-            let share = (layer.input_quads + SPLITS - 1u) / SPLITS;
-            let first = min(split * share, layer.input_quads);
+            let share = (linear.input_quads + SPLITS - 1u) / SPLITS;
+            let first = min(split * share, linear.input_quads);
             var sums: array<vec4<f32>, TILE>;
-            product(layer, tile, first, min(first + share, layer.input_quads), &sums);
+            product(layer, tile, first, min(first + share, linear.input_quads), &sums);
 
             // Also: everybody has read `hidden` before anybody replaces it.
             if (LOCAL) {
@@ -146,18 +174,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             if (split == 0u) {
                 stage(thread, &sums);
-                for (var row = 0u; row < rolled(layer, TILE_ROWS); row++) {
-                    for (var column = 0u; column < rolled(layer, TILE_QUADS); column++) {
+                for (var row = 0u; row < rolled(linear.batch_size, TILE_ROWS); row++) {
+                    for (var column = 0u; column < rolled(linear.batch_size, TILE_QUADS); column++) {
                         let quad = tile.quad + column * LANES_X;
-                        if (quad < layer.weight_quads) {
-                            let sum = staged_sum(thread, &sums, row * TILE_QUADS + column);
-                            store_output(layer, tile, row, quad, activation(layer, quad, sum));
-                            if (quad + 1u == layer.weight_quads && layer.output_quads > layer.weight_quads) {
-                                store_output(layer, tile, row, quad + 1u, vec4<f32>(1.0, 0.0, 0.0, 0.0));
+                        if (quad < linear.output_quads) {
+                            let local_row = model * TILE_ROWS + row;
+                            let bias = ((tile.slot + 1u) * (4u * linear.input_quads + 1u) - 1u) * linear.output_quads;
+                            let offset = weights[layer.places.weights + bias + quad];
+                            let sum = staged_sum(thread, &sums, row * TILE_QUADS + column) + offset;
+                            let value = select(sum, max(sum, vec4<f32>(0.0)), linear.rectified > 0u);
+                            if (LOCAL) {
+                                hidden[local_row * HIDDEN_QUADS + quad] = value;
                             }
-                            if (KEEP_PREACTIVATION && batch_row(row) < layer.batch_size) {
-                                let local_row = model * TILE_ROWS + row;
-                                preactivations[layer.output_offset + slot_row(layer, local_row) * layer.output_quads + quad] = sum;
+                            if (batch_row(row) < linear.batch_size) {
+                                activations[output_place(layer, local_row, quad)] = value;
+                                if (KEEP_PREACTIVATION) {
+                                    preactivations[output_place(layer, local_row, quad)] = sum;
+                                }
                             }
                         }
                     }
@@ -173,18 +206,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
                 let row = round + thread / LANES;
                 let clamped = min(row, 2u * TILE_ROWS - 1u);
-                let keep = row < 2u * TILE_ROWS && batch_row(clamped) < layer.batch_size;
+                let keep = row < 2u * TILE_ROWS && batch_row(clamped) < linear.batch_size;
                 let partner = (clamped + TILE_ROWS) % (2u * TILE_ROWS);
-                let loss = cosine_loss(layer, clamped, partner, thread, keep);
+                let loss = cosine_loss(shape, clamped, partner, thread, keep);
                 if (keep && thread % LANES == 0u) {
                     add_to_metric(layer, row, index, loss);
                 }
             }
         } else {
             for (var row = thread; row < 2u * TILE_ROWS; row += THREADS) {
-                if (batch_row(row) < layer.batch_size) {
-                    let view = (2u * replica + row / TILE_ROWS) >> layer.label_shift;
-                    let result = output_loss(layer, row, row, labels[view * layer.batch_size + batch_row(row)]);
+                if (batch_row(row) < linear.batch_size) {
+                    let view = (2u * replica + row / TILE_ROWS) >> layer.loss.label_shift;
+                    let result = output_loss(shape, linear.output_width, row, row, labels[view * linear.batch_size + batch_row(row)]);
+                    for (var k = linear.output_width; k < 4u * linear.output_quads; k++) {
+                        store_delta_at(shape, row, k, 0.0);
+                    }
                     add_to_metric(layer, row, index, result.loss);
                     add_to_metric(layer, row, depth, result.right);
                 }

@@ -1,6 +1,6 @@
 // A batch from the resident data set: bytes to numbers, by the epoch's order.
 //
-//     inputs[view, row] = (table[pixels of image order[view, first_row + row]], 1, 0 ...)        labels[view, row] = its label
+//     inputs[view, row] = (table[pixels of image order[view, first_row + row]], 0 ...)        labels[view, row] = its label
 //
 // MOVE: each view's copy of an image is shifted by a random whole number of pixels, new in each epoch (shared/augment.wgsl), zeros
 // outside. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from. All channels move alike.
@@ -9,7 +9,12 @@
 // whose shard holds its image. Rows past the batch's end repeat the last image; whoever reads them must ignore them.
 //
 // Grid: x = quads of a row (64 an invocation group), y = rows, z = views.
-// Memory: 4 + 1 bytes read and 16 written a quad; with MOVE 16 bytes read, with TURN 64.   Twin: src/cpu/gather.rs
+// Memory: 4 + 1 bytes read and 16 written a quad; with MOVE 16 bytes read, with TURN 64.
+
+#import Shard
+#import Step
+#import random
+#import augment
 
 @group(0) @binding(0) var<uniform> shard: Shard;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -84,12 +89,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
         let inside = min(pixel, vec4<u32>(shard.pixels - 1u));
         numbers = vec4<f32>(moved(record, inside.x), moved(record, inside.y), moved(record, inside.z), moved(record, inside.w));
     } else {
-        // A width that is a multiple of four has its constant 1 in a quad without pixels.
-        let word = records[record + min(quad, shard.record_words - 2u)];
+        let word = records[record + quad];
         let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
         numbers = vec4<f32>(table[bytes.x], table[bytes.y], table[bytes.z], table[bytes.w]);
     }
-    let padding = select(vec4<f32>(0.0), vec4<f32>(1.0), pixel == vec4<u32>(shard.pixels));
-    let values = select(padding, numbers, pixel < vec4<u32>(shard.pixels));
+    let values = select(vec4<f32>(0.0), numbers, pixel < vec4<u32>(shard.pixels));
     inputs[(view * shard.batch_size + row) * shard.input_quads + quad] = values;
 }

@@ -1,16 +1,21 @@
 // From a layer's gradient to that of its input, for every slot: gradients = deltas * weights^T, without the bias's row. MASK: the
 // input is a rectified output, and where it is 0 nothing passes.
 //
-//     [batch, weight_quads * 4] x [weight_quads * 4, input] -> [batch, quads(input) * 4]
+//     [batch, output_quads * 4] x [output_quads * 4, input] -> [batch, quads(input) * 4]
 //
 // The same register tile as forward (shared/product.wgsl): weights are read along their rows, four rows by a quad at a time, and turned in
 // registers. Tails load a clamped address and are not stored.
 //
 // Grid: x = tiles of input quads, y = row tiles, z = slots.   Workgroup: LANES_X x LANES_Y.
 // Memory, for each 4 outputs: 16 bytes a row + 64 bytes an input quad, for 16 fma a row and input quad.
-// Twin: src/cpu/input_gradient.rs
 
-@group(0) @binding(0) var<uniform> layer: Layer;
+#import Linear
+#import product
+#import stage
+
+alias ProductShape = Linear;
+
+@group(0) @binding(0) var<uniform> layer: Linear;
 @group(0) @binding(1) var<storage, read> deltas: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> inputs: array<vec4<f32>>;
@@ -19,16 +24,16 @@
 const THREADS = LANES_X * LANES_Y;
 const TILE = TILE_ROWS * TILE_QUADS;
 
-fn input_quad(layer: Layer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    return deltas[(tile.slot * layer.batch_size + min(tile.row + row, layer.batch_size - 1u)) * layer.weight_quads + k];
+fn input_quad(layer: Linear, tile: Tile, row: u32, k: u32) -> vec4<f32> {
+    return deltas[(tile.slot * layer.batch_size + min(tile.row + row, layer.batch_size - 1u)) * layer.output_quads + k];
 }
 
-fn weight_block(layer: Layer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+fn weight_block(layer: Linear, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
     let quad = min(tile.quad + column * LANES_X, layer.input_quads - 1u);
-    let first = ((tile.slot ^ layer.weight_flip) * layer.input_quads + quad) * 4u * layer.weight_quads + k;
-    let second = first + layer.weight_quads;
-    let third = second + layer.weight_quads;
-    return transpose(mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + layer.weight_quads]));
+    let first = (tile.slot * (4u * layer.input_quads + 1u) + 4u * quad) * layer.output_quads + k;
+    let second = first + layer.output_quads;
+    let third = second + layer.output_quads;
+    return transpose(mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + layer.output_quads]));
 }
 
 @compute @workgroup_size(LANES_X, LANES_Y)
@@ -37,14 +42,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let tile = Tile(group.z, first_row, group.x * LANES_X * TILE_QUADS + local.x, local.x);
     let thread = local.y * LANES_X + local.x;
     var sums: array<vec4<f32>, TILE>;
-    product(layer, tile, 0u, layer.weight_quads, &sums);
+    product(layer, tile, 0u, layer.output_quads, &sums);
     stage(thread, &sums);
 
-    let gradient_quads = (layer.input_width + 3u) / 4u;
-    for (var row = 0u; row < rolled(layer, TILE_ROWS); row++) {
-        for (var column = 0u; column < rolled(layer, TILE_QUADS); column++) {
+    for (var row = 0u; row < rolled(layer.batch_size, TILE_ROWS); row++) {
+        for (var column = 0u; column < rolled(layer.batch_size, TILE_QUADS); column++) {
             let quad = tile.quad + column * LANES_X;
-            if (tile.row + row < layer.batch_size && quad < gradient_quads) {
+            if (tile.row + row < layer.batch_size && quad < layer.input_quads) {
                 let batch_row = tile.slot * layer.batch_size + tile.row + row;
                 let position = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
                 var passes = position < vec4<u32>(layer.input_width);
@@ -52,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                     passes &= inputs[batch_row * layer.input_quads + quad] > vec4<f32>(0.0);
                 }
                 let sum = staged_sum(thread, &sums, row * TILE_QUADS + column);
-                gradients[batch_row * gradient_quads + quad] = select(vec4<f32>(0.0), sum, passes);
+                gradients[batch_row * layer.input_quads + quad] = select(vec4<f32>(0.0), sum, passes);
             }
         }
     }

@@ -7,7 +7,12 @@
 // the epoch and the epoch. A word picks by rank: the rows that match are counted, then the one of the drawn rank is looked up.
 //
 // Grid: x = rows (64 a workgroup), y = slots.
-// Memory: the labels read twice (cached) by each row, 8 bytes written.   Twin: src/cpu/pairs.rs
+// Memory: the labels read twice (cached) by each row, 8 bytes written.
+
+#import constants
+#import Pairs
+#import Step
+#import random
 
 @group(0) @binding(0) var<uniform> shape: Pairs;
 @group(0) @binding(1) var<uniform> step: Step;

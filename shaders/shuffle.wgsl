@@ -4,7 +4,11 @@
 // that holds all samples, and a position that lands outside is sent through again until it lands inside (cycle walking; fewer
 // than two passes on average). A permutation of a finite set always comes back, so the walk ends.
 //
-// Grid: 64 invocations a workgroup, striding over replicas x samples.   Memory: 4 bytes written a sample.   Twin: src/cpu/shuffle.rs
+// Grid: 64 invocations a workgroup, striding over replicas x samples.   Memory: 4 bytes written a sample.
+
+#import Shuffle
+#import Step
+#import random
 
 @group(0) @binding(0) var<uniform> shuffle: Shuffle;
 @group(0) @binding(1) var<uniform> step: Step;

@@ -4,9 +4,12 @@
 //
 // The bias counts as weights; padding is zero everywhere. 64 invocations stride over the layer, then add up in a tree.
 //
-// Grid: x = parts, y = slots.   Memory: 48 bytes read a quad.   Twin: src/cpu/weight_norms.rs
+// Grid: x = parts, y = slots.   Memory: 48 bytes read a quad.
 
-@group(0) @binding(0) var<uniform> layer: Layer;
+#import Linear
+#import tree_sum
+
+@group(0) @binding(0) var<uniform> layer: Linear;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> before: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> parts: array<f32>;
@@ -20,9 +23,9 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let slot = group.y;
-    let length = 4u * layer.input_quads * layer.weight_quads;
-    let own = layer.weight_offset + slot * length;
-    let partner = layer.weight_offset + (slot ^ 1u) * length;
+    let length = (4u * layer.input_quads + 1u) * layer.output_quads;
+    let own = slot * length;
+    let partner = (slot ^ 1u) * length;
     var sums = vec3<f32>(0.0);
     for (var quad = group.x * THREADS + thread; quad < length; quad += groups.x * THREADS) {
         let weight = weights[own + quad];

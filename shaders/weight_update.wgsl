@@ -1,8 +1,8 @@
 // The local weight gradient, fused with Adam: gradient = inputs^T * deltas, summed over the whole batch in registers, then one
-// read and one write of weights and moments. The constant 1 behind the inputs makes the last row's gradient that of the bias.
+// read and one write of weights and moments. Behind a row's last input quad comes one of (1, 0, 0, 0), whose first row is the bias.
 // One dispatch updates all LAYERS of its table: a whole network whose layers share buffers, or one layer.
 //
-//     [input_quads * 4, batch] x [batch, weight_quads * 4] -> tile of [input_quads * 4, weight_quads * 4]
+//     [input_quads * 4, batch] x [batch, output_quads * 4] -> tile of [input_quads * 4, output_quads * 4]
 //
 // An invocation owns TILE_INPUTS x TILE_QUADS quads: 4 rows a quad of inputs, summed in batch order with fma, so the tile's
 // shape does not change a bit. Tails load a clamped address and are not stored. No workgroup memory, no barrier.
@@ -11,9 +11,22 @@
 //
 // Grid: x = tiles of all layers, a layer's column tiles varying fastest, z = slots.   Workgroup: LANES_X x LANES_Y.
 // Memory, an image: 16 bytes an input quad + 16 a delta quad for 16 fma each pair; then 24 bytes a parameter.
-// Twin: src/cpu/weight_update.rs
 
-@group(0) @binding(0) var<uniform> layers: array<Layer, LAYERS>;
+#import Linear
+#import Places
+#import Trained
+#import Step
+#import adam
+#import stage
+#import lane
+
+struct UpdatedLayer {
+    linear: Linear,
+    places: Places,
+    trained: Trained,
+}
+
+@group(0) @binding(0) var<uniform> layers: array<UpdatedLayer, LAYERS>;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> inputs: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> deltas: array<vec4<f32>>;
@@ -31,40 +44,42 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // The layer whose tiles hold this workgroup, and the tile's number in it.
     var index = 0u;
     var number = group.x;
-    var across = (layers[0].weight_quads + COLUMNS - 1u) / COLUMNS;
+    var across = (layers[0].linear.output_quads + COLUMNS - 1u) / COLUMNS;
     for (; index + 1u < LAYERS; index++) {
-        let tiles = across * ((layers[index].input_quads + INPUTS - 1u) / INPUTS);
+        let tiles = across * ((layers[index].linear.input_quads + INPUTS) / INPUTS);
         if (number < tiles) {
             break;
         }
         number -= tiles;
-        across = (layers[index + 1u].weight_quads + COLUMNS - 1u) / COLUMNS;
+        across = (layers[index + 1u].linear.output_quads + COLUMNS - 1u) / COLUMNS;
     }
-    let layer = layers[index];
+    let layer = layers[index].linear;
+    let places = layers[index].places;
+    let trained = layers[index].trained;
     let slot = group.z;
-    if (((layer.frozen >> (slot & 1u)) & 1u) == 1u) {
+    if (((trained.frozen >> (slot & 1u)) & 1u) == 1u) {
         return;
     }
     let first_input = number / across * INPUTS + local.y * TILE_INPUTS;
     let first_quad = number % across * COLUMNS + local.x;
-    let input_base = layer.input_offset + (slot >> layer.view_shift) * layer.batch_size * layer.input_quads;
-    let delta_base = layer.delta_offset + slot * layer.batch_size * layer.weight_quads;
+    let input_base = places.inputs + (slot >> layer.view_shift) * layer.batch_size * layer.input_quads;
+    let delta_base = places.deltas + slot * layer.batch_size * layer.output_quads;
 
     var sums: array<vec4<f32>, TILE>;
     for (var row = 0u; row < layer.batch_size; row++) {
         var delta: array<vec4<f32>, TILE_QUADS>;
         for (var column = 0u; column < TILE_QUADS; column++) {
-            delta[column] = deltas[delta_base + row * layer.weight_quads + min(first_quad + column * LANES_X, layer.weight_quads - 1u)];
+            delta[column] = deltas[delta_base + row * layer.output_quads + min(first_quad + column * LANES_X, layer.output_quads - 1u)];
         }
         let input_row = input_base + row * layer.input_quads;
         var held: vec4<f32>;
         if (SHUFFLE) {
-            held = inputs[input_row + min(first_input + local.x, layer.input_quads - 1u)];
+            held = input_quad(layer, input_row, first_input + local.x);
         }
         for (var part = 0u; part < TILE_INPUTS; part++) {
             var input = from_lane(held, part);
             if (!SHUFFLE) {
-                input = inputs[input_row + min(first_input + part, layer.input_quads - 1u)];
+                input = input_quad(layer, input_row, first_input + part);
             }
             for (var column = 0u; column < TILE_QUADS; column++) {
                 let at = 4u * (part * TILE_QUADS + column);
@@ -78,22 +93,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     let thread = local.y * LANES_X + local.x;
     stage(thread, &sums);
-    for (var part = 0u; part < rolled(layer, TILE_INPUTS); part++) {
-        for (var column = 0u; column < rolled(layer, TILE_QUADS); column++) {
+    for (var part = 0u; part < rolled(layer.batch_size, TILE_INPUTS); part++) {
+        for (var column = 0u; column < rolled(layer.batch_size, TILE_QUADS); column++) {
             let quad = first_quad + column * LANES_X;
-            if (first_input + part < layer.input_quads && quad < layer.weight_quads) {
-                let row = (slot * layer.input_quads + first_input + part) * 4u;
-                let at = layer.weight_offset + row * layer.weight_quads + quad;
+            if (first_input + part <= layer.input_quads && quad < layer.output_quads) {
+                let row = 4u * (first_input + part);
+                let at = places.weights + (slot * (4u * layer.input_quads + 1u) + row) * layer.output_quads + quad;
                 let tile = 4u * (part * TILE_QUADS + column);
-                for (var next = 0u; next < rolled(layer, 4u); next++) {
-                    // A bias that is not trained stays, and so does padding.
-                    if (4u * (first_input + part) + next < layer.input_width + layer.bias) {
-                        move_quad(at + next * layer.weight_quads, staged_sum(thread, &sums, tile + next));
+                for (var next = 0u; next < rolled(layer.batch_size, 4u); next++) {
+                    // Padding stays, and so does a bias that is not trained.
+                    let is_bias = row == 4u * layer.input_quads && next < trained.bias;
+                    if (row + next < layer.input_width || is_bias) {
+                        move_quad(at + next * layer.output_quads, staged_sum(thread, &sums, tile + next));
                     }
                 }
             }
         }
     }
+}
+
+// A quad of a row of inputs; behind the last one the constant that the bias is multiplied with.
+fn input_quad(layer: Linear, row: u32, quad: u32) -> vec4<f32> {
+    let value = inputs[row + min(quad, layer.input_quads - 1u)];
+    return select(value, vec4<f32>(1.0, 0.0, 0.0, 0.0), quad == layer.input_quads);
 }
 
 // Four neighbours of a weight row.

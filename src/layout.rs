@@ -4,24 +4,24 @@
 //! prepended, so the two cannot drift apart. All fields are 4-byte scalars, for which Rust and WGSL agree on every offset.
 //!
 //! # Memory layouts
-//! A *quad* is four consecutive f32, a `vec4<f32>` in a shader. Every row of a matrix is padded to whole quads, so kernels
+//! A *quad* is four consecutive f32, a `vec4<f32>` in a shader. Every row of a matrix is padded with zeros to whole quads, so kernels
 //! load and store vectors and only tails of tiles need care. For a layer with `n` inputs and `m` outputs:
 //!
-//! | tensor | shape | row |
+//! | tensor | shape | content |
 //! |---|---|---|
-//! | activations | `[slot, batch, quads(n + 1)]` | `h₀ … hₙ₋₁, 1, 0 …`: the 1 makes the bias an ordinary row of the weights |
-//! | weights, moments | `[slot, 4·quads(n + 1), quads(m)]` | row `i < n`: weights from input `i`; row `n`: biases; then zeros |
+//! | inputs, outputs | `[slot, batch, quads(m)]` | `h₀ … hₘ₋₁, 0 …` |
 //! | deltas | `[slot, batch, quads(m)]` | `δ₀ … δₘ₋₁, 0 …` |
+//! | weights, moments | `[slot, 4·quads(n) + 1, quads(m)]` | row `i < n`: weights from input `i`; zeros; the last row: biases |
 //! | pairs | `[slot, batch]` | two u32: rows of the batch, or [`NO_ROW`] |
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
 //!
 //! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before
-//! the first layer's activations ([`crate::program::Pack`]); the layered plan has a buffer a layer.
+//! the first layer's outputs ([`crate::kernels::Pack`]); the layered plan has a buffer a layer.
 //!
 //! `slot = 2·replica + model` (A is 0, B is 1), so that a model's partner is `slot ^ 1` ([`partner`]). The network's input is
 //! shared by the two models of a replica: its leading axis is a *view*, `slot >> 1` (with augmentation each slot has its own:
-//! [`Views`]). Padding is left out of the update, and would stay zero anyway: its gradient is zero, and Adam moves nothing by
-//! zero.
+//! [`Views`]). Padding is left out of the update, and would stay zero anyway: its
+//! gradient is zero, and Adam moves nothing by zero.
 
 use crate::config::TrainingConfig;
 
@@ -54,20 +54,20 @@ macro_rules! device_constants {
 
 // Behind the macros, which they use.
 mod data;
-mod layer;
-mod shapes;
+mod linear;
+mod rows;
 mod step;
 
 pub use data::{Pairs, Shard, Shuffle};
-pub use layer::Layer;
-pub use shapes::{Part, Shapes};
+pub use linear::{Linear, Places, Trained};
+pub use rows::{Prototypes, RowLoss, Rows};
 pub use step::Step;
 
 device_constants! {
     /// Added to the squared norm of a row, so that an all-zero row has a finite one: part of the definition of cosines and unit
     /// rows.
     SQUARE_FLOOR: f32 = 1e-12,
-    /// The bias of a class that is not in the batch: far below any cosine over a temperature, so that its exponential is 0.
+    /// The score of a class that is not in the batch: far below any cosine over a temperature, so that its exponential is 0.
     ABSENT: f32 = -1e4,
     /// In place of a row that was not drawn.
     NO_ROW: u32 = 0xffffffff,
@@ -145,7 +145,9 @@ mod tests {
     #[test]
     fn uniform_structures_are_whole_sixteen_bytes() {
         let others = [size_of::<Shard>(), size_of::<Shuffle>(), size_of::<Pairs>(), size_of::<Reduction>()];
-        for size in [size_of::<Layer>(), size_of::<Step>()].into_iter().chain(others) {
+        for size in
+            [size_of::<Linear>(), size_of::<Step>(), size_of::<RowLoss>(), size_of::<Prototypes>()].into_iter().chain(others)
+        {
             assert_eq!(size % 16, 0);
         }
     }

@@ -42,6 +42,7 @@
 //! # }
 //! ```
 
+pub mod arithmetic;
 pub mod bench;
 mod bounded_file;
 pub mod checksum;

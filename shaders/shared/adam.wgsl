@@ -1,6 +1,8 @@
 // One Adam step on four parameters at once (Kingma and Ba, 2015, algorithm 1). The gradient arrives in registers and never
 // touches memory. Corrections come from the host in f64 precision.
 
+#import Step
+
 struct Moments {
     first: vec4<f32>,
     second: vec4<f32>,

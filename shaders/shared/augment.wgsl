@@ -1,6 +1,9 @@
 // How one image of one epoch is changed: a shift, and a turn with a change of size about the middle. Word for word the functions of
 // src/cpu/gather.rs; additions and products only, so that both differ by rounding at most.
 
+#import Shard
+#import random
+
 struct Change {
     // Where the middle goes, in pixels.
     shift: vec2<i32>,

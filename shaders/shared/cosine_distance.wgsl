@@ -9,8 +9,11 @@
 //
 // Where z did not pass the ReLU before u, the gradient does not pass either.
 //
-// LANES invocations share the row. The kernel says where rows stand: representation(layer, row, quad), zero behind the layer's
-// width, and passes(layer, row, quad), where the gradient does. All invocations of the workgroup call cosine_distance together.
+// LANES invocations share the row. The kernel defines LossShape, and where rows stand: representation(shape, row, quad), zero behind
+// the width, and passes(shape, row, quad), where the gradient does. All invocations of the workgroup call cosine_distance together.
+
+#import constants
+#import lanes
 
 struct Cosine {
     distance: f32,
@@ -20,30 +23,30 @@ struct Cosine {
     factor: f32,
 }
 
-fn cosine_distance(layer: Layer, own: u32, other: u32, thread: u32) -> Cosine {
+fn cosine_distance(shape: LossShape, own: u32, other: u32, thread: u32) -> Cosine {
     let lane = thread % LANES;
     var squares = vec2<f32>(0.0);
-    for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
-        let u = representation(layer, own, quad);
-        let v = representation(layer, other, quad);
+    for (var quad = lane; quad < shape.quads; quad += LANES) {
+        let u = representation(shape, own, quad);
+        let v = representation(shape, other, quad);
         squares += vec2<f32>(dot(u, u), dot(v, v));
     }
     squares = sum_over_lanes(squares, thread) + SQUARE_FLOOR;
     let scale = vec2<f32>(1.0) / sqrt(squares);
 
     var distance = vec2<f32>(0.0);
-    for (var quad = lane; quad < layer.weight_quads; quad += LANES) {
-        let difference = representation(layer, own, quad) * scale.x - representation(layer, other, quad) * scale.y;
+    for (var quad = lane; quad < shape.quads; quad += LANES) {
+        let difference = representation(shape, own, quad) * scale.x - representation(shape, other, quad) * scale.y;
         distance.x += dot(difference, difference);
     }
     distance = sum_over_lanes(distance, thread);
     let half_sum = 0.5 * (distance.x + SQUARE_FLOOR / squares.x + SQUARE_FLOOR / squares.y);
-    return Cosine(half_sum, scale, scale.x / f32(layer.batch_size));
+    return Cosine(half_sum, scale, scale.x / f32(shape.batch_size));
 }
 
-fn distance_delta(layer: Layer, own: u32, other: u32, quad: u32, cosine: Cosine) -> vec4<f32> {
-    let a = representation(layer, own, quad) * cosine.scale.x;
-    let b = representation(layer, other, quad) * cosine.scale.y;
+fn distance_delta(shape: LossShape, own: u32, other: u32, quad: u32, cosine: Cosine) -> vec4<f32> {
+    let a = representation(shape, own, quad) * cosine.scale.x;
+    let b = representation(shape, other, quad) * cosine.scale.y;
     let delta = ((a - b) - cosine.distance * a) * cosine.factor;
-    return select(vec4<f32>(0.0), delta, passes(layer, own, quad));
+    return select(vec4<f32>(0.0), delta, passes(shape, own, quad));
 }

@@ -15,7 +15,7 @@
 // MUTUAL, with the cross-entropy only: a share of the target is the partner's softmax q of its own logits, a constant:
 //     t_k = (1 - mutual) [k = y] + mutual q_k,   loss = -sum_k t_k log p_k,   delta = (p - t) / batch
 //
-// The kernel says where rows stand: logit(layer, row, k) and store_delta_at(layer, row, k, delta).
+// The kernel defines LossShape, and where rows stand: logit(shape, row, k) and store_delta_at(shape, row, k, delta).
 
 const LOG_FLOOR = -100.0;
 
@@ -24,26 +24,25 @@ struct OutputLoss {
     right: f32,
 }
 
-fn output_loss(layer: Layer, row: u32, partner: u32, label: u32) -> OutputLoss {
-    let classes = layer.output_width;
+fn output_loss(shape: LossShape, classes: u32, row: u32, partner: u32, label: u32) -> OutputLoss {
     var top = 0u;
     for (var k = 1u; k < classes; k++) {
-        if (logit(layer, row, k) > logit(layer, row, top)) {
+        if (logit(shape, row, k) > logit(shape, row, top)) {
             top = k;
         }
     }
-    let largest = logit(layer, row, top);
+    let largest = logit(shape, row, top);
     var second = -3.4e38;
     for (var k = 0u; k < classes; k++) {
         if (k != top) {
-            second = max(second, logit(layer, row, k));
+            second = max(second, logit(shape, row, k));
         }
     }
     // The sum over the others, relative to the second largest: between 1 and C.
     var tail = 0.0;
     for (var k = 0u; k < classes; k++) {
         if (k != top) {
-            tail += exp(logit(layer, row, k) - second);
+            tail += exp(logit(shape, row, k) - second);
         }
     }
     let rest = tail * exp(second - largest);
@@ -51,48 +50,48 @@ fn output_loss(layer: Layer, row: u32, partner: u32, label: u32) -> OutputLoss {
     var loss = 0.0;
 
     if (CROSS_ENTROPY) {
-        let scale = 1.0 / f32(layer.batch_size);
+        let scale = 1.0 / f32(shape.batch_size);
         // The partner's largest logit, and the sum of its exponentials relative to that.
         var best = 0.0;
         var total = 0.0;
         if (MUTUAL) {
-            best = logit(layer, partner, 0u);
+            best = logit(shape, partner, 0u);
             for (var k = 1u; k < classes; k++) {
-                best = max(best, logit(layer, partner, k));
+                best = max(best, logit(shape, partner, k));
             }
             for (var k = 0u; k < classes; k++) {
-                total += exp(logit(layer, partner, k) - best);
+                total += exp(logit(shape, partner, k) - best);
             }
         }
         for (var k = 0u; k < classes; k++) {
-            var delta = exp(logit(layer, row, k) - largest) / sum;
+            var delta = exp(logit(shape, row, k) - largest) / sum;
             if (k == label) {
                 // p - 1 of the largest term, from the others.
                 delta = select(delta - 1.0, -rest / sum, k == top);
             }
             if (MUTUAL) {
-                let p = exp(logit(layer, row, k) - largest) / sum;
-                delta = (1.0 - layer.mutual) * delta + layer.mutual * (p - exp(logit(layer, partner, k) - best) / total);
+                let p = exp(logit(shape, row, k) - largest) / sum;
+                delta = (1.0 - shape.mutual) * delta + shape.mutual * (p - exp(logit(shape, partner, k) - best) / total);
             }
-            store_delta_at(layer, row, k, delta * scale);
+            store_delta_at(shape, row, k, delta * scale);
         }
-        loss = log(sum) - (logit(layer, row, label) - largest);
+        loss = log(sum) - (logit(shape, row, label) - largest);
         if (MUTUAL) {
             var cross = 0.0;
             for (var k = 0u; k < classes; k++) {
-                cross += exp(logit(layer, partner, k) - best) / total * (log(sum) - (logit(layer, row, k) - largest));
+                cross += exp(logit(shape, partner, k) - best) / total * (log(sum) - (logit(shape, row, k) - largest));
             }
-            loss = (1.0 - layer.mutual) * loss + layer.mutual * cross;
+            loss = (1.0 - shape.mutual) * loss + shape.mutual * cross;
         }
     } else {
-        let scale = 1.0 / (f32(layer.batch_size) * f32(classes));
+        let scale = 1.0 / (f32(shape.batch_size) * f32(classes));
         let log_sum = log(sum);
         // Sum of q over all classes but the top one, and the loss.
         var others = 0.0;
         for (var k = 0u; k < classes; k++) {
-            let term = exp(logit(layer, row, k) - largest);
+            let term = exp(logit(shape, row, k) - largest);
             if (k == label) {
-                loss -= max(logit(layer, row, k) - largest - log_sum, LOG_FLOOR);
+                loss -= max(logit(shape, row, k) - largest - log_sum, LOG_FLOOR);
             } else if (k == top) {
                 loss -= max(second - largest + log(tail) - log_sum, LOG_FLOOR);
             } else {
@@ -104,7 +103,7 @@ fn output_loss(layer: Layer, row: u32, partner: u32, label: u32) -> OutputLoss {
         }
         loss /= f32(classes);
         for (var k = 0u; k < classes; k++) {
-            let term = exp(logit(layer, row, k) - largest);
+            let term = exp(logit(shape, row, k) - largest);
             var delta: f32;
             if (k == top) {
                 delta = (select(1.0, -rest, k == label) - others) / sum;
@@ -113,14 +112,11 @@ fn output_loss(layer: Layer, row: u32, partner: u32, label: u32) -> OutputLoss {
                 let q = select(term / (sum - term), -1.0, k == label);
                 let own = select(p, (term - sum) / sum, k == label);
                 // p_k q_top where top is not the label: (p_k / (1 - p_top)) p_top.
-                let share = exp(logit(layer, row, k) - second) / tail / sum;
+                let share = exp(logit(shape, row, k) - second) / tail / sum;
                 delta = own - p * (others - q) - select(share, -p, top == label);
             }
-            store_delta_at(layer, row, k, delta * scale);
+            store_delta_at(shape, row, k, delta * scale);
         }
-    }
-    for (var k = classes; k < 4u * layer.weight_quads; k++) {
-        store_delta_at(layer, row, k, 0.0);
     }
     return OutputLoss(loss, select(0.0, 1.0, top == label));
 }

@@ -1,5 +1,7 @@
+#import constants
+
 // What normalize.wgsl multiplies a row by whose squares sum up to `squares`.
-fn row_scale(layer: Layer, one: bool, squares: f32) -> f32 {
+fn row_scale(width: u32, one: bool, squares: f32) -> f32 {
     let inverse = 1.0 / sqrt(squares + SQUARE_FLOOR);
-    return select(sqrt(f32(layer.output_width)) * inverse, inverse, one);
+    return select(sqrt(f32(width)) * inverse, inverse, one);
 }

@@ -24,7 +24,8 @@ fn staged_sum(thread: u32, sums: ptr<function, array<vec4<f32>, TILE>>, i: u32) 
     return (*sums)[i];
 }
 
-// The limit of a loop, in a form that the compiler cannot see through if STAGE, so that it does not unroll the loop.
-fn rolled(layer: Layer, limit: u32) -> u32 {
-    return select(limit, min(limit, limit * layer.layer_count), STAGE);
+// The limit of a loop, in a form that the compiler cannot see through if STAGE, so that it does not unroll the loop: it does not know
+// what is in a uniform.
+fn rolled(one_or_more: u32, limit: u32) -> u32 {
+    return select(limit, min(limit, limit * one_or_more), STAGE);
 }

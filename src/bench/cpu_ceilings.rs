@@ -1,8 +1,8 @@
 //! What the processor can do at best, on the threads that the CPU backend uses.
 
 use super::{Ceilings, seconds_of};
-use crate::cpu::matmul::Matrix;
-use crate::cpu::{Arithmetic, Blocked};
+use crate::arithmetic::matmul::Matrix;
+use crate::arithmetic::{Arithmetic, Blocked};
 use crate::error::Result;
 use rayon::prelude::*;
 

@@ -4,11 +4,11 @@ use super::{Ceilings, seconds_of};
 use crate::error::Result;
 use crate::gpu::buffers::Allocator;
 use crate::gpu::context::{Context, Pipeline};
-use crate::gpu::kernels::{Binding, Variant};
 use crate::gpu::tensors::Span;
-use crate::gpu::tiles::{Tile, Tiles};
-use crate::layout::{Layer, Views};
-use crate::model::Architecture;
+use crate::kernels::forward::Forward;
+use crate::kernels::tiles::{Tile, Tiles};
+use crate::kernels::{Binding, Launch, Operation, Tensor};
+use crate::layout::Linear;
 
 /// Seconds that a measurement lasts at least.
 const STRETCH: f64 = 0.1;
@@ -81,17 +81,20 @@ fn tile_name(tile: Tile) -> String {
 
 /// Seconds of one product by the forward kernel without activation.
 fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: Tile) -> Result<f64> {
-    let layer = Layer::new(&Architecture::new(vec![side, side])?, 0, side, Views::Run);
-    let pipeline = context.compile(&Variant::forward(tile, false))?;
+    let layer = Linear::new(side, side, side);
+    let [inputs, weights, outputs] = [0, 1, 2].map(Tensor);
+    let operation = Operation::from(Forward { layer, inputs, weights, outputs, preactivations: None });
+    let tiles = Tiles::GPU.with_forward(tile);
+    let launch = Launch { tiles: &tiles, slots: 1 };
+    let pipeline = context.compile(&operation.variant(launch))?;
     let buffers = [
-        allocator.uniform("layer", bytemuck::bytes_of(&layer))?,
+        allocator.uniform("layer", &operation.describe().parameters())?,
         allocator.storage("left", layer.input_len())?,
         allocator.storage("right", layer.weight_len())?,
         allocator.storage("products", layer.output_len())?,
         allocator.storage("unused", 4)?,
     ];
-    let groups = tile.groups(layer.batch_size, layer.weight_quads, 1);
-    time(context, &pipeline, &buffers.each_ref(), groups, 1)
+    time(context, &pipeline, &buffers.each_ref(), operation.describe().groups(launch), 1)
 }
 
 /// Seconds of one dispatch, `times` of them recorded a call.

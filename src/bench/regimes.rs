@@ -1,7 +1,7 @@
 //! The kinds of work that are measured.
 
 use crate::config::TrainingConfig;
-use crate::layout::{Layer, Views};
+use crate::layout::Linear;
 use crate::model::Architecture;
 
 /// A kind of work that users do.
@@ -82,12 +82,12 @@ impl Regime {
     /// counted as one: images in and rows out; activations written, and read by the next layer, the loss (own and partner's) and
     /// the update; deltas written and read; weights read forward, and with both moments read and written by the update.
     pub fn bytes_per_step(&self, architecture: &Architecture) -> f64 {
-        let layers = Layer::all(architecture, self.batch_size, Views::Replica);
+        let pairs = architecture.widths().windows(2);
+        let layers: Vec<Linear> = pairs.map(|pair| Linear::new(pair[0], pair[1], self.batch_size)).collect();
         let slots = 2.0 * self.replicas as f64;
-        let first = 4 * layers.first().map_or(0, Layer::input_len);
+        let first = 4 * layers.first().map_or(0, Linear::input_len);
         let gather = (self.batch_size * self.layers[0] + 3 * first) as f64 * self.replicas as f64;
-        let per_slot: usize =
-            layers.iter().map(|layer| 4 * (5 * layer.output_len() + 2 * layer.delta_len() + 7 * layer.weight_len())).sum();
+        let per_slot: usize = layers.iter().map(|layer| 4 * (7 * layer.output_len() + 7 * layer.weight_len())).sum();
         gather + slots * per_slot as f64
     }
 }

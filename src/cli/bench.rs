@@ -2,10 +2,10 @@
 
 use super::arguments::{BenchOptions, Compared};
 use super::{print_line, session};
+use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::bench::regimes::{GROUPS, Regime, all};
 use ffcl_gpu::bench::{Ceilings, Make, Measurement, Misfit, cpu_ceilings, gpu_ceilings, measure};
 use ffcl_gpu::config::TrainingConfig;
-use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};

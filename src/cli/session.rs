@@ -1,6 +1,6 @@
 //! From a device request to a backend that is ready to train.
 
-use ffcl_gpu::cpu::Blocked;
+use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::cpu::backend::{CpuBackend, processor};
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::gpu::adapter::{self, Choice, DeviceRequest, choose};

@@ -1,15 +1,15 @@
 //! The CPU backend: the programs of a run, in main memory.
 
 use super::executor::{Phase, Store};
-use super::{Arithmetic, Blocked};
+use crate::arithmetic::{Arithmetic, Blocked};
 use crate::config::TrainingConfig;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, Progress, Quantity};
 use crate::error::Result;
+use crate::kernels::{Data, Tensor};
 use crate::layout::Step;
 use crate::memory;
 use crate::model::Parameters;
 use crate::program::{Content, ParameterTensors, Plan, Programs, images};
-use rayon::prelude::*;
 use std::marker::PhantomData;
 
 /// Steps between two reports of progress; also the stretch for which the worker threads stay awake.
@@ -89,21 +89,13 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
 /// Gives every tensor what it holds at first.
 fn fill(programs: &Programs, job: Job, store: &mut Store) {
     for (index, spec) in (0..).zip(&programs.tensors) {
-        let copies = store.copies_mut(crate::kernels::Tensor(index));
-        match &spec.content {
-            Content::Zero => {}
-            Content::Counting => copies.iter_mut().for_each(|copy| {
-                bytemuck::cast_slice_mut::<f32, u32>(copy).iter_mut().zip(0..).for_each(|(word, number)| *word = number);
-            }),
-            Content::PixelTable => {
-                let table = job.dataset.pixel_table(job.config.standardize);
-                copies.iter_mut().for_each(|copy| copy.copy_from_slice(&table));
-            }
-            Content::Records(set, shard) => {
-                let records = shard.records(&images(job, *set, u64::MAX));
-                copies.iter_mut().for_each(|copy| copy.copy_from_slice(bytemuck::cast_slice(&records)));
-            }
-        }
+        let content = match &spec.content {
+            Content::Zero => continue,
+            Content::Counting => Data::Words((0..spec.words as u32).collect()),
+            Content::PixelTable => Data::Numbers(job.dataset.pixel_table(job.config.standardize).to_vec()),
+            Content::Records(set, shard) => Data::Words(shard.records(&images(job, *set, u64::MAX))),
+        };
+        store.copies_mut(Tensor(index)).fill(content);
     }
 }
 
@@ -121,7 +113,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
             let Some(tensor) = layer.quantity(quantity) else { continue };
             for (slot, copy) in self.store.copies_mut(tensor).iter_mut().enumerate() {
                 if let Some(values) = layer.values(values, slot) {
-                    *copy = layer.layer.pack(values);
+                    *copy = Data::Numbers(layer.layer.pack(values));
                 }
             }
         }
@@ -129,18 +121,18 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
     }
 
     fn read(&mut self, quantity: Quantity) -> Result<Parameters> {
-        let read = |tensor| Ok(self.store.copies(tensor).concat());
+        let read = |tensor| Ok(numbers(self.store.copies(tensor)));
         ParameterTensors::collect(&self.programs.parameters, self.programs.slots, quantity, read)
     }
 
     fn row_sums(&mut self) -> Result<Vec<f32>> {
-        Ok(self.store.copies(self.programs.row_metrics).concat())
+        Ok(numbers(self.store.copies(self.programs.row_metrics)))
     }
 
     fn set_row_sums(&mut self, sums: &[f32]) -> Result<()> {
         let copies = self.store.copies_mut(self.programs.row_metrics);
-        let length = copies.first().map_or(1, Vec::len);
-        copies.iter_mut().zip(sums.chunks_exact(length)).for_each(|(copy, sums)| copy.copy_from_slice(sums));
+        let length = sums.len() / copies.len();
+        copies.iter_mut().zip(sums.chunks_exact(length)).for_each(|(copy, sums)| *copy = Data::Numbers(sums.to_vec()));
         Ok(())
     }
 
@@ -148,10 +140,10 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         let mut probabilities = vec![Vec::new(); self.programs.slots];
         for first in self.evaluation_batches() {
             self.evaluate(first);
-            let (layer, tensor) = self.programs.probabilities;
+            let (shape, tensor) = self.programs.probabilities;
             let rows = self.programs.evaluation_batch.min(self.test_images - first);
             for (all, outputs) in probabilities.iter_mut().zip(self.store.copies(tensor)) {
-                all.extend(layer.output_rows(outputs, rows));
+                all.extend(shape.unpadded(outputs.numbers(), rows));
             }
         }
         Ok(probabilities)
@@ -165,11 +157,10 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
                 self.store.copy(layer.weights, before);
             }
             if changed {
-                let moments = [layer.first_moments, layer.second_moments];
-                moments.into_iter().for_each(|tensor| self.store.copies_mut(tensor).iter_mut().for_each(|copy| copy.fill(0.0)));
+                [layer.first_moments, layer.second_moments].into_iter().for_each(|tensor| self.store.clear(tensor));
             }
         }
-        self.store.copies_mut(self.programs.row_metrics).iter_mut().for_each(|sums| sums.fill(0.0));
+        self.store.clear(self.programs.row_metrics);
         let step = Step::default().in_epoch(epoch);
         self.shuffle.iter().for_each(|phase| self.store.run::<A>(phase, &step));
         Ok(())
@@ -193,12 +184,15 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
     }
 
     fn end_epoch(&mut self) -> Result<EpochMetrics> {
-        for tensor in self.programs.evaluation_sums {
-            self.store.copies_mut(tensor).par_iter_mut().for_each(|sums| sums.fill(0.0));
-        }
+        self.programs.evaluation_sums.into_iter().for_each(|tensor| self.store.clear(tensor));
         self.evaluation_batches().for_each(|first| self.evaluate(first));
         let step = Step::evaluation(0, self.programs.sum_layout.sample);
         self.diagnosis.iter().chain(&self.summary).for_each(|phase| self.store.run::<A>(phase, &step));
-        Ok(self.programs.sum_layout.metrics(&self.store.copies(self.programs.sums)[0]))
+        Ok(self.programs.sum_layout.metrics(&numbers(self.store.copies(self.programs.sums))))
     }
+}
+
+/// All copies of a tensor, one behind the other.
+fn numbers(copies: &[Data<f32>]) -> Vec<f32> {
+    copies.iter().flat_map(Data::numbers).copied().collect()
 }

@@ -1,8 +1,8 @@
 //! Runs programs in main memory. Operations that need nothing of another slot follow each other on one core; slots run beside each
 //! other on all cores.
 
-use super::Arithmetic;
-use crate::kernels::{Access, Level, Memory, Operation, Tensor, Whose};
+use crate::arithmetic::Arithmetic;
+use crate::kernels::{Access, Data, Element, Level, Memory, Operation, Tensor, Whose};
 use crate::layout::Step;
 use crate::program::TensorSpec;
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use std::mem::take;
 /// Every tensor of a run.
 pub struct Store {
     /// `[tensor][copy]`.
-    values: Vec<Vec<Vec<f32>>>,
+    values: Vec<Vec<Data<f32>>>,
     /// What each tensor has copies for.
     levels: Vec<Level>,
     /// Room that operations of a slot use in turn.
@@ -40,30 +40,47 @@ impl Store {
             level => level,
         };
         let levels: Vec<Level> = specs.iter().map(level).collect();
-        let copies = |(spec, level): (&TensorSpec, &Level)| vec![vec![0.0; spec.words]; level.count(slots)];
+        let copies = |(spec, level): (&TensorSpec, &Level)| {
+            let zeros = match spec.element {
+                Element::Number => Data::Numbers(vec![0.0; spec.words]),
+                Element::Word => Data::Words(vec![0; spec.words]),
+            };
+            vec![zeros; level.count(slots)]
+        };
         Self { values: specs.iter().zip(&levels).map(copies).collect(), levels, scratch: vec![Vec::new(); slots], slots }
     }
 
     /// All copies of a tensor.
-    pub fn copies(&self, tensor: Tensor) -> &[Vec<f32>] {
+    pub fn copies(&self, tensor: Tensor) -> &[Data<f32>] {
         &self.values[tensor.index()]
     }
 
     /// The same, to be changed.
-    pub fn copies_mut(&mut self, tensor: Tensor) -> &mut [Vec<f32>] {
+    pub fn copies_mut(&mut self, tensor: Tensor) -> &mut [Data<f32>] {
         &mut self.values[tensor.index()]
     }
 
     /// Copies one tensor's numbers to another of the same shape.
     pub fn copy(&mut self, from: Tensor, to: Tensor) {
         let mut target = take(&mut self.values[to.index()]);
-        target.iter_mut().zip(self.copies(from)).for_each(|(target, source)| target.copy_from_slice(source));
+        target.iter_mut().zip(self.copies(from)).for_each(|(target, source)| target.clone_from(source));
         self.values[to.index()] = target;
+    }
+
+    /// Zeroes a tensor's numbers.
+    pub fn clear(&mut self, tensor: Tensor) {
+        for copy in self.copies_mut(tensor) {
+            match copy {
+                Data::Numbers(numbers) => numbers.fill(0.0),
+                Data::Words(words) => words.fill(0),
+            }
+        }
     }
 
     /// Bytes of all tensors.
     pub fn bytes(&self) -> usize {
-        4 * self.values.iter().flatten().chain(&self.scratch).map(Vec::len).sum::<usize>()
+        let words = self.values.iter().flatten().map(|copy| copy.numbers().len() + copy.words().len()).sum::<usize>();
+        4 * (words + self.scratch.iter().map(Vec::len).sum::<usize>())
     }
 
     /// Cuts a program where a slot needs what another has written, or writes what another has read.
@@ -144,7 +161,7 @@ impl Store {
 
 /// What one slot writes in a phase.
 struct Own {
-    values: Vec<Vec<f32>>,
+    values: Vec<Data<f32>>,
     scratch: Vec<f32>,
 }
 
@@ -163,7 +180,7 @@ impl Unit<'_> {
     }
 }
 
-impl Memory for Unit<'_> {
+impl Memory<f32> for Unit<'_> {
     fn step(&self) -> &Step {
         self.step
     }
@@ -172,11 +189,11 @@ impl Memory for Unit<'_> {
         self.slot
     }
 
-    fn copy(&self, tensor: Tensor, copy: usize) -> &[f32] {
+    fn copy(&self, tensor: Tensor, copy: usize) -> &Data<f32> {
         &self.store.values[tensor.index()][copy]
     }
 
-    fn of(&self, tensor: Tensor, slot: usize) -> &[f32] {
+    fn of(&self, tensor: Tensor, slot: usize) -> &Data<f32> {
         match self.place(tensor) {
             Some(place) => &self.own.values[place],
             None => self.copy(tensor, self.store.level(tensor).unit(slot)),
@@ -184,10 +201,20 @@ impl Memory for Unit<'_> {
     }
 
     fn take(&mut self, tensor: Tensor) -> Vec<f32> {
-        self.place(tensor).map_or_else(Vec::new, |place| take(&mut self.own.values[place]))
+        match self.place(tensor).map(|place| take(&mut self.own.values[place])) {
+            Some(Data::Numbers(numbers)) => numbers,
+            _ => Vec::new(),
+        }
     }
 
-    fn put(&mut self, tensor: Tensor, values: Vec<f32>) {
+    fn take_words(&mut self, tensor: Tensor) -> Vec<u32> {
+        match self.place(tensor).map(|place| take(&mut self.own.values[place])) {
+            Some(Data::Words(words)) => words,
+            _ => Vec::new(),
+        }
+    }
+
+    fn put(&mut self, tensor: Tensor, values: Data<f32>) {
         if let Some(place) = self.place(tensor) {
             self.own.values[place] = values;
         }

@@ -6,10 +6,10 @@ use super::choice::{choose_plan, largest_buffer};
 use super::context::Context;
 use super::pace::Pace;
 use super::tensors::{DeviceTensors, Span};
-use super::tiles::Tiles;
 use crate::config::TrainingConfig;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, Progress, Quantity};
 use crate::error::Result;
+use crate::kernels::tiles::Tiles;
 use crate::kernels::{Launch, Operation, Tensor};
 use crate::layout::Step;
 use crate::model::Parameters;
@@ -279,14 +279,14 @@ impl Backend for GpuBackend {
     }
 
     fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
-        let (layer, tensor) = self.programs.probabilities;
+        let (shape, tensor) = self.programs.probabilities;
         let mut probabilities = vec![Vec::new(); self.programs.slots];
         for batch in 0..self.evaluation_batches() {
             self.submit_units(&self.evaluation, batch..batch + 1, self.evaluation_pace);
             let outputs = self.read_back(tensor, "reading the outputs")?;
-            let rows = (layer.batch_size as usize).min(self.test_images - batch * layer.batch_size as usize);
-            for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(layer.output_len())) {
-                all.extend(layer.output_rows(slot, rows));
+            let rows = (shape.batch_size as usize).min(self.test_images - batch * shape.batch_size as usize);
+            for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(shape.len())) {
+                all.extend(shape.unpadded(slot, rows));
             }
         }
         Ok(probabilities)

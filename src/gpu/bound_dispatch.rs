@@ -37,7 +37,7 @@ impl BoundDispatch {
                 allowed: allowed.into(),
             });
         }
-        let pipeline = context.compile(&description.variant(launch))?;
+        let pipeline = context.compile(&operation.variant(launch))?;
         let parameters = allocator.uniform(kernel.name(), &description.parameters())?;
         let mut spans = vec![Span { buffer: &parameters, offset: 0, size: parameters.size() }];
         if description.reads_step() {

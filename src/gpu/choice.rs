@@ -1,11 +1,11 @@
 //! Which plan suits a run and an adapter.
 
 use super::context::Context;
-use super::tiles::Tiles;
 use crate::engine::Job;
 use crate::error::{Error, Result};
-use crate::kernels::Operation;
-use crate::program::{Pack, Plan, Programs, fusible};
+use crate::kernels::tiles::Tiles;
+use crate::kernels::{Operation, Pack};
+use crate::program::{Plan, Programs, fusible};
 
 /// Above this width a layer's own tiles gain more than fewer dispatches: one workgroup would have to read all weights for a few
 /// rows.
@@ -60,7 +60,7 @@ fn limit_obstacle(context: &Context, programs: &Programs, tiles: &Tiles) -> Opti
         _ => None,
     });
     let (fused, description) = fused?;
-    let tile = tiles.fused(&fused.layers, programs.slots / 2);
+    let tile = tiles.fused(&fused.shapes(), programs.slots / 2);
     let words = [Pack::Weights, Pack::Activations, Pack::Deltas].map(|pack| programs.pack_words(pack));
     let bytes = 4 * words.into_iter().max().unwrap_or(0) as u64;
     let exceeds = |what: &str, needed: u64, allowed: u64| {
@@ -69,7 +69,7 @@ fn limit_obstacle(context: &Context, programs: &Programs, tiles: &Tiles) -> Opti
     exceeds("bytes in one buffer", bytes, largest_buffer(context))
         .or(exceeds(
             "bytes of workgroup memory",
-            tile.workgroup_bytes(&fused.layers).into(),
+            tile.workgroup_bytes(&fused.shapes()).into(),
             limits.max_compute_workgroup_storage_size.into(),
         ))
         .or(exceeds("bytes of layers", description.parameters().len() as u64, limits.max_uniform_buffer_binding_size))

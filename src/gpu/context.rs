@@ -2,10 +2,10 @@
 
 use super::adapter::describe;
 use super::faults::{Faults, one_line, without_panic};
-use super::kernels::{Binding, Variant, source};
 use super::tensors::Span;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
+use crate::kernels::{Binding, Variant};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -75,13 +75,13 @@ pub struct Pipeline {
     layout: wgpu::BindGroupLayout,
     /// The kernel's name, for messages.
     pub name: &'static str,
-    bindings: &'static [Binding],
+    reads_step: bool,
 }
 
 impl Pipeline {
     /// Whether a dispatch chooses its [`Step`] by an offset.
     pub fn reads_step(&self) -> bool {
-        self.bindings.contains(&Binding::Step)
+        self.reads_step
     }
 }
 
@@ -153,14 +153,14 @@ impl Context {
         if let Some(pipeline) = self.pipelines.borrow().get(variant) {
             return Ok(pipeline.clone());
         }
-        let pipeline = self.build(variant.kernel.name(), &variant.wgsl(), source(variant.kernel).bindings)?;
+        let pipeline = self.build(variant.kernel.name(), &variant.wgsl(), &variant.bindings)?;
         self.pipelines.borrow_mut().insert(variant.clone(), pipeline.clone());
         Ok(pipeline)
     }
 
     /// Makes a pipeline of a shader text. Crate-private: in release builds nothing checks the text's accesses but
     /// [`Context::shader_module`]'s proof.
-    pub(crate) fn build(&self, name: &'static str, text: &str, bindings: &'static [Binding]) -> Result<Pipeline> {
+    pub(crate) fn build(&self, name: &'static str, text: &str, bindings: &[Binding]) -> Result<Pipeline> {
         let compiled = self.scoped(&format!("compiling the kernel {name}"), || {
             let entries: Vec<_> = bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
             let layout =
@@ -183,7 +183,7 @@ impl Context {
                 },
                 cache: None,
             });
-            Pipeline { pipeline, layout, name, bindings }
+            Pipeline { pipeline, layout, name, reads_step: bindings.contains(&Binding::Step) }
         })?;
         Made::count(&self.made.pipelines);
         Ok(compiled)
@@ -213,36 +213,10 @@ impl Context {
             return self.device.create_shader_module(descriptor);
         }
         // SAFETY: without wgpu's checks a kernel must index in bounds and end by itself. Only `gpu::backend`, `verify` (through
-        // the crate-private `run_once`) and `bench` (through the crate-private `build`) dispatch kernels. All size every buffer
-        // from the `Layer`, `Shard`, … that the kernel reads, and take the grid from `kernels::*_groups` for the same structure,
-        // so slots, views and replicas are in range by the grid.
-        // - forward, fused_forward, weight_update, cosine_gradient, normalize, normalize_gradient clamp rows and quads to the
-        //   layer before a load, or run up to its number of quads, and compare the row before a store. normalize and
-        //   normalize_gradient get the layer whose outputs they read; what they write and read beside them has its rows. Offsets
-        //   of layers in joined buffers, and the lengths of these, come out of one function, `Joined::place`. Workgroup memory of
-        //   fused_forward is declared by the same constants that bound its indices; `sum_over_lanes` likewise.
-        // - input_gradient clamps the row to the batch and the input quad to the layer's, of which each has its four rows of
-        //   weights; it compares the row with the batch and the quad with quads(inputs) before a store, or before it reads what
-        //   MASK asks for, whose rows are longer. The slot of the weights is the own or, by weight_flip, the partner's, and slots
-        //   come in pairs.
-        // - class_prototypes takes a class from the grid, which has one x for each output. Inputs run to the layer's width, rows
-        //   to the batch; the bias stands in the row behind the inputs, which any weights have. Labels are compared and index
-        //   nothing.
-        // - pairs returns for rows past the batch, and runs to it. pair_gradient returns for them too, before the first barrier,
-        //   which keeps all invocations together: rows that have barriers have a workgroup each. What it takes from `pairs` is
-        //   NO_ROW, which it leaves out, or was below the batch when `pairs` wrote it, earlier in the same step.
-        // - output_gradient, softmax and accuracy return for rows past the batch; loops run to the layer's widths. A label is
-        //   below the number of classes: `Job::check`, called by the backend, compares each.
-        // - batch_mean returns for quads past the row. covariance compares quads with the row's before it loads, and runs rows to
-        //   the batch; weight_norms strides up to a slot's weights. Both write one number a workgroup and sum, into buffers made
-        //   of the same number of workgroups.
-        // - gather returns for quads past the row, and its grid has one y for each row of the batch. `Job::check_steps` and the
-        //   construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold
-        //   numbers below sample_count (shuffle writes a permutation before the first step); an image is compared with the
-        //   shard's extent; the place that a changed image is read at is clamped to it; a byte indexes 256 numbers.
-        // - The ceilings of `bench` make their buffers and grid from the same side length that the shader gets as a constant.
-        // - shuffle and reduction stride up to the lengths in their structures, one workgroup a sum in the latter.
-        // - Loops run to such bounds, except the cycle walk of shuffle: a permutation of a finite set returns to its start.
+        // the crate-private `run_once`) and `bench` (through the crate-private `build`) dispatch kernels. The first two size every
+        // buffer and take the grid from the same operation, so slots, views and replicas are in range by the grid; the rest of the
+        // proof stands with each operation in `kernels/`, as "In bounds". The ceilings of `bench` make their buffers and grid from the
+        // side length that the shader gets as a constant. Loops run to such bounds.
         unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     }
 

@@ -1,7 +1,6 @@
 //! The GPU path: wgpu underneath, the kernels of `shaders/` on top.
 //!
-//! [`adapter`] finds a device, [`context`] opens it, `faults` turns its failures into errors, [`kernels`] is the table of
-//! kernels, [`tiles`] their shapes; [`buffers`] allocates, [`tensors`] holds what a run's programs name, [`bound_dispatch`] is an
+//! [`adapter`] finds a device, [`context`] opens it, `faults` turns its failures into errors, [`buffers`] allocates, [`tensors`] holds what a run's programs name, [`bound_dispatch`] is an
 //! operation with its buffers, [`choice`] decides between plans, `pace` how much is submitted at once, [`backend`] runs a training
 //! with all of these.
 
@@ -12,10 +11,7 @@ pub mod buffers;
 pub mod choice;
 pub mod context;
 mod faults;
-pub mod kernels;
-pub mod order;
 mod pace;
 pub mod profile;
 pub(crate) mod run_once;
 pub mod tensors;
-pub mod tiles;

@@ -2,9 +2,9 @@
 
 use super::buffers::Allocator;
 use super::context::Context;
-use super::kernels::Variant;
 use super::tensors::Span;
 use crate::error::Result;
+use crate::kernels::Variant;
 
 /// One buffer of a dispatch, in the order of the kernel's bindings.
 pub enum Argument<'a> {

@@ -3,9 +3,9 @@
 use super::buffers::Allocator;
 use crate::engine::Job;
 use crate::error::Result;
-use crate::kernels::{Access, Operand, Tensor};
+use crate::kernels::{Access, Operand, Pack, Tensor};
 use crate::memory;
-use crate::program::{Content, Pack, Programs, images};
+use crate::program::{Content, Programs, images};
 use std::collections::HashMap;
 
 /// All of a run's buffers.

@@ -1,46 +1,130 @@
-//! The operation `class_prototypes`: means of the unit rows of each class.
+//! class_prototypes: means of the unit rows of each class.
 
-use super::{Describe, Kernel, Launch, Memory, Operand, Tensor};
-use crate::cpu::{self, Arithmetic};
-use crate::gpu::kernels::{Variant, layer_groups};
-use crate::layout::Layer;
+use super::case::{BATCHES, Contents, SIZES, SLOTS, Take};
+use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use crate::arithmetic::{Arithmetic, Real};
+use crate::error::Result;
+use crate::layout::{Prototypes, SQUARE_FLOOR, Step, Views, quads};
 
-/// The classes' mean directions, as the weights of a layer.
+/// The classes' mean directions.
+///
+/// In bounds: a class comes from the grid, which has one x for each; numbers run to the row's length, rows to the batch. Labels are compared
+/// and index nothing.
 #[derive(Clone, Debug)]
 pub struct ClassPrototypes {
-    /// The layer whose weights they are.
-    pub layer: Layer,
-    /// Unit rows, `[slot, batch, quads(inputs + 1)]`.
+    /// The rows and the classes.
+    pub shape: Prototypes,
+    /// Unit rows, `[slot, batch, quads(width)]`.
     pub rows: Tensor,
     /// `[view, batch]`, whole numbers.
     pub labels: Tensor,
-    /// `[slot, 4 · quads(inputs + 1), quads(classes)]`.
+    /// `[slot, classes, quads(width)]`.
     pub prototypes: Tensor,
+    /// Images of each class in the batch, `[slot, classes]`, whole numbers.
+    pub counts: Tensor,
 }
 
 impl Describe for ClassPrototypes {
     fn operands(&self) -> Vec<Operand> {
-        vec![Operand::read(self.rows), Operand::read(self.labels), Operand::write(self.prototypes)]
+        let reads = [self.rows, self.labels].map(Operand::read);
+        reads.into_iter().chain([self.prototypes, self.counts].map(Operand::write)).collect()
     }
 
     fn parameters(&self) -> Vec<u8> {
-        bytemuck::bytes_of(&self.layer).to_vec()
+        bytemuck::bytes_of(&self.shape).to_vec()
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::plain(Kernel::ClassPrototypes)
+        Variant::new(Kernel::ClassPrototypes)
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        layer_groups(Kernel::ClassPrototypes, &self.layer, launch.tiles, launch.slots)
+        [self.shape.classes, launch.slots as u32, 1]
     }
 }
 
 impl ClassPrototypes {
-    pub(super) fn run<A: Arithmetic<Stored = f32>>(&self, memory: &mut impl Memory) {
-        let mut prototypes = memory.take(self.prototypes);
+    pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
+        let (mut prototypes, mut counts) = (memory.take(self.prototypes), memory.take_words(self.counts));
         let (rows, labels) = (memory.own(self.rows), memory.words(self.labels));
-        cpu::class_prototypes::class_prototypes::<A>(&self.layer, rows, labels, &mut prototypes);
-        memory.put(self.prototypes, prototypes);
+        class_prototypes::<A>(&self.shape, rows, labels, &mut prototypes, &mut counts);
+        memory.put(self.prototypes, Data::Numbers(prototypes));
+        memory.put(self.counts, Data::Words(counts));
+    }
+}
+
+/// One slot: `prototypes` `[classes, quads(width)]` holds the sum of each class's unit `rows` `[batch, quads(width)]`, brought to unit
+/// length; `counts` `[classes]` how many there are.
+pub fn class_prototypes<A: Arithmetic>(
+    shape: &Prototypes,
+    rows: &[f32],
+    labels: &[u32],
+    prototypes: &mut [A::Stored],
+    counts: &mut [u32],
+) {
+    let lift = A::Number::lift;
+    let stride = 4 * shape.quads as usize;
+    let mut sums = vec![lift(0.0); stride];
+    for (class, (prototype, count)) in prototypes.chunks_exact_mut(stride).zip(counts).enumerate() {
+        A::run(
+            #[inline(always)]
+            || {
+                sums.fill(lift(0.0));
+                *count = 0;
+                for (row, _) in rows.chunks_exact(stride).zip(labels).filter(|&(_, &label)| label as usize == class) {
+                    *count += 1;
+                    sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum = *sum + lift(value));
+                }
+                let squares = A::sum(sums[..shape.width as usize].iter().map(|&sum| sum * sum)) + lift(SQUARE_FLOOR);
+                let scale = lift(1.0) / squares.sqrt();
+                prototype.iter_mut().zip(&sums).for_each(|(number, &sum)| *number = A::store(sum * scale));
+            },
+        );
+    }
+}
+
+pub(super) fn cases(take: &mut Take) -> Result<()> {
+    let mut number = 0;
+    for (i, width) in SIZES.into_iter().enumerate() {
+        for (j, batch_size) in BATCHES.into_iter().enumerate() {
+            let (classes, views) = ([1, 2, 10, 65][(i + j) % 4], if i % 2 == 0 { Views::Replica } else { Views::Slot });
+            let shape = Prototypes {
+                width: width as u32,
+                quads: quads(width) as u32,
+                batch_size: batch_size as u32,
+                label_shift: views.shift(),
+                classes,
+                ..Prototypes::default()
+            };
+            let mut contents = Contents::new(number);
+            let operation = ClassPrototypes {
+                shape,
+                rows: contents.rows(Level::Slot, batch_size, width),
+                // The last class is absent, wherever there are two.
+                labels: contents.labels(Level::View(views), batch_size, (classes - 1).max(1)),
+                prototypes: contents.poison(Level::Slot, classes as usize * 4 * quads(width)),
+                counts: contents.words(Level::Slot, vec![u32::MAX; SLOTS * classes as usize]),
+            };
+            take(contents.case(format!("{width} batch {batch_size} classes {classes}"), Step::default(), operation))?;
+            number += 1;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Double;
+
+    #[test]
+    fn prototypes_are_mean_directions() {
+        let shape = Prototypes { width: 2, quads: 1, batch_size: 3, classes: 3, ..Prototypes::default() };
+        let (mut prototypes, mut counts) = ([f32::NAN; 12], [9; 3]);
+        let rows = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.0];
+        class_prototypes::<Double>(&shape, &rows, &[0, 0, 2], &mut prototypes, &mut counts);
+        let half = 0.5f32.sqrt();
+        assert_eq!(prototypes, [half, half, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.0]);
+        assert_eq!(counts, [2, 0, 1]);
     }
 }

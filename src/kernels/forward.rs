@@ -1,20 +1,25 @@
-//! The operation `forward`: one layer's matrix product, bias and activation.
+//! forward: one layer's matrix product, bias and activation.
 
-use super::{Access, Describe, Launch, Memory, Operand, Tensor};
-use crate::cpu::{self, Arithmetic};
-use crate::gpu::kernels::Variant;
-use crate::layout::Layer;
+use super::case::{BATCHES, Contents, SIZES, Take, extreme_rows, scale_a_row};
+use super::{Access, Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use crate::arithmetic::matmul::Matrix;
+use crate::arithmetic::{Arithmetic, Real};
+use crate::error::Result;
+use crate::layout::{Linear, Step, Views};
 
-/// `outputs = activation(inputs × weights)`.
+/// `outputs = activation(inputs × weights + bias)`.
+///
+/// In bounds: rows and quads are clamped to the layer before a load and compared with it before a store; the bias is the slot's last row of
+/// weights.
 #[derive(Clone, Debug)]
 pub struct Forward {
     /// Its shape.
-    pub layer: Layer,
-    /// `[view or slot, batch, quads(inputs + 1)]`.
+    pub layer: Linear,
+    /// `[view or slot, batch, quads(inputs)]`.
     pub inputs: Tensor,
-    /// `[slot, 4 · quads(inputs + 1), quads(outputs)]`; by [`Layer::weight_flip`] the partner's.
+    /// `[slot, 4 · quads(inputs) + 1, quads(outputs)]`.
     pub weights: Tensor,
-    /// `[slot, batch, quads(outputs + 1)]`.
+    /// `[slot, batch, quads(outputs)]`.
     pub outputs: Tensor,
     /// The same before the activation, where it is kept.
     pub preactivations: Option<Tensor>,
@@ -22,10 +27,9 @@ pub struct Forward {
 
 impl Describe for Forward {
     fn operands(&self) -> Vec<Operand> {
-        let weights = if self.layer.weight_flip > 0 { Operand::read_partner } else { Operand::read };
         vec![
             Operand::read(self.inputs),
-            weights(self.weights),
+            Operand::read(self.weights),
             Operand::write(self.outputs),
             Operand::maybe(self.preactivations, Access::Write),
         ]
@@ -36,28 +40,105 @@ impl Describe for Forward {
     }
 
     fn variant(&self, launch: Launch) -> Variant {
-        Variant::forward(launch.tiles.forward(&self.layer, launch.slots), self.preactivations.is_some())
+        let tile = launch.tiles.forward(&self.layer, launch.slots);
+        tile.constants(Kernel::Forward, "TILE_ROWS").flag("KEEP_PREACTIVATION", self.preactivations.is_some())
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
         let tile = launch.tiles.forward(&self.layer, launch.slots);
-        tile.groups(self.layer.batch_size, self.layer.weight_quads, launch.slots)
+        tile.groups(self.layer.batch_size, self.layer.output_quads, launch.slots)
+    }
+
+    fn is_independent_of_tiles(&self) -> bool {
+        true
     }
 }
 
 impl Forward {
-    pub(super) fn run<A: Arithmetic<Stored = f32>>(&self, memory: &mut impl Memory) {
-        let layer = &self.layer;
-        let (mut outputs, mut products) = (memory.take(self.outputs), memory.take_scratch(layer.delta_len()));
-        let weights = if layer.weight_flip > 0 { memory.partner(self.weights) } else { memory.own(self.weights) };
-        cpu::forward::forward::<A>(layer, memory.own(self.inputs), weights, &mut outputs, &mut products);
-        if let Some(kept) = self.preactivations {
-            let mut rows = memory.take(kept);
-            let pairs = rows.chunks_exact_mut(layer.output_stride()).zip(products.chunks_exact(layer.weight_stride()));
-            pairs.for_each(|(row, products)| row[..layer.weight_stride()].copy_from_slice(products));
-            memory.put(kept, rows);
+    pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
+        let mut outputs = memory.take(self.outputs);
+        let mut kept = self.preactivations.map(|tensor| (tensor, memory.take(tensor)));
+        let preactivations = kept.as_mut().map(|(_, values)| &mut values[..]);
+        forward::<A>(&self.layer, memory.own(self.inputs), memory.own(self.weights), &mut outputs, preactivations);
+        memory.put(self.outputs, Data::Numbers(outputs));
+        if let Some((tensor, values)) = kept {
+            memory.put(tensor, Data::Numbers(values));
         }
-        memory.put(self.outputs, outputs);
-        memory.put_scratch(products);
+    }
+}
+
+/// One slot; shapes as in [`Forward`], without the slot axis. `preactivations` receives what is before the activation.
+pub fn forward<A: Arithmetic>(
+    layer: &Linear,
+    inputs: &[f32],
+    weights: &[f32],
+    outputs: &mut [A::Stored],
+    preactivations: Option<&mut [A::Stored]>,
+) {
+    let stride = layer.output_stride();
+    let left = Matrix { values: inputs, stride: layer.input_stride(), transposed: false };
+    let right = Matrix { values: weights, stride, transposed: false };
+    A::multiply(layer.input_width as usize, left, right, stride, outputs);
+    let bias = &weights[layer.bias_start()..];
+    A::run(
+        #[inline(always)]
+        || {
+            for row in outputs.chunks_exact_mut(stride) {
+                row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = A::store(A::load(*sum) + A::Number::lift(bias)));
+            }
+            if let Some(kept) = preactivations {
+                kept.copy_from_slice(outputs);
+            }
+            if layer.rectified > 0 {
+                outputs.iter_mut().for_each(|value| *value = A::store(A::load(*value).max(A::Number::lift(0.0))));
+            }
+        },
+    );
+}
+
+pub(super) fn cases(take: &mut Take) -> Result<()> {
+    let mut number = 0;
+    for (i, inputs) in SIZES.into_iter().enumerate() {
+        for (j, batch_size) in BATCHES.into_iter().enumerate() {
+            // Over all i, each j meets every size as output too.
+            let outputs = SIZES[(i + 2 * j + 1) % SIZES.len()];
+            // The first layer reads a view that two slots share, deeper ones their own slot.
+            for (views, rectified, keep) in [(Views::Replica, 1, false), (Views::Slot, 0, false), (Views::Slot, 1, true)] {
+                let layer = Linear { view_shift: views.shift(), rectified, ..Linear::new(inputs, outputs, batch_size) };
+                let mut contents = Contents::new(number);
+                let per = Level::View(views);
+                let mut rows = extreme_rows(&mut contents.generator, per.count(super::case::SLOTS) * batch_size, inputs);
+                scale_a_row(&mut rows, inputs, 1e25);
+                let operation = Forward {
+                    layer,
+                    inputs: contents.numbers(per, rows),
+                    weights: contents.weights(inputs, outputs),
+                    outputs: contents.poison(Level::Slot, layer.output_len()),
+                    preactivations: keep.then(|| contents.poison(Level::Slot, layer.output_len())),
+                };
+                let name = format!("{inputs}x{outputs} batch {batch_size} relu {rectified}");
+                take(contents.case(name, Step::default(), operation))?;
+                number += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Single;
+    use crate::model::LayerParameters;
+
+    #[test]
+    fn it_adds_the_bias_and_rectifies() {
+        let layer = Linear { rectified: 1, ..Linear::new(2, 3, 3) };
+        let parameters = LayerParameters { weight: vec![1.0, 2.0, -1.0, 0.5, 3.0, -4.0], bias: vec![0.25, -1.0, 0.0] };
+        let inputs = [1.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let [mut outputs, mut products] = [(); 2].map(|()| vec![f32::NAN; layer.output_len()]);
+        forward::<Single>(&layer, &inputs, &layer.pack(&parameters), &mut outputs, Some(&mut products));
+        assert_eq!(outputs, [3.25, 0.0, 0.0, 0.0, 2.25, 0.0, 6.0, 0.0, 0.25, 0.0, 0.0, 0.0]);
+        assert_eq!(products, [3.25, -1.5, -1.0, 0.0, 2.25, -3.0, 6.0, 0.0, 0.25, -1.0, 0.0, 0.0]);
     }
 }

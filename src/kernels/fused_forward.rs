@@ -1,16 +1,32 @@
-//! The operation `fused_forward`: a tile of the batch through all layers of a pair, losses and gradients included.
+//! fused_forward: a tile of the batch through all layers of a pair, losses and gradients included.
 
-use super::{Access, Describe, Launch, Memory, Operand, Operation, Tensor};
+use super::case::Take;
+use super::{Access, Describe, Kernel, Launch, Memory, Operand, Operation, Tensor, Variant};
+use crate::arithmetic::Arithmetic;
 use crate::config::{OutputLoss, Representation};
-use crate::cpu::Arithmetic;
-use crate::gpu::kernels::{Variant, fused_groups};
-use crate::layout::Layer;
+use crate::error::Result;
+use crate::layout::{Linear, Places, RowLoss};
+
+/// One layer of the fused kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct FusedLayer {
+    /// Its shape.
+    pub linear: Linear,
+    /// Where its tensors begin in the shared buffers.
+    pub places: Places,
+    /// Its loss.
+    pub loss: RowLoss,
+}
 
 /// What `forward`, `cosine_gradient` and `output_gradient` do layer by layer, in one dispatch. Layers share buffers.
+///
+/// In bounds: rows past the batch repeat its last one and store nothing; quads are clamped to the layer before a load and compared with it
+/// before a store. Places come from the same list as the buffers' lengths. Workgroup memory is declared by the same constants that bound
+/// its indices.
 #[derive(Clone, Debug)]
 pub struct FusedForward {
-    /// All layers, with their places in the shared buffers.
-    pub layers: Vec<Layer>,
+    /// All layers.
+    pub layers: Vec<FusedLayer>,
     /// What the hidden layers' loss compares.
     pub representation: Representation,
     /// The output layer's loss.
@@ -31,6 +47,13 @@ pub struct FusedForward {
     pub row_metrics: Tensor,
 }
 
+impl FusedForward {
+    /// The shapes of all layers.
+    pub fn shapes(&self) -> Vec<Linear> {
+        self.layers.iter().map(|layer| layer.linear).collect()
+    }
+}
+
 impl Describe for FusedForward {
     fn operands(&self) -> Vec<Operand> {
         vec![
@@ -44,22 +67,51 @@ impl Describe for FusedForward {
     }
 
     fn parameters(&self) -> Vec<u8> {
-        bytemuck::cast_slice(&self.layers).to_vec()
+        let bytes = |layer: &FusedLayer| {
+            [bytemuck::bytes_of(&layer.linear), bytemuck::bytes_of(&layer.places), bytemuck::bytes_of(&layer.loss)].concat()
+        };
+        self.layers.iter().flat_map(bytes).collect()
     }
 
     fn variant(&self, launch: Launch) -> Variant {
-        let tile = launch.tiles.fused(&self.layers, launch.slots / 2);
-        Variant::fused_forward(tile, &self.layers, self.representation, self.loss)
+        let shapes = self.shapes();
+        let tile = launch.tiles.fused(&shapes, launch.slots / 2);
+        Variant::new(Kernel::FusedForward)
+            .size("LAYERS", self.layers.len() as u32)
+            .size("LANES_X", tile.lanes_x)
+            .size("SPLITS", tile.splits)
+            .size("TEAMS", tile.teams)
+            .size("TILE_ROWS", tile.rows)
+            .size("TILE_QUADS", tile.quads(&shapes))
+            .size("HIDDEN_QUADS", tile.hidden_quads(&shapes))
+            .flag("LOCAL", tile.local)
+            .flag("SHUFFLE", tile.shuffle)
+            .flag("STAGE", tile.stage)
+            .size("LANES", tile.lanes)
+            .size("ROWS", tile.threads() / tile.lanes)
+            .flag("RELU_MASK", self.representation == Representation::Activation)
+            .flag("KEEP_PREACTIVATION", self.preactivations.is_some())
+            .flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy)
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        let rows = self.layers.first().map_or(1, |layer| layer.batch_size);
-        fused_groups(rows, launch.tiles.fused(&self.layers, launch.slots / 2), launch.slots / 2)
+        let tile = launch.tiles.fused(&self.shapes(), launch.slots / 2);
+        let rows = self.layers.first().map_or(1, |layer| layer.linear.batch_size);
+        [rows.div_ceil(tile.rows), launch.slots as u32 / 2, 1]
+    }
+
+    fn replaced(&self) -> &[Operation] {
+        &self.replaced
     }
 }
 
 impl FusedForward {
-    pub(super) fn run<A: Arithmetic<Stored = f32>>(&self, memory: &mut impl Memory) {
+    pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         self.replaced.iter().for_each(|operation| operation.run::<A>(memory));
     }
+}
+
+/// Its cases are programs: `crate::verify` takes them from there.
+pub(super) fn cases(_: &mut Take) -> Result<()> {
+    Ok(())
 }

@@ -1,11 +1,21 @@
-//! The operation `gather`: a batch from the resident data set.
+//! gather: a batch from the resident data set.
 
-use super::{Describe, Launch, Level, Memory, Operand, Tensor};
-use crate::cpu::{self, Arithmetic};
-use crate::gpu::kernels::{Variant, gather_groups};
-use crate::layout::{Shard, Views};
+use super::case::{BATCHES, Comparison, Contents, SLOTS, Take};
+use super::shuffle::shuffle;
+use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use crate::arithmetic::Arithmetic;
+use crate::config::Augmentation;
+use crate::dataset::{ImageShape, Images};
+use crate::error::Result;
+use crate::layout::{Shard, Shuffle, Step, Views};
+use crate::random::{philox_words, unit};
 
 /// Numbers from the bytes of the images that the step names, as far as they are in one shard.
+///
+/// In bounds: quads past the row return, and the grid has one y for each row of the batch. [`crate::engine::Job::check_steps`] and the
+/// construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold numbers below
+/// sample_count (`shuffle` writes a permutation before the first step); an image is compared with the shard's extent; the place at which
+/// a changed image is read is clamped to it; a byte indexes 256 numbers.
 #[derive(Clone, Debug)]
 pub struct Gather {
     /// The shard, and the shape of its records.
@@ -18,7 +28,7 @@ pub struct Gather {
     pub orders: Tensor,
     /// A number for each of the 256 values of a byte.
     pub table: Tensor,
-    /// `[view, batch, quads(pixels + 1)]`.
+    /// `[view, batch, quads(pixels)]`.
     pub inputs: Tensor,
     /// `[view, batch]`, whole numbers.
     pub labels: Tensor,
@@ -43,30 +53,304 @@ impl Describe for Gather {
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::gather(&self.shard)
+        Variant::new(Kernel::Gather).flag("MOVE", self.shard.moves()).flag("TURN", self.shard.turns())
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        gather_groups(&self.shard, self.views.count(launch.slots))
+        [self.shard.input_quads.div_ceil(64), self.shard.batch_size, self.views.count(launch.slots) as u32]
     }
 }
 
 impl Gather {
-    pub(super) fn run<A: Arithmetic<Stored = f32>>(&self, memory: &mut impl Memory) {
+    pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let mut table = [0.0; 256];
-        table.copy_from_slice(memory.own(self.table));
-        let (mut inputs, mut labels) = (memory.take(self.inputs), memory.take(self.labels));
-        cpu::gather::gather(
-            &self.shard,
-            memory.step(),
-            (memory.slot() >> self.views.shift()) as u32,
-            memory.words(self.records),
-            memory.words(self.orders),
-            &table,
-            &mut inputs,
-            bytemuck::cast_slice_mut(&mut labels),
-        );
-        memory.put(self.inputs, inputs);
-        memory.put(self.labels, labels);
+        table.iter_mut().zip(memory.own(self.table)).for_each(|(number, &given)| *number = given);
+        let (mut inputs, mut labels) = (memory.take(self.inputs), memory.take_words(self.labels));
+        let view = (memory.slot() >> self.views.shift()) as u32;
+        let (records, orders) = (memory.words(self.records), memory.words(self.orders));
+        gather(&self.shard, memory.step(), view, records, orders, &table, &mut inputs, &mut labels);
+        memory.put(self.inputs, Data::Numbers(inputs));
+        memory.put(self.labels, Data::Words(labels));
+    }
+}
+
+/// Writes the rows of `inputs` `[batch, quads(pixels)]` and `labels` `[batch]` whose images lie in the shard `records`.
+/// `order` is the view's, `[sample_count]`; `table` gives each byte's number.
+#[expect(clippy::too_many_arguments, reason = "the bindings of the kernel, and the view that its grid gives")]
+pub fn gather<S: Copy + From<f32>>(
+    shard: &Shard,
+    step: &Step,
+    view: u32,
+    records: &[u32],
+    order: &[u32],
+    table: &[f32; 256],
+    inputs: &mut [S],
+    labels: &mut [u32],
+) {
+    let pixels = shard.pixels as usize;
+    for (row, (target, label)) in inputs.chunks_exact_mut(4 * shard.input_quads as usize).zip(labels).enumerate() {
+        let position = step.first_row + (row as u32).min(step.row_count - 1);
+        let place = order[position as usize];
+        let Some(image) = place.checked_sub(shard.first_image).filter(|&image| image < shard.image_count) else { continue };
+        let record = &records[image as usize * shard.record_words as usize..][..shard.record_words as usize];
+        if shard.moves() {
+            let change = Change::new(shard, step.epoch, view, place);
+            for (pixel, value) in target[..pixels].iter_mut().enumerate() {
+                *value = moved(shard, &change, record, table, pixel as u32).into();
+            }
+        } else {
+            for (quad, word) in target.chunks_exact_mut(4).zip(record) {
+                for (value, byte) in quad.iter_mut().zip(word.to_le_bytes()) {
+                    *value = table[usize::from(byte)].into();
+                }
+            }
+        }
+        target[pixels..].fill(0.0.into());
+        *label = record[record.len() - 1];
+    }
+}
+
+/// How one image of one epoch is changed: `shaders/shared/augment.wgsl`.
+struct Change {
+    shift: [i32; 2],
+    /// Cosine and sine of the angle, over the factor of size.
+    turn: [f32; 2],
+}
+
+impl Change {
+    fn new(shard: &Shard, epoch: u32, view: u32, image: u32) -> Self {
+        let replica = u64::from(view >> shard.order_shift);
+        let seed = (u64::from(shard.seed_high) << 32 | u64::from(shard.seed_low)).wrapping_add(replica);
+        let model = view & ((1 << shard.order_shift) - 1);
+        let words = philox_words(seed, shard.stream + model, u64::from(epoch) << 32 | u64::from(image));
+        let span = 2 * shard.shift + 1;
+        let shift = |word: u32| ((u64::from(word) * u64::from(span)) >> 32) as i32 - shard.shift as i32;
+        let angle = 0.25 * shard.rotation * signed_unit(words[2]);
+        let square = angle * angle;
+        let mut sine = angle * (1.0 - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0 * (1.0 - square / 72.0))));
+        let mut cosine = 1.0 - square / 2.0 * (1.0 - square / 12.0 * (1.0 - square / 30.0 * (1.0 - square / 56.0)));
+        for _ in 0..2 {
+            (sine, cosine) = (2.0 * sine * cosine, 1.0 - 2.0 * sine * sine);
+        }
+        let size = 1.0 + shard.scale * signed_unit(words[3]);
+        Self { shift: [shift(words[0]), shift(words[1])], turn: [cosine / size, sine / size] }
+    }
+}
+
+fn signed_unit(word: u32) -> f32 {
+    2.0 * unit(word) - 1.0
+}
+
+/// What stands at a place of the channel whose first pixel is `plane`; the place may be outside.
+fn pixel_at(shard: &Shard, record: &[u32], table: &[f32; 256], plane: u32, x: i32, y: i32) -> f32 {
+    if x < 0 || y < 0 || x >= shard.width as i32 || y >= shard.height as i32 {
+        return table[0];
+    }
+    let pixel = plane as usize + y as usize * shard.width as usize + x as usize;
+    table[usize::from(record[pixel / 4].to_le_bytes()[pixel % 4])]
+}
+
+fn moved(shard: &Shard, change: &Change, record: &[u32], table: &[f32; 256], pixel: u32) -> f32 {
+    let within = pixel % (shard.height * shard.width);
+    let at = |x: i32, y: i32| pixel_at(shard, record, table, pixel - within, x, y);
+    let (x, y) = ((within % shard.width) as i32 - change.shift[0], (within / shard.width) as i32 - change.shift[1]);
+    if !shard.turns() {
+        return at(x, y);
+    }
+    let middle = [0.5 * (shard.width as f32 - 1.0), 0.5 * (shard.height as f32 - 1.0)];
+    let (across, down) = (x as f32 - middle[0], y as f32 - middle[1]);
+    let [cosine, sine] = change.turn;
+    let source = [middle[0] + (cosine * across + sine * down), middle[1] + (cosine * down - sine * across)];
+    let corner = source.map(f32::floor);
+    let (x, y) = (corner[0] as i32, corner[1] as i32);
+    let mix = |a: f32, b: f32, share: f32| a + share * (b - a);
+    let share = [source[0] - corner[0], source[1] - corner[1]];
+    mix(mix(at(x, y), at(x, y + 1), share[1]), mix(at(x + 1, y), at(x + 1, y + 1), share[1]), share[0])
+}
+
+/// Channels, heights and widths of images.
+const SHAPES: [(usize, usize, usize); 11] = [
+    (1, 1, 1),
+    (1, 1, 3),
+    (1, 7, 1),
+    (1, 2, 5),
+    (1, 7, 9),
+    (1, 8, 8),
+    (1, 5, 13),
+    (1, 28, 28),
+    (3, 5, 3),
+    (3, 7, 9),
+    (3, 32, 32),
+];
+
+/// Bytes go through a table, so without turns a number is equal or wrong.
+pub(super) fn cases(take: &mut Take) -> Result<()> {
+    let still = Augmentation::default();
+    let moves = [
+        Augmentation { shift: 1, ..still },
+        Augmentation { shift: 40, ..still },
+        Augmentation { shift: 2, rotation: 20.0, scale: 0.2, shared: false },
+        Augmentation { rotation: 180.0, scale: 0.5, ..still },
+    ];
+    let mut number = 0;
+    for (i, (channels, height, width)) in SHAPES.into_iter().enumerate() {
+        for (j, batch_size) in BATCHES.into_iter().enumerate() {
+            let views = if j % 2 == 0 { Views::Slot } else { Views::Replica };
+            for (augmentation, views) in [(&still, Views::Replica), (&moves[(i + j) % 4], views)] {
+                // The whole set, and parts that leave some rows to other shards.
+                for (first, size) in [(0, IMAGES), (0, 100), (100, 1), (101, IMAGES - 101)] {
+                    case(
+                        take,
+                        number,
+                        ImageShape { channels, height, width },
+                        batch_size,
+                        augmentation,
+                        views,
+                        first..first + size,
+                    )?;
+                }
+                number += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Images of a case.
+const IMAGES: usize = 300;
+
+fn case(
+    take: &mut Take,
+    number: usize,
+    shape: ImageShape,
+    batch_size: usize,
+    augmentation: &Augmentation,
+    views: Views,
+    part: std::ops::Range<usize>,
+) -> Result<()> {
+    let table: Vec<f32> = (0..256).map(|pixel| pixel as f32 * 0.017 - 1.3).collect();
+    let range = f64::from(table[255] - table[0]);
+    let mut contents = Contents::new(number);
+    let images = Images {
+        pixels: (0..IMAGES * shape.pixels()).map(|_| contents.generator.below(256) as u8).collect(),
+        labels: (0..IMAGES).map(|_| contents.generator.below(10) as u8).collect(),
+        shape,
+    };
+    let mut orders = vec![0; SLOTS / 2 * IMAGES];
+    shuffle(&Shuffle::new(5, IMAGES, SLOTS / 2, true), &Step::default().in_epoch(1), &mut orders);
+    // A batch that is only partly filled, as the last one of a test set. A seed whose lower half overflows at the second replica.
+    let step = Step { first_row: 17, row_count: batch_size.div_ceil(2) as u32, epoch: 3, ..Step::default() };
+    let shard = Shard::new(&images, part.start, part.len(), batch_size, views).augmented(augmentation, (7 << 32) - 1);
+    let (per, count) = (Level::View(views), views.count(SLOTS));
+    // Rows of other shards keep what they have.
+    let before = (0..count * batch_size * 4 * shard.input_quads as usize).map(|_| contents.generator.normal()).collect();
+    let operation = Gather {
+        shard,
+        views,
+        records: contents.words(Level::Run, shard.records(&images)),
+        orders: contents.words(Level::Replica, orders),
+        table: contents.numbers(Level::Run, table),
+        inputs: contents.numbers(per, before),
+        labels: contents.words(per, vec![u32::MAX; count * batch_size]),
+    };
+    let mut tolerance = 0.0;
+    if shard.turns() {
+        // Where a pixel comes from is a product of numbers of at most 2 (the turn over the size) and of the distance from the
+        // middle, shift included. The angle's series, its doublings and this product round some 24 times, and divisions and
+        // products of a device may be 2.5 units off: 60 units of 2⁻²³ times that distance, in both axes. Bilinear sampling is
+        // continuous, so the number changes by at most the largest step between neighbours for each pixel of displacement; then
+        // come its own roundings.
+        let distance = 2.0 * (shape.height.max(shape.width) as f64 + f64::from(augmentation.shift));
+        tolerance = 2f64.powi(-23) * range * (2.0 * 60.0 * distance + 12.0);
+    }
+    contents.compare(operation.inputs, Comparison::Within(tolerance));
+    let name = format!("images {part:?} of {shape}, batch {batch_size}, {augmentation:?}");
+    take(contents.case(name, step, operation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Augmentation;
+    use crate::dataset::{ImageShape, Images};
+    use crate::layout::Views;
+
+    fn shard(augmentation: Augmentation, pixels: Vec<u8>, views: Views) -> (Shard, Vec<u32>) {
+        let images = Images { pixels, labels: vec![0], shape: ImageShape::gray(5, 5) };
+        let shard = Shard::new(&images, 0, 1, 1, views).augmented(&augmentation, 9);
+        let records = shard.records(&images);
+        (shard, records)
+    }
+
+    fn picture(shard: &Shard, records: &[u32], epoch: u32, view: u32) -> Vec<f32> {
+        let table = std::array::from_fn(|byte| byte as f32);
+        let (mut inputs, mut labels) = (vec![f32::NAN; 28], [0]);
+        let step = Step { epoch, ..Step::evaluation(0, 1) };
+        gather(shard, &step, view, records, &[0], &table, &mut inputs, &mut labels);
+        inputs.truncate(25);
+        inputs
+    }
+
+    /// A point moves by at most the shift, to every place within it, and A's and B's copies move independently.
+    #[test]
+    fn shifts_are_uniform_and_independent() {
+        let mut point = vec![0; 25];
+        point[12] = 200;
+        let (shard, records) = shard(Augmentation { shift: 1, ..Augmentation::default() }, point, Views::Slot);
+        let mut counts = [[0u32; 9]; 9];
+        for epoch in 0..8100 {
+            let [a, b] = [0, 1].map(|view| {
+                let place = picture(&shard, &records, epoch, view).iter().position(|&value| value == 200.0).unwrap();
+                let (x, y) = (place % 5 - 1, place / 5 - 1);
+                assert!(x < 3 && y < 3);
+                3 * y + x
+            });
+            counts[a][b] += 1;
+        }
+        // 81 cells of 100 expected each; chi² with 80 degrees of freedom is above 124.8 once in a thousand.
+        let chi: f64 = counts.iter().flatten().map(|&count| (f64::from(count) - 100.0).powi(2) / 100.0).sum();
+        assert!(chi < 124.8, "{chi}");
+    }
+
+    /// Each channel of a moved image is what a grey image with that channel alone would be.
+    #[test]
+    fn channels_move_alike_and_stay_apart() {
+        let colours: Vec<u8> = (0..75).map(|pixel| (pixel * 37 % 251) as u8).collect();
+        let table = std::array::from_fn(|byte| byte as f32);
+        for augmentation in [
+            Augmentation { shift: 2, ..Augmentation::default() },
+            Augmentation { shift: 1, rotation: 40.0, scale: 0.3, ..Augmentation::default() },
+        ] {
+            let images =
+                Images { pixels: colours.clone(), labels: vec![0], shape: ImageShape { channels: 3, height: 5, width: 5 } };
+            let colour = Shard::new(&images, 0, 1, 1, Views::Replica).augmented(&augmentation, 9);
+            for epoch in 0..20 {
+                let (mut inputs, mut labels) = (vec![f32::NAN; 76], [0]);
+                let step = Step { epoch, ..Step::evaluation(0, 1) };
+                gather(&colour, &step, 0, &colour.records(&images), &[0], &table, &mut inputs, &mut labels);
+                for (channel, plane) in inputs[..75].chunks(25).enumerate() {
+                    let (grey, records) = shard(augmentation, colours[25 * channel..][..25].to_vec(), Views::Replica);
+                    assert_eq!(plane, picture(&grey, &records, epoch, 0), "{augmentation:?}, channel {channel}");
+                }
+            }
+        }
+    }
+
+    /// Half a turn about the middle mirrors both axes; the generator's angle is uniform, so look for one near it.
+    #[test]
+    fn turns_are_about_the_middle() {
+        let gradient: Vec<u8> = (0..25).map(|pixel| (10 * (pixel / 5) + pixel % 5) as u8).collect();
+        let (shard, records) = shard(Augmentation { rotation: 180.0, ..Augmentation::default() }, gradient, Views::Replica);
+        for epoch in 0..100 {
+            let change = Change::new(&shard, epoch, 0, 0);
+            // The picture is linear in x and y, so bilinear sampling is exact: each axis turns as the angle says.
+            let [cosine, sine] = change.turn.map(f64::from);
+            assert!((cosine * cosine + sine * sine - 1.0).abs() < 2e-6, "{cosine} {sine}");
+            let turned = picture(&shard, &records, epoch, 0);
+            assert_eq!(turned[12], 22.0);
+            let expected = 22.0 + (cosine - 10.0 * sine);
+            // A few roundings of numbers below 64.
+            assert!((f64::from(turned[13]) - expected).abs() < 1e-4, "{} for {expected}", turned[13]);
+        }
     }
 }

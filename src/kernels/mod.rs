@@ -1,10 +1,14 @@
-//! The operations that programs are made of: for each kernel its parameters, what it reads and writes, its grid, and how the CPU runs it.
+//! The kernels: for each its parameters, what it reads and writes, its grid, why its indices are in bounds, its reference on the CPU, and
+//! the cases on which the two are compared.
 //!
-//! **The table of kernels is [`kernels!`] below.** A kernel has the shader `shaders/<name>.wgsl`, this folder's `<name>.rs`, and the
-//! checks `src/verify/<name>.rs`.
+//! **The table of kernels is [`kernels!`] below.** A kernel has the shader `shaders/<name>.wgsl` and the file `<name>.rs` here.
 
+pub mod case;
 mod memory;
 mod operand;
+pub mod order;
+pub mod shader;
+pub mod tiles;
 
 pub mod accuracy;
 pub mod batch_mean;
@@ -20,6 +24,7 @@ pub mod normalize_gradient;
 pub mod output_gradient;
 pub mod pair_gradient;
 pub mod pairs;
+pub mod prototype_loss;
 pub mod reduction;
 pub mod shuffle;
 pub mod softmax;
@@ -27,11 +32,12 @@ pub mod weight_norms;
 pub mod weight_update;
 
 pub use memory::Memory;
-pub use operand::{Access, Level, Operand, Tensor, Whose};
+pub use operand::{Access, Data, Element, Level, Operand, Pack, Tensor, Whose};
+pub use shader::{Binding, Variant};
 
-use crate::cpu::Arithmetic;
-use crate::gpu::kernels::Variant;
-use crate::gpu::tiles::Tiles;
+use crate::arithmetic::Arithmetic;
+use crate::error::Result;
+use tiles::Tiles;
 
 /// What a launch on a device depends on beside the operation.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +46,18 @@ pub struct Launch<'a> {
     pub tiles: &'a Tiles,
     /// Models.
     pub slots: usize,
+}
+
+impl Launch<'_> {
+    /// A kernel that shares rows among `LANES` invocations, `ROWS` of them a workgroup.
+    fn rows(&self, kernel: Kernel) -> Variant {
+        Variant::new(kernel).size("LANES", self.tiles.lanes).size("ROWS", self.tiles.rows)
+    }
+
+    /// The grid of such a kernel.
+    fn row_groups(&self, batch_size: u32) -> [u32; 3] {
+        [batch_size.div_ceil(self.tiles.rows), self.slots as u32, 1]
+    }
 }
 
 /// What is known of an operation before it runs.
@@ -60,11 +78,21 @@ pub trait Describe {
         false
     }
 
-    /// The shader.
+    /// The kernel with its compile-time constants, without bindings.
     fn variant(&self, launch: Launch) -> Variant;
 
     /// The grid of workgroups.
     fn groups(&self, launch: Launch) -> [u32; 3];
+
+    /// Whether every sum is made in one order, whatever the tiles.
+    fn is_independent_of_tiles(&self) -> bool {
+        false
+    }
+
+    /// The operations that it does in one dispatch, if it is made of others.
+    fn replaced(&self) -> &[Operation] {
+        &[]
+    }
 }
 
 /// Declares [`Kernel`] and [`Operation`] from one list: the operation's type, and the module and shader of its name.
@@ -81,6 +109,16 @@ macro_rules! kernels {
             /// The stem of the kernel's files.
             pub const fn name(self) -> &'static str {
                 match self { $(Kernel::$kind => stringify!($name),)* }
+            }
+
+            /// The text of its shader, before imports.
+            pub const fn source(self) -> &'static str {
+                match self { $(Kernel::$kind => include_str!(concat!("../../shaders/", stringify!($name), ".wgsl")),)* }
+            }
+
+            /// Makes the cases on which it is held against its reference.
+            pub fn cases(self, take: &mut case::Take) -> Result<()> {
+                match self { $(Kernel::$kind => $name::cases(take),)* }
             }
         }
 
@@ -100,7 +138,7 @@ macro_rules! kernels {
             }
 
             /// Runs it on the CPU for one slot, view or replica.
-            pub fn run<A: Arithmetic<Stored = f32>>(&self, memory: &mut impl Memory) {
+            pub fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
                 match self { $(Operation::$kind(operation) => operation.run::<A>(memory),)* }
             }
         }
@@ -132,7 +170,9 @@ kernels! {
     Normalize: normalize,
     /// Means of the unit rows of each class.
     ClassPrototypes: class_prototypes,
-    /// Loss and gradient of logits: the output layer's, or those of the prototypes.
+    /// Loss and gradient of a hidden layer by class prototypes.
+    PrototypeLoss: prototype_loss,
+    /// Loss and gradient of the output layer.
     OutputGradient: output_gradient,
     /// From a layer's gradient to that of its input.
     InputGradient: input_gradient,
@@ -152,4 +192,16 @@ kernels! {
     WeightNorms: weight_norms,
     /// Sums of rows.
     Reduction: reduction,
+}
+
+impl Operation {
+    /// What a device compiles for it.
+    pub fn variant(&self, launch: Launch) -> Variant {
+        let description = self.describe();
+        let step = description.reads_step().then_some(Binding::Step);
+        let operands = description.operands().into_iter().map(|operand| operand.access.into());
+        let mut variant = description.variant(launch);
+        variant.bindings = std::iter::once(Binding::Uniform).chain(step).chain(operands).collect();
+        variant
+    }
 }

@@ -122,3 +122,67 @@ impl Level {
         }
     }
 }
+
+/// Tensors that stand in one buffer, one behind the other, so that one operation reaches those of all layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pack {
+    /// The weights of all layers.
+    Weights,
+    /// Their first moments.
+    FirstMoments,
+    /// Their second moments.
+    SecondMoments,
+    /// The input and the outputs of all layers.
+    Activations,
+    /// The same before the activation function.
+    Preactivations,
+    /// The deltas of all layers.
+    Deltas,
+}
+
+impl Pack {
+    /// How many there are.
+    pub const COUNT: usize = 6;
+}
+
+/// What the numbers of a tensor are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// f32.
+    Number,
+    /// u32.
+    Word,
+}
+
+/// The numbers of one copy of a tensor, in main memory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data<S> {
+    /// Numbers, as an arithmetic stores them.
+    Numbers(Vec<S>),
+    /// Whole numbers.
+    Words(Vec<u32>),
+}
+
+impl<S> Default for Data<S> {
+    fn default() -> Self {
+        Self::Words(Vec::new())
+    }
+}
+
+impl<S> Data<S> {
+    /// The numbers; none where these are whole ones.
+    pub fn numbers(&self) -> &[S] {
+        match self {
+            Self::Numbers(numbers) => numbers,
+            Self::Words(_) => &[],
+        }
+    }
+
+    /// The whole numbers; none where these are others.
+    pub fn words(&self) -> &[u32] {
+        match self {
+            Self::Words(words) => words,
+            Self::Numbers(_) => &[],
+        }
+    }
+}

@@ -1,21 +1,23 @@
-//! The operation `output_gradient`: loss and gradient of logits.
+//! output_gradient: the output layer's loss, its gradient, and the count of right answers.
 
-use super::{Describe, Kernel, Launch, Memory, Operand, Tensor};
+use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows, scale_a_row};
+use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use crate::arithmetic::{Arithmetic, Real};
 use crate::config::OutputLoss;
-use crate::cpu::{self, Arithmetic};
-use crate::gpu::kernels::{Variant, layer_groups};
-use crate::layout::Layer;
+use crate::error::Result;
+use crate::layout::{RowLoss, Rows, Step, Views};
 
-/// Of the output layer, or of the scores that a hidden layer's rows have with the prototypes.
+/// Loss and gradient of logits.
+///
+/// In bounds: rows past the batch return; loops run to the row's width. A label is compared and indexes nothing but the row, and is below
+/// the number of classes: [`crate::engine::Job::check`].
 #[derive(Clone, Debug)]
 pub struct OutputGradient {
-    /// The layer that gives the logits.
-    pub layer: Layer,
-    /// The loss.
+    /// The logits and their loss.
+    pub shape: RowLoss,
+    /// Which loss.
     pub loss: OutputLoss,
-    /// Right answers are counted.
-    pub count: bool,
-    /// `[slot, batch, quads(classes + 1)]`; with [`Layer::mutual`] the partner's too.
+    /// `[slot, batch, quads(classes)]`.
     pub logits: Tensor,
     /// `[view, batch]`, whole numbers.
     pub labels: Tensor,
@@ -27,37 +29,230 @@ pub struct OutputGradient {
 
 impl Describe for OutputGradient {
     fn operands(&self) -> Vec<Operand> {
-        let logits = if self.layer.mutual > 0.0 { Operand::read_partner } else { Operand::read };
-        vec![logits(self.logits), Operand::read(self.labels), Operand::write(self.deltas), Operand::write(self.row_metrics)]
+        let reads = [self.logits, self.labels].map(Operand::read);
+        reads.into_iter().chain([self.deltas, self.row_metrics].map(Operand::write)).collect()
     }
 
     fn parameters(&self) -> Vec<u8> {
-        bytemuck::bytes_of(&self.layer).to_vec()
+        bytemuck::bytes_of(&self.shape).to_vec()
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::output_gradient(self.loss, self.count, self.layer.mutual > 0.0)
+        Variant::new(Kernel::OutputGradient).flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy)
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        layer_groups(Kernel::OutputGradient, &self.layer, launch.tiles, launch.slots)
+        [self.shape.batch_size.div_ceil(64), launch.slots as u32, 1]
     }
 }
 
 impl OutputGradient {
-    pub(super) fn run<A: Arithmetic<Stored = f32>>(&self, memory: &mut impl Memory) {
+    pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
-        cpu::output_gradient::output_gradient::<A>(
-            &self.layer,
-            self.loss,
-            self.count,
-            memory.own(self.logits),
-            (self.layer.mutual > 0.0).then(|| memory.partner(self.logits)),
-            memory.words(self.labels),
-            &mut deltas,
-            &mut row_metrics,
-        );
-        memory.put(self.deltas, deltas);
-        memory.put(self.row_metrics, row_metrics);
+        let (logits, labels) = (memory.own(self.logits), memory.words(self.labels));
+        output_gradient::<A>(&self.shape, self.loss, logits, labels, &mut deltas, &mut row_metrics);
+        memory.put(self.deltas, Data::Numbers(deltas));
+        memory.put(self.row_metrics, Data::Numbers(row_metrics));
+    }
+}
+
+/// Each logarithm of the binary cross-entropy is at least this (as in PyTorch).
+const LOG_FLOOR: f32 = -100.0;
+/// Classes whose exponentials are kept.
+const KEPT_CLASSES: usize = 16;
+
+/// One slot; shapes as in [`OutputGradient`], without the slot axis. Adds each row's loss and right answer to `row_metrics`.
+pub fn output_gradient<A: Arithmetic>(
+    shape: &RowLoss,
+    kind: OutputLoss,
+    logits: &[f32],
+    labels: &[u32],
+    deltas: &mut [A::Stored],
+    row_metrics: &mut [A::Stored],
+) {
+    let (batch_size, width, stride) = (shape.batch_size as usize, shape.width as usize, shape.rows().stride());
+    let (mut numbers, mut gradient) = (vec![A::Number::lift(0.0); width], vec![A::Number::lift(0.0); width]);
+    let rows = logits.chunks_exact(stride).zip(deltas.chunks_exact_mut(stride));
+    for (row, ((logits, delta), &label)) in rows.zip(labels).enumerate() {
+        numbers.iter_mut().zip(logits).for_each(|(number, &logit)| *number = A::Number::lift(logit));
+        let (loss, right) = row_gradient::<A>(batch_size, kind, &numbers, label as usize, &mut gradient);
+        delta.iter_mut().zip(&gradient).for_each(|(delta, &gradient)| *delta = A::store(gradient));
+        delta[width..].fill(0.0.into());
+        let mut add = |metric: u32, number: A::Number| {
+            let sum = &mut row_metrics[metric as usize * batch_size + row];
+            *sum = A::store(A::load(*sum) + number);
+        };
+        add(shape.metric, loss);
+        add(shape.metrics - 1, A::Number::lift(f32::from(u8::from(right))));
+    }
+}
+
+/// One image: fills `delta`, the gradient of the mean over the batch, and returns the loss and whether the largest logit is the label's.
+/// See `shaders/shared/output_loss.wgsl` for the terms: `tail` is the sum of the exponentials of all but the largest logit, relative to the second largest.
+pub(super) fn row_gradient<A: Arithmetic>(
+    batch_size: usize,
+    kind: OutputLoss,
+    logits: &[A::Number],
+    label: usize,
+    delta: &mut [A::Number],
+) -> (A::Number, bool) {
+    let lift = A::Number::lift;
+    let one = lift(1.0);
+    let top = (1..logits.len()).fold(0, |top, k| if logits[top].is_below(logits[k]) { k } else { top });
+    let z = |k: usize| logits[k];
+    let largest = z(top);
+    let others = || (0..logits.len()).filter(|&k| k != top);
+    let second = others().map(z).fold(lift(-3.4e38), A::Number::max);
+    // Exponentials are most of the work, and each is used several times: those of the first classes are kept.
+    let mut kept = [[one; 2]; KEPT_CLASSES];
+    for (kept, &logit) in kept.iter_mut().zip(logits) {
+        *kept = [logit - second, logit - largest].map(A::Number::exp);
+    }
+    let above_second = |k: usize| if k < KEPT_CLASSES { kept[k][0] } else { (z(k) - second).exp() };
+    let term = |k: usize| if k < KEPT_CLASSES { kept[k][1] } else { (z(k) - largest).exp() };
+    let tail = A::sum(others().map(above_second));
+    let rest = tail * (second - largest).exp();
+    let sum = one + rest;
+    let log_sum = sum.ln();
+    let batch = lift(batch_size as f32);
+
+    let loss = match kind {
+        OutputLoss::CrossEntropy => {
+            for (k, delta) in delta.iter_mut().enumerate() {
+                let gradient = match (k == label, k == top) {
+                    (false, _) => term(k) / sum,
+                    (true, true) => -rest / sum,
+                    (true, false) => term(k) / sum - one,
+                };
+                *delta = gradient * (one / batch);
+            }
+            log_sum - (z(label) - largest)
+        }
+        OutputLoss::BinaryCrossEntropy => {
+            let classes = lift(logits.len() as f32);
+            let logarithm = |k: usize| {
+                if k == label {
+                    z(k) - largest - log_sum
+                } else if k == top {
+                    second - largest + tail.ln() - log_sum
+                } else {
+                    ((sum - term(k)) / sum).ln()
+                }
+            };
+            let loss = -A::sum((0..logits.len()).map(|k| logarithm(k).max(lift(LOG_FLOOR)))) / classes;
+            // q of a class that is not the largest.
+            let q = |k: usize| if k == label { -one } else { term(k) / (sum - term(k)) };
+            let q_others = A::sum(others().map(q));
+            for (k, delta) in delta.iter_mut().enumerate() {
+                let gradient = if k == top {
+                    ((if k == label { -rest } else { one }) - q_others) / sum
+                } else {
+                    let p = term(k) / sum;
+                    let own = if k == label { (term(k) - sum) / sum } else { p };
+                    let p_q_top = if top == label { -p } else { above_second(k) / tail / sum };
+                    own - p * (q_others - q(k)) - p_q_top
+                };
+                *delta = gradient * (one / (batch * classes));
+            }
+            loss
+        }
+    };
+    (loss, top == label)
+}
+
+pub(super) fn cases(take: &mut Take) -> Result<()> {
+    let mut number = 0;
+    for classes in SIZES {
+        for batch_size in BATCHES {
+            for loss in [OutputLoss::BinaryCrossEntropy, OutputLoss::CrossEntropy] {
+                let shape = Rows::new(classes, batch_size, false).loss(Views::Replica, 1, 3);
+                let mut contents = Contents::new(number);
+                // Its rows 1 to 6 are all equal, all but equal, saturated to 1 and 0 by logits of ±10⁴, all but equal, and saturated
+                // again.
+                let mut logits = extreme_rows(&mut contents.generator, SLOTS * batch_size, classes);
+                scale_a_row(&mut logits, classes, 1e30);
+                let operation = OutputGradient {
+                    shape,
+                    loss,
+                    logits: contents.numbers(Level::Slot, logits),
+                    labels: contents.labels(Level::View(Views::Replica), batch_size, classes as u32),
+                    deltas: contents.poison(Level::Slot, shape.rows().len()),
+                    row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
+                };
+                let name = format!("{classes} classes batch {batch_size} {loss:?}");
+                take(contents.case(name, Step::default(), operation))?;
+                number += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::{Double, Single};
+    use crate::random::{Generator, Stream};
+
+    /// The two losses straight from their definitions.
+    fn loss(kind: OutputLoss, logits: &[f64], label: usize) -> f64 {
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = logits.iter().map(|z| (z - largest).exp()).sum();
+        let p = |k: usize| (logits[k] - largest).exp() / sum;
+        match kind {
+            OutputLoss::CrossEntropy => -p(label).ln(),
+            OutputLoss::BinaryCrossEntropy => {
+                let terms = (0..logits.len()).map(|k| if k == label { p(k).ln() } else { (1.0 - p(k)).ln() }.max(-100.0));
+                -terms.sum::<f64>() / logits.len() as f64
+            }
+        }
+    }
+
+    const KINDS: [OutputLoss; 2] = [OutputLoss::BinaryCrossEntropy, OutputLoss::CrossEntropy];
+
+    #[test]
+    fn gradient_matches_finite_differences() {
+        let mut generator = Generator::new(3, Stream::Check, 0);
+        for kind in KINDS {
+            for classes in [2usize, 3, 10, 33] {
+                for label in [0, classes - 1] {
+                    let logits: Vec<f32> = (0..classes).map(|_| 2.0 * generator.normal()).collect();
+                    let mut wide: Vec<f64> = logits.iter().map(|&z| f64::from(z)).collect();
+                    let mut delta = vec![f64::NAN; classes];
+                    let (value, _) = row_gradient::<Double>(1, kind, &wide, label, &mut delta);
+                    assert!((value - loss(kind, &wide, label)).abs() < 1e-12 * value.max(1.0));
+                    for k in 0..classes {
+                        let (step, centre) = (1e-5, wide[k]);
+                        wide[k] = centre + step;
+                        let above = loss(kind, &wide, label);
+                        wide[k] = centre - step;
+                        let below = loss(kind, &wide, label);
+                        wide[k] = centre;
+                        let expected = (above - below) / (2.0 * step);
+                        // Truncation step²/6 ~ 2e-11, rounding 2⁻⁵³·|loss|/step ~ 1e-10.
+                        assert!((delta[k] - expected).abs() < 2e-9, "{kind:?} {classes} {k}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Saturated rows: the closed forms of the limit. A wrong answer with all the probability has gradient +2 and −2 (in units
+    /// of 1/(B·C)) under binary cross-entropy, where the textbook form divides by zero.
+    #[test]
+    fn saturated_rows_have_the_limits_gradient() {
+        let mut delta = vec![f32::NAN; 3];
+        let (loss, right) = row_gradient::<Single>(1, OutputLoss::BinaryCrossEntropy, &[500.0, 0.0, -500.0], 1, &mut delta);
+        assert!(!right);
+        assert_eq!(loss, 200.0 / 3.0);
+        assert_eq!(delta, [2.0 / 3.0, -2.0 / 3.0, 0.0]);
+        let (loss, right) = row_gradient::<Single>(1, OutputLoss::BinaryCrossEntropy, &[500.0, 0.0, -500.0], 0, &mut delta);
+        assert!(right && loss == 0.0 && delta.iter().all(|&value| value == 0.0));
+        let (loss, _) = row_gradient::<Single>(1, OutputLoss::CrossEntropy, &[500.0, 0.0, -500.0], 1, &mut delta);
+        assert_eq!((loss, delta[0], delta[1]), (500.0, 1.0, -1.0));
+        // One class leaves nothing to learn.
+        for kind in KINDS {
+            assert_eq!(row_gradient::<Single>(1, kind, &[3.0], 0, &mut delta), (0.0, true));
+        }
     }
 }

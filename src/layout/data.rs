@@ -1,6 +1,6 @@
 //! The data set on the device, and what is drawn from it: orders, changes of images, pairs of rows.
 
-use super::{Layer, Views, quads};
+use super::{Views, quads};
 use crate::config::Augmentation;
 use crate::dataset::Images;
 use crate::random::Stream;
@@ -20,7 +20,7 @@ device_struct! {
         record_words: u32,
         /// Rows of a batch as allocated.
         batch_size: u32,
-        /// Row length of the activations to fill, in quads.
+        /// Row length of the inputs to fill, in quads.
         input_quads: u32,
         /// View v reads order `v >> order_shift`, and is of that replica.
         order_shift: u32,
@@ -109,14 +109,14 @@ impl Shuffle {
 }
 
 impl Pairs {
-    /// The pairs among batches as `layer` takes them, of runs whose seeds start at `seed`.
-    pub fn new(seed: u64, layer: &Layer) -> Self {
+    /// The pairs among batches of `batch_size` rows of `views`, of runs whose seeds start at `seed`.
+    pub fn new(seed: u64, batch_size: usize, views: Views) -> Self {
         Self {
             seed_low: seed as u32,
             seed_high: (seed >> 32) as u32,
             stream: Stream::Pairs { model: 0 }.id(),
-            batch_size: layer.batch_size,
-            label_shift: layer.label_shift,
+            batch_size: batch_size as u32,
+            label_shift: views.shift(),
             ..Self::default()
         }
     }
@@ -133,7 +133,7 @@ impl Shard {
             sample_count: images.count() as u32,
             record_words: (quads(pixels) + 1) as u32,
             batch_size: batch_size as u32,
-            input_quads: quads(pixels + 1) as u32,
+            input_quads: quads(pixels) as u32,
             order_shift: match views {
                 Views::Slot => 1,
                 Views::Replica => 0,

@@ -1,6 +1,7 @@
 //! The programs of an evaluation, of the diagnosis of the hidden layers, and of the sums that the host reads.
 
 use super::network::{Pass, Role};
+use super::shapes::Part;
 use crate::config::Representation;
 use crate::kernels::accuracy::Accuracy;
 use crate::kernels::batch_mean::BatchMean;
@@ -10,16 +11,16 @@ use crate::kernels::reduction::Reduction;
 use crate::kernels::softmax::Softmax;
 use crate::kernels::weight_norms::WeightNorms;
 use crate::kernels::{Level, Operation, Tensor};
-use crate::layout::{self, DIAGNOSIS_SUMS, Part};
+use crate::layout::{self, DIAGNOSIS_SUMS};
 
 /// One batch of the test set; its probabilities are left in the last layer's outputs.
 pub fn evaluation_step(pass: &mut Pass, row_counts: Tensor) -> Vec<Operation> {
     let last = pass.shapes.network.len() - 1;
     let mut operations: Vec<Operation> = pass.batch.gather().collect();
     operations.extend(pass.forward_network(last + 1));
-    let (layer, rows) = (pass.shapes.network[last], pass.tensor(Role::Outputs, Part::Network, last));
-    operations.push(Softmax { layer, rows }.into());
-    operations.push(Accuracy { layer, probabilities: rows, labels: pass.batch.labels, row_counts }.into());
+    let (shape, rows) = (pass.shapes.rows(Part::Network, last), pass.tensor(Role::Outputs, Part::Network, last));
+    operations.push(Softmax { shape, rows }.into());
+    operations.push(Accuracy { shape, probabilities: rows, labels: pass.batch.labels, row_counts }.into());
     operations
 }
 
@@ -31,15 +32,16 @@ pub fn diagnosis_step(pass: &mut Pass, row_metrics: Tensor) -> (Vec<Operation>, 
     operations.extend(pass.forward_network(layers - 1));
     let (mut compare, mut spreads, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for index in 0..layers - 1 {
-        let (layer, rows) = (pass.shapes.network[index], pass.tensor(Role::Outputs, Part::Network, index));
+        let (shape, rows) = (pass.shapes.rows(Part::Network, index), pass.tensor(Role::Outputs, Part::Network, index));
         let means = pass.tensor(Role::Means, Part::Network, index);
-        operations.push(BatchMean { layer, rows, means }.into());
+        operations.push(BatchMean { shape, rows, means }.into());
         let deltas = pass.tensor(Role::Deltas, Part::Network, index);
         let representation = Representation::Activation;
-        compare.push(CosineGradient { layer, representation, rows, means: None, deltas, row_metrics }.into());
-        let count = Covariance::parts(&layer);
+        let loss = pass.shapes.loss(shape, index);
+        compare.push(CosineGradient { shape: loss, representation, rows, means: None, deltas, row_metrics }.into());
+        let count = Covariance::parts(&shape);
         let tensor = pass.tensors.add(format!("spread of layer {}", index + 1), Level::Slot, DIAGNOSIS_SUMS * count);
-        spreads.push(Covariance { layer, rows, means, parts: tensor }.into());
+        spreads.push(Covariance { shape, rows, means, parts: tensor }.into());
         parts.push((tensor, count));
     }
     operations.extend(compare.into_iter().chain(spreads));

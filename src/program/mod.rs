@@ -6,13 +6,15 @@
 mod evaluation;
 mod network;
 mod parameters;
+mod shapes;
 mod sums;
 mod tensors;
 mod training;
 
 pub use parameters::ParameterTensors;
+pub use shapes::Part;
 pub use sums::SumLayout;
-pub use tensors::{Content, Pack, Set, TensorSpec};
+pub use tensors::{Content, Set, TensorSpec};
 pub use training::fusible;
 
 use crate::config::TrainingConfig;
@@ -21,10 +23,11 @@ use crate::diagnosis::SAMPLE;
 use crate::engine::{Job, evaluation_batch_size, sample_size};
 use crate::error::Result;
 use crate::kernels::shuffle::Shuffle;
-use crate::kernels::{Level, Operation, Tensor};
-use crate::layout::{self, EVALUATION_METRICS, Layer, Part, Shapes, Views};
+use crate::kernels::{Level, Operation, Pack, Tensor};
+use crate::layout::{self, EVALUATION_METRICS, Rows, Views};
 use network::{Batch, Pass, Role, TRAINING};
 use serde::Serialize;
+use shapes::Shapes;
 use tensors::Tensors;
 use training::Training;
 
@@ -64,8 +67,8 @@ pub struct Programs {
     pub evaluation: Vec<Operation>,
     /// Rows of such a batch.
     pub evaluation_batch: usize,
-    /// The output layer in these batches, and the tensor of its probabilities.
-    pub probabilities: (Layer, Tensor),
+    /// The rows of probabilities that it leaves, and their tensor.
+    pub probabilities: (Rows, Tensor),
     /// The diagnosis of the hidden layers.
     pub diagnosis: Vec<Operation>,
     /// The sums of an epoch.
@@ -92,10 +95,10 @@ impl Programs {
         let (train, test) = (&dataset.train, &dataset.test);
         let views = Views::of_training(config);
         let mut tensors = Tensors::new(slots, plan == Plan::Fused);
-        let shapes = Shapes::new(config, &architecture, config.batch_size, views);
+        let shapes = Shapes::of_training(config, &architecture);
         let parameters = ParameterTensors::of(&shapes, &mut tensors);
 
-        let row_metrics = tensors.add("row metrics", Level::Slot, shapes.network[0].metrics_len());
+        let row_metrics = tensors.add("row metrics", Level::Slot, (layers + 1) * config.batch_size);
         let batch = Batch::new(&mut tensors, config, (Set::Train, train), config.batch_size, views, largest_binding);
         let order = layout::Shuffle::new(config.seed, train.count(), config.replicas, config.shuffle);
         let shuffle = vec![Shuffle { shape: order, orders: batch.orders }.into()];
@@ -106,15 +109,15 @@ impl Programs {
         let rows = evaluation_batch_size(config, test.count(), largest_binding);
         let row_counts = tensors.add("row counts", Level::Replica, EVALUATION_METRICS * rows);
         let batch = Batch::new(&mut tensors, config, (Set::Test, test), rows, Views::Run, largest_binding);
-        let shapes = Shapes::of_evaluation(&architecture, rows);
+        let shapes = Shapes::of_network(&architecture, rows, Views::Run);
         let mut pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, "evaluation");
         let evaluation = evaluation::evaluation_step(&mut pass, row_counts);
-        let probabilities = (pass.shapes.network[layers - 1], pass.tensor(Role::Outputs, Part::Network, layers - 1));
+        let probabilities = (pass.shapes.rows(Part::Network, layers - 1), pass.tensor(Role::Outputs, Part::Network, layers - 1));
 
         let images = sample(config, dataset, largest_binding);
         let sample = images.count();
-        let shapes = Shapes::of_evaluation(&architecture, sample);
-        let sample_metrics = tensors.add("row metrics of the sample", Level::Slot, shapes.network[0].metrics_len());
+        let shapes = Shapes::of_network(&architecture, sample, Views::Run);
+        let sample_metrics = tensors.add("row metrics of the sample", Level::Slot, (layers + 1) * sample);
         let batch = Batch::new(&mut tensors, config, (Set::Sample, &images), sample, Views::Run, largest_binding);
         let mut pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, "diagnosis");
         let (diagnosis, parts) = evaluation::diagnosis_step(&mut pass, sample_metrics);

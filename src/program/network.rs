@@ -1,14 +1,15 @@
 //! The parts that programs of training, evaluation and diagnosis have in common: a batch, and the way forward through the network.
 
 use super::parameters::ParameterTensors;
-use super::tensors::{Content, Pack, Set, Tensors};
+use super::shapes::{Part, Shapes};
+use super::tensors::{Content, Set, Tensors};
 use crate::config::{Representation, TrainingConfig};
 use crate::dataset::Images;
 use crate::kernels::forward::Forward;
 use crate::kernels::gather::Gather;
 use crate::kernels::normalize::Normalize;
-use crate::kernels::{Level, Operation, Tensor};
-use crate::layout::{Layer, Part, Shapes, Shard, Views};
+use crate::kernels::{Element, Level, Operation, Pack, Tensor};
+use crate::layout::{Shard, Views};
 use std::collections::HashMap;
 
 /// A batch of images.
@@ -16,7 +17,7 @@ use std::collections::HashMap;
 pub struct Batch {
     /// Who has one of its own.
     pub views: Views,
-    /// `[view, batch, quads(pixels + 1)]`.
+    /// `[view, batch, quads(pixels)]`.
     pub inputs: Tensor,
     /// `[view, batch]`, whole numbers.
     pub labels: Tensor,
@@ -45,18 +46,18 @@ impl Batch {
         let images_per_shard = (largest_binding / (4 * u64::from(whole.record_words))).clamp(1, count as u64) as usize;
         let name = |what: &str| format!("{what} of the {}", set.name());
         let (per, content) = if set == Set::Train { (Level::Replica, Content::Zero) } else { (Level::Run, Content::Counting) };
-        let orders = tensors.add_with(name("orders"), per, count, content);
-        let table = tensors.add_with(name("numbers of bytes"), Level::Run, 256, Content::PixelTable);
+        let orders = tensors.add_with(name("orders"), Element::Word, per, count, content);
+        let table = tensors.add_with(name("numbers of bytes"), Element::Number, Level::Run, 256, Content::PixelTable);
         let input_words = rows * 4 * whole.input_quads as usize;
         let inputs = match set {
             Set::Train => tensors.add_to(Pack::Activations, name("inputs"), Level::View(views), input_words),
             _ => tensors.add(name("inputs"), Level::View(views), input_words),
         };
-        let labels = tensors.add(name("labels"), Level::View(views), rows);
+        let labels = tensors.add_words(name("labels"), Level::View(views), rows);
         let gathers = (0..count).step_by(images_per_shard).map(|first| {
             let shard = shard(first, images_per_shard.min(count - first));
             let content = Content::Records(set, shard);
-            let records = tensors.add_with(name("images"), Level::Run, shard.words(), content);
+            let records = tensors.add_with(name("images"), Element::Word, Level::Run, shard.words(), content);
             Gather { shard, views, records, orders, table, inputs, labels }
         });
         Self { views, inputs, labels, orders, gathers: gathers.collect() }
@@ -77,14 +78,14 @@ pub enum Role {
     Preactivations,
     /// Means of one of these over the batch.
     Means,
-    /// Rows brought to one length: a hidden layer's, or those that a guide reads.
+    /// Outputs brought to length √width, for the next layer.
     Normalized,
-    /// The gradient with respect to these.
+    /// Outputs brought to length 1, for the prototypes.
+    UnitRows,
+    /// The gradient with respect to normalised rows.
     Gradients,
     /// The loss's gradient with respect to the layer's product.
     Deltas,
-    /// Class prototypes as a guide's weights.
-    Prototypes,
 }
 
 impl Role {
@@ -94,9 +95,9 @@ impl Role {
             Self::Preactivations => "pre-activations",
             Self::Means => "means",
             Self::Normalized => "normalised rows",
+            Self::UnitRows => "unit rows",
             Self::Gradients => "gradients",
             Self::Deltas => "deltas",
-            Self::Prototypes => "prototypes",
         }
     }
 
@@ -105,19 +106,7 @@ impl Role {
             Self::Outputs => Some(Pack::Activations),
             Self::Preactivations => Some(Pack::Preactivations),
             Self::Deltas => Some(Pack::Deltas),
-            Self::Means | Self::Normalized | Self::Gradients | Self::Prototypes => None,
-        }
-    }
-
-    /// Numbers of a slot.
-    fn words(self, part: Part, layer: &Layer) -> usize {
-        match (self, part) {
-            (Self::Normalized, Part::Guide) => layer.input_len(),
-            (Self::Outputs | Self::Preactivations | Self::Normalized, _) => layer.output_len(),
-            (Self::Means, _) => layer.weight_stride(),
-            (Self::Gradients, Part::Guide) => layer.batch_size as usize * layer.gradient_stride(),
-            (Self::Gradients | Self::Deltas, _) => layer.delta_len(),
-            (Self::Prototypes, _) => layer.weight_len(),
+            Self::Means | Self::Normalized | Self::UnitRows | Self::Gradients => None,
         }
     }
 }
@@ -156,7 +145,8 @@ impl<'a> Pass<'a> {
         let (shapes, tensors, purpose) = (&self.shapes, &mut *self.tensors, self.purpose);
         *self.made.entry((role, part, layer)).or_insert_with(|| {
             let name = format!("{purpose}: {} of {} {}", role.name(), part.name(), layer + 1);
-            let words = role.words(part, shapes.of(part, layer));
+            let rows = shapes.rows(part, layer);
+            let words = if role == Role::Means { rows.stride() } else { rows.len() };
             match role.pack() {
                 Some(pack) if part == Part::Network && purpose == TRAINING => tensors.add_to(pack, name, Level::Slot, words),
                 _ => tensors.add(name, Level::Slot, words),
@@ -170,11 +160,6 @@ impl<'a> Pass<'a> {
         &self.parameters[first + layer]
     }
 
-    /// The weights that a layer multiplies with.
-    pub fn weights(&mut self, part: Part, layer: usize) -> Tensor {
-        if part == Part::Guide { self.tensor(Role::Prototypes, part, layer) } else { self.parameters(part, layer).weights }
-    }
-
     /// What a layer reads.
     pub fn inputs(&mut self, part: Part, layer: usize) -> Tensor {
         match (part, layer) {
@@ -182,58 +167,37 @@ impl<'a> Pass<'a> {
             (Part::Network, _) if self.config.normalize => self.tensor(Role::Normalized, part, layer - 1),
             (Part::Network, _) => self.tensor(Role::Outputs, part, layer - 1),
             (Part::Projection, _) => self.tensor(Role::Outputs, Part::Network, layer),
-            (Part::Guide, _) => self.tensor(Role::Normalized, part, layer),
         }
     }
 
     /// One layer's product and activation; `keep`: what is before the activation, too.
     pub fn forward(&mut self, part: Part, index: usize, keep: bool) -> Operation {
         let layer = *self.shapes.of(part, index);
-        let kept = keep && part == Part::Network && layer.rectified > 0;
         Forward {
             layer,
             inputs: self.inputs(part, index),
-            weights: self.weights(part, index),
+            weights: self.parameters(part, index).weights,
             outputs: self.tensor(Role::Outputs, part, index),
-            preactivations: kept.then(|| self.tensor(Role::Preactivations, part, index)),
+            preactivations: keep.then(|| self.tensor(Role::Preactivations, part, index)),
         }
         .into()
     }
 
     /// The first `layers` layers of the network.
     pub fn forward_network(&mut self, layers: usize) -> Vec<Operation> {
+        let last = self.shapes.network.len() - 1;
         let keep = self.config.representation == Representation::PreActivation && self.purpose == TRAINING;
         let mut operations = Vec::new();
         for index in 0..layers {
-            operations.push(self.forward(Part::Network, index, keep));
-            if self.config.normalize && index + 1 < self.shapes.network.len() {
-                operations.push(self.normalize(Part::Network, index));
+            operations.push(self.forward(Part::Network, index, keep && index < last));
+            if self.config.normalize && index < last {
+                let shape = self.shapes.rows(Part::Network, index);
+                let rows = self.tensor(Role::Outputs, Part::Network, index);
+                let normalized = self.tensor(Role::Normalized, Part::Network, index);
+                operations.push(Normalize { shape, unit: false, rows, normalized }.into());
             }
         }
         operations
-    }
-
-    /// Brings the rows that a guide reads to length 1, or a hidden layer's to √width.
-    pub fn normalize(&mut self, part: Part, index: usize) -> Operation {
-        let (source, layer) = self.source(part, index);
-        Normalize {
-            layer,
-            unit: part == Part::Guide,
-            outputs: self.tensor(Role::Outputs, source, index),
-            normalized: self.tensor(Role::Normalized, part, index),
-        }
-        .into()
-    }
-
-    /// The layer whose outputs become normalised rows of `part`.
-    pub fn source(&self, part: Part, index: usize) -> (Part, Layer) {
-        match part {
-            Part::Guide => {
-                let (source, layer) = self.shapes.guide_source(index);
-                (source, *layer)
-            }
-            _ => (part, *self.shapes.of(part, index)),
-        }
     }
 }
 

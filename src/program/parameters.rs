@@ -1,10 +1,11 @@
 //! The parameters that a run learns: their tensors, and their numbers as the host has them.
 
-use super::tensors::{Pack, Tensors};
+use super::shapes::{Part, Shapes};
+use super::tensors::Tensors;
 use crate::engine::Quantity;
 use crate::error::Result;
-use crate::kernels::{Level, Tensor};
-use crate::layout::{Layer, Part, Shapes};
+use crate::kernels::{Level, Pack, Tensor};
+use crate::layout::Linear;
 use crate::model::{LayerParameters, Parameters};
 
 /// The tensors of one layer's parameters.
@@ -15,8 +16,8 @@ pub struct ParameterTensors {
     /// Its number.
     pub index: usize,
     /// Its shape.
-    pub layer: Layer,
-    /// `[slot, 4 · quads(inputs + 1), quads(outputs)]`; the next two and `before` have the same shape.
+    pub layer: Linear,
+    /// `[slot, 4 · quads(inputs) + 1, quads(outputs)]`; the next two and `before` have the same shape.
     pub weights: Tensor,
     /// Adam's first moments.
     pub first_moments: Tensor,
@@ -31,7 +32,7 @@ impl ParameterTensors {
     pub fn of(shapes: &Shapes, tensors: &mut Tensors) -> Vec<Self> {
         let parts = [Part::Network, Part::Projection].into_iter();
         let layers = parts.flat_map(|part| shapes.all(part).iter().enumerate().map(move |(index, layer)| (part, index, layer)));
-        let of_layer = |(part, index, &layer): (Part, usize, &Layer)| {
+        let of_layer = |(part, index, &layer): (Part, usize, &Linear)| {
             let name = |what: &str| format!("{what} of {} {}", part.name(), index + 1);
             let mut add = |pack, what: &str| match part {
                 Part::Network => tensors.add_to(pack, name(what), Level::Slot, layer.weight_len()),

@@ -1,6 +1,6 @@
 //! The tensors of a run: what they are called, whose they are, how long, and what they hold at first.
 
-use crate::kernels::{Level, Tensor};
+use crate::kernels::{Element, Level, Pack, Tensor};
 use crate::layout::Shard;
 
 /// The images of which set.
@@ -27,32 +27,13 @@ pub enum Content {
     Records(Set, Shard),
 }
 
-/// Tensors that stand in one buffer, one behind the other, so that one operation reaches those of all layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pack {
-    /// The weights of all layers.
-    Weights,
-    /// Their first moments.
-    FirstMoments,
-    /// Their second moments.
-    SecondMoments,
-    /// The input and the outputs of all layers.
-    Activations,
-    /// The same before the activation function.
-    Preactivations,
-    /// The deltas of all layers.
-    Deltas,
-}
-
-impl Pack {
-    const COUNT: usize = 6;
-}
-
-/// A tensor of 4-byte numbers: f32, or whole numbers where its operations say so.
+/// A tensor of 4-byte numbers.
 #[derive(Clone, Debug)]
 pub struct TensorSpec {
     /// What it is, for messages.
     pub name: String,
+    /// What its numbers are.
+    pub element: Element,
     /// What there is a copy for.
     pub per: Level,
     /// Numbers in a copy.
@@ -83,13 +64,18 @@ impl Tensors {
 
     /// Adds a tensor of zeros.
     pub fn add(&mut self, name: impl Into<String>, per: Level, words: usize) -> Tensor {
-        self.add_with(name, per, words, Content::Zero)
+        self.add_with(name, Element::Number, per, words, Content::Zero)
+    }
+
+    /// Adds a tensor of whole numbers, all zero.
+    pub fn add_words(&mut self, name: impl Into<String>, per: Level, words: usize) -> Tensor {
+        self.add_with(name, Element::Word, per, words, Content::Zero)
     }
 
     /// Adds a tensor with a content.
-    pub fn add_with(&mut self, name: impl Into<String>, per: Level, words: usize, content: Content) -> Tensor {
+    pub fn add_with(&mut self, name: impl Into<String>, element: Element, per: Level, words: usize, content: Content) -> Tensor {
         let tensor = Tensor(self.specs.len() as u32);
-        self.specs.push(TensorSpec { name: name.into(), per, words, content, pack: None });
+        self.specs.push(TensorSpec { name: name.into(), element, per, words, content, pack: None });
         tensor
     }
 

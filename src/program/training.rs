@@ -3,19 +3,22 @@
 //! All activations of a step come from the weights before it, and all gradients come before any update.
 
 use super::network::{Pass, Role};
-use crate::config::{HiddenLoss, Method, OutputLoss, Representation, Stage, TrainingConfig};
+use super::shapes::{Part, trained};
+use crate::config::{Guide, HiddenLoss, Method, Representation, Stage, TrainingConfig};
 use crate::kernels::batch_mean::BatchMean;
 use crate::kernels::class_prototypes::ClassPrototypes;
 use crate::kernels::cosine_gradient::CosineGradient;
-use crate::kernels::fused_forward::FusedForward;
+use crate::kernels::fused_forward::{FusedForward, FusedLayer};
 use crate::kernels::input_gradient::InputGradient;
+use crate::kernels::normalize::Normalize;
 use crate::kernels::normalize_gradient::NormalizeGradient;
 use crate::kernels::output_gradient::OutputGradient;
 use crate::kernels::pair_gradient::PairGradient;
 use crate::kernels::pairs::Pairs;
+use crate::kernels::prototype_loss::PrototypeLoss;
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
-use crate::kernels::{Level, Operation, Tensor};
-use crate::layout::{self, Layer, Part};
+use crate::kernels::{Level, Operation, Pack, Tensor};
+use crate::layout::{self, Places, RowLoss};
 
 /// What all stages of a run share beside the pass.
 pub struct Training<'a> {
@@ -44,7 +47,7 @@ impl<'a> Training<'a> {
         let (activate, learn, updates) = self.parts(stage);
         operations.extend(activate);
         operations.extend(learn);
-        operations.extend(updates.into_iter().map(|update| WeightUpdate { layers: vec![update] }.into()));
+        operations.extend(updates.into_iter().map(|(_, update)| WeightUpdate { layers: vec![update] }.into()));
         operations
     }
 
@@ -57,7 +60,7 @@ impl<'a> Training<'a> {
             // Pre-activations stand where outputs do in their buffer, behind as much room as the input takes.
             let inputs = &self.pass.shapes.network[0];
             let (per, words) = (Level::View(self.pass.batch.views), inputs.input_len());
-            self.pass.tensors.add_to(super::tensors::Pack::Preactivations, "room of the inputs", per, words);
+            self.pass.tensors.add_to(Pack::Preactivations, "room of the inputs", per, words);
         }
         for index in 0..layers {
             self.pass.tensor(Role::Outputs, Part::Network, index);
@@ -67,40 +70,43 @@ impl<'a> Training<'a> {
             }
         }
         let (activate, learn, updates) = self.parts(Stage::Local);
-        let placed = |training: &mut Self, index: usize| {
-            let layer = *training.pass.shapes.of(Part::Network, index);
-            let weights = training.pass.weights(Part::Network, index);
-            let inputs = training.pass.inputs(Part::Network, index);
-            let outputs = training.pass.tensor(Role::Outputs, Part::Network, index);
-            let deltas = training.pass.tensor(Role::Deltas, Part::Network, index);
-            let [weight_offset, input_offset, output_offset, delta_offset] =
-                [weights, inputs, outputs, deltas].map(|tensor| training.pass.tensors.quad_offset(tensor));
-            Layer { weight_offset, input_offset, output_offset, delta_offset, ..layer }
+        let updates: Vec<LayerUpdate> = (0..layers)
+            .filter_map(|index| updates.iter().find(|(layer, _)| *layer == index))
+            .map(|&(_, update)| update)
+            .collect();
+        let layer = |(index, update): (usize, &LayerUpdate)| {
+            let outputs = self.pass.tensor(Role::Outputs, Part::Network, index);
+            let [weights, inputs, outputs, deltas] =
+                [update.weights, update.inputs, outputs, update.deltas].map(|tensor| self.pass.tensors.quad_offset(tensor));
+            let rows = self.pass.shapes.rows(Part::Network, index);
+            FusedLayer {
+                linear: update.layer,
+                places: Places { weights, inputs, outputs, deltas },
+                loss: self.pass.shapes.loss(rows, index),
+            }
         };
-        let placed: Vec<Layer> = (0..layers).map(|index| placed(self, index)).collect();
+        let fused_layers: Vec<FusedLayer> = updates.iter().enumerate().map(layer).collect();
+        let layers = updates.iter().zip(&fused_layers).map(|(update, layer)| LayerUpdate { places: layer.places, ..*update });
+        let update = WeightUpdate { layers: layers.collect() };
         let fused = FusedForward {
-            layers: placed.clone(),
+            layers: fused_layers,
             representation: config.representation,
             loss: config.output_loss,
             replaced: activate.into_iter().chain(learn).collect(),
-            weights: self.pass.weights(Part::Network, 0),
+            weights: self.pass.parameters(Part::Network, 0).weights,
             labels: self.pass.batch.labels,
             activations: self.pass.batch.inputs,
             preactivations: keep.then(|| self.pass.tensor(Role::Preactivations, Part::Network, 0)),
             deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
             row_metrics: self.row_metrics,
         };
-        // In the order of the layers, which is that of the table.
-        let mut updates = updates;
-        updates.sort_by_key(|update| update.layer.index);
-        let layers = updates.into_iter().zip(placed).map(|(update, layer)| LayerUpdate { layer, ..update }).collect();
         let mut operations: Vec<Operation> = self.pass.batch.gather().collect();
-        operations.extend([fused.into(), WeightUpdate { layers }.into()]);
+        operations.extend([fused.into(), update.into()]);
         operations
     }
 
-    /// Forward, losses and gradients, updates.
-    fn parts(&mut self, stage: Stage) -> (Vec<Operation>, Vec<Operation>, Vec<LayerUpdate>) {
+    /// Forward; losses and gradients; updates, with the numbers of their layers.
+    fn parts(&mut self, stage: Stage) -> (Vec<Operation>, Vec<Operation>, Vec<(usize, LayerUpdate)>) {
         let config = self.pass.config;
         let layers = self.pass.shapes.network.len();
         let losses = match stage {
@@ -127,10 +133,9 @@ impl<'a> Training<'a> {
                 HiddenLoss::Pairs => learn.push(self.pair_gradient(index)),
             }
         }
-        let mut updates: Vec<LayerUpdate> = losses.map(|index| self.update(Part::Network, index)).collect();
+        let mut updates: Vec<(usize, LayerUpdate)> = losses.map(|index| self.update(Part::Network, index)).collect();
         if output {
-            let (loss, count) = (config.output_loss, true);
-            learn.push(self.output_gradient(Part::Network, layers - 1, loss, count));
+            learn.push(self.output_gradient(layers - 1));
             updates.push(self.update(Part::Network, layers - 1));
         }
         let top = match stage {
@@ -146,66 +151,49 @@ impl<'a> Training<'a> {
         (activate, learn, updates)
     }
 
+    /// The loss of what leaves a layer.
+    fn loss(&self, part: Part, index: usize) -> RowLoss {
+        self.pass.shapes.loss(self.pass.shapes.rows(part, index), index)
+    }
+
     fn cosine_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
         let representation = self.pass.config.representation;
         let role = match representation {
             Representation::Activation => Role::Outputs,
             Representation::PreActivation => Role::Preactivations,
         };
-        let (layer, rows) = (self.pass.shapes.network[index], self.pass.tensor(role, Part::Network, index));
+        let (shape, rows) = (self.loss(Part::Network, index), self.pass.tensor(role, Part::Network, index));
         let means = self.pass.config.centre.then(|| self.pass.tensor(Role::Means, Part::Network, index));
-        activate.extend(means.map(|means| BatchMean { layer, rows, means }.into()));
+        activate.extend(means.map(|means| BatchMean { shape: shape.rows(), rows, means }.into()));
         let deltas = self.pass.tensor(Role::Deltas, Part::Network, index);
-        learn.push(CosineGradient { layer, representation, rows, means, deltas, row_metrics: self.row_metrics }.into());
+        learn.push(CosineGradient { shape, representation, rows, means, deltas, row_metrics: self.row_metrics }.into());
     }
 
-    /// Projection, unit rows and prototypes; then what an output layer would do, and back to the hidden layer's delta.
+    /// Projection, unit rows and prototypes; then their loss, and back to the hidden layer's delta.
     fn prototype_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
-        let projected = self.pass.config.has_projections();
-        if projected {
-            activate.push(self.pass.forward(Part::Projection, index, false));
+        let (config, part) = (self.pass.config, self.pass.shapes.guided());
+        if part == Part::Projection {
+            activate.push(self.pass.forward(part, index, false));
         }
-        activate.push(self.pass.normalize(Part::Guide, index));
-        let guide = *self.pass.shapes.of(Part::Guide, index);
-        activate.push(
-            ClassPrototypes {
-                layer: guide,
-                rows: self.pass.inputs(Part::Guide, index),
-                labels: self.pass.batch.labels,
-                prototypes: self.pass.weights(Part::Guide, index),
-            }
-            .into(),
-        );
-        learn.push(self.pass.forward(Part::Guide, index, false));
-        learn.push(self.output_gradient(Part::Guide, index, OutputLoss::CrossEntropy, false));
-        let (source, source_layer) = self.pass.source(Part::Guide, index);
-        let gradients = self.pass.tensor(Role::Gradients, Part::Guide, index);
-        learn.push(
-            InputGradient {
-                layer: guide,
-                deltas: self.pass.tensor(Role::Deltas, Part::Guide, index),
-                weights: self.pass.weights(Part::Guide, index),
-                mask: None,
-                gradients,
-            }
-            .into(),
-        );
-        learn.push(
-            NormalizeGradient {
-                layer: source_layer,
-                unit: true,
-                outputs: self.pass.tensor(Role::Outputs, source, index),
-                gradients,
-                deltas: self.pass.tensor(Role::Deltas, source, index),
-            }
-            .into(),
-        );
-        if projected {
+        let shape = RowLoss { mutual: config.mutual as f32, ..self.loss(part, index) };
+        let classes = self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize);
+        let guide = self.pass.shapes.prototypes(shape.rows(), classes, config.guide == Guide::Partner, config.temperature);
+        let rows = self.pass.tensor(Role::Outputs, part, index);
+        let unit_rows = self.pass.tensor(Role::UnitRows, part, index);
+        let labels = self.pass.batch.labels;
+        let name = |what: &str| format!("training: {what} of layer {}", index + 1);
+        let prototypes = self.pass.tensors.add(name("prototypes"), Level::Slot, classes * shape.rows().stride());
+        let counts = self.pass.tensors.add_words(name("counts of classes"), Level::Slot, classes);
+        activate.push(Normalize { shape: shape.rows(), unit: true, rows, normalized: unit_rows }.into());
+        activate.push(ClassPrototypes { shape: guide, rows: unit_rows, labels, prototypes, counts }.into());
+        let (deltas, row_metrics) = (self.pass.tensor(Role::Deltas, part, index), self.row_metrics);
+        learn.push(PrototypeLoss { shape, guide, rows, unit_rows, prototypes, counts, labels, deltas, row_metrics }.into());
+        if part == Part::Projection {
             learn.push(
                 InputGradient {
-                    layer: source_layer,
-                    deltas: self.pass.tensor(Role::Deltas, Part::Projection, index),
-                    weights: self.pass.weights(Part::Projection, index),
+                    layer: *self.pass.shapes.of(part, index),
+                    deltas,
+                    weights: self.pass.parameters(part, index).weights,
                     mask: Some(self.pass.tensor(Role::Outputs, Part::Network, index)),
                     gradients: self.pass.tensor(Role::Deltas, Part::Network, index),
                 }
@@ -214,36 +202,35 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// The pairs that all layers of a step share.
+    /// The rows that each row is compared with: all layers of a step share them.
+    fn pairs_tensor(&mut self) -> Tensor {
+        let words = 2 * self.pass.config.batch_size;
+        *self.pairs.get_or_insert_with(|| self.pass.tensors.add_words("training: pairs", Level::Slot, words))
+    }
+
     fn pairs(&mut self) -> Operation {
-        let first = &self.pass.shapes.network[0];
-        let words = 2 * first.batch_size as usize;
-        let pairs = *self.pairs.get_or_insert_with(|| self.pass.tensors.add("pairs", Level::Slot, words));
-        let shape = layout::Pairs::new(self.pass.config.seed, first);
-        Pairs { shape, labels: self.pass.batch.labels, pairs }.into()
+        let shape = layout::Pairs::new(self.pass.config.seed, self.pass.config.batch_size, self.pass.batch.views);
+        Pairs { shape, labels: self.pass.batch.labels, pairs: self.pairs_tensor() }.into()
     }
 
     fn pair_gradient(&mut self, index: usize) -> Operation {
-        let words = 2 * self.pass.shapes.network[0].batch_size as usize;
-        let pairs = *self.pairs.get_or_insert_with(|| self.pass.tensors.add("pairs", Level::Slot, words));
         PairGradient {
-            layer: self.pass.shapes.network[index],
-            outputs: self.pass.tensor(Role::Outputs, Part::Network, index),
-            pairs,
+            shape: self.loss(Part::Network, index),
+            rows: self.pass.tensor(Role::Outputs, Part::Network, index),
+            pairs: self.pairs_tensor(),
             deltas: self.pass.tensor(Role::Deltas, Part::Network, index),
             row_metrics: self.row_metrics,
         }
         .into()
     }
 
-    fn output_gradient(&mut self, part: Part, index: usize, loss: OutputLoss, count: bool) -> Operation {
+    fn output_gradient(&mut self, index: usize) -> Operation {
         OutputGradient {
-            layer: *self.pass.shapes.of(part, index),
-            loss,
-            count,
-            logits: self.pass.tensor(Role::Outputs, part, index),
+            shape: self.loss(Part::Network, index),
+            loss: self.pass.config.output_loss,
+            logits: self.pass.tensor(Role::Outputs, Part::Network, index),
             labels: self.pass.batch.labels,
-            deltas: self.pass.tensor(Role::Deltas, part, index),
+            deltas: self.pass.tensor(Role::Deltas, Part::Network, index),
             row_metrics: self.row_metrics,
         }
         .into()
@@ -252,28 +239,32 @@ impl<'a> Training<'a> {
     /// From the delta of a layer of the network to that of the one below.
     fn backward(&mut self, index: usize, learn: &mut Vec<Operation>) {
         let layer = self.pass.shapes.network[index];
-        let (deltas, weights) = (self.pass.tensor(Role::Deltas, Part::Network, index), self.pass.weights(Part::Network, index));
-        let outputs = self.pass.tensor(Role::Outputs, Part::Network, index - 1);
+        let deltas = self.pass.tensor(Role::Deltas, Part::Network, index);
+        let weights = self.pass.parameters(Part::Network, index).weights;
+        let rows = self.pass.tensor(Role::Outputs, Part::Network, index - 1);
         let below = self.pass.tensor(Role::Deltas, Part::Network, index - 1);
         if self.pass.config.normalize {
             let gradients = self.pass.tensor(Role::Gradients, Part::Network, index - 1);
             learn.push(InputGradient { layer, deltas, weights, mask: None, gradients }.into());
-            let layer = self.pass.shapes.network[index - 1];
-            learn.push(NormalizeGradient { layer, unit: false, outputs, gradients, deltas: below }.into());
+            let shape = self.pass.shapes.rows(Part::Network, index - 1);
+            learn.push(NormalizeGradient { shape, unit: false, rows, gradients, deltas: below }.into());
         } else {
-            learn.push(InputGradient { layer, deltas, weights, mask: Some(outputs), gradients: below }.into());
+            learn.push(InputGradient { layer, deltas, weights, mask: Some(rows), gradients: below }.into());
         }
     }
 
-    fn update(&mut self, part: Part, index: usize) -> LayerUpdate {
+    fn update(&mut self, part: Part, index: usize) -> (usize, LayerUpdate) {
         let parameters = self.pass.parameters(part, index);
-        LayerUpdate {
+        let update = LayerUpdate {
             layer: *self.pass.shapes.of(part, index),
+            places: Places::default(),
+            trained: trained(self.pass.config, part),
             inputs: self.pass.inputs(part, index),
             deltas: self.pass.tensor(Role::Deltas, part, index),
             weights: parameters.weights,
             first_moments: parameters.first_moments,
             second_moments: parameters.second_moments,
-        }
+        };
+        (index, update)
     }
 }

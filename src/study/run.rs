@@ -149,7 +149,7 @@ fn single(report: &ReplicaReport) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::Blocked;
+    use crate::arithmetic::Blocked;
     use crate::cpu::backend::CpuBackend;
     use crate::dataset::digits;
     use crate::study::{grid, request::tests::study};

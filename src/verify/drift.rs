@@ -8,8 +8,8 @@
 
 use super::Row;
 use super::steps::{FACTOR, STORAGE};
+use crate::arithmetic::{Blocked, Double, Single};
 use crate::cpu::backend::CpuBackend;
-use crate::cpu::{Blocked, Double, Single};
 use crate::engine::{Backend, Job, Open};
 use crate::error::Result;
 use crate::layout::Step;

@@ -1,46 +1,21 @@
 //! Parity: every kernel against its CPU twin, and whole training steps, on one adapter.
 //!
-//! The twins run in [`bounded`] arithmetic, which carries the error that WGSL allows a device, so each number has its own
-//! tolerance, derived and not chosen. `ffcl-gpu verify` and the tests run the same checks.
+//! The references run in [`crate::arithmetic::bounded`] arithmetic, which carries the error that WGSL allows a device, so each number has
+//! its own tolerance, derived and not chosen. `ffcl-gpu verify` and the tests run the same checks.
 
-mod accuracy;
-mod batch_mean;
-pub mod bounded;
-mod class_prototypes;
-mod cosine_gradient;
-mod covariance;
+mod check;
 pub mod drift;
-mod forward;
-mod fused_forward;
-mod gather;
-mod input_gradient;
-mod normalize;
-mod normalize_gradient;
-mod output_gradient;
-mod pair_gradient;
-mod pairs;
-mod reduction;
+pub mod fused;
 mod rerun;
-mod shuffle;
-mod softmax;
 pub mod steps;
-mod weight_norms;
-mod weight_update;
 
+pub use check::launches;
+
+use crate::arithmetic::bounded::Bounded;
 use crate::error::Result;
 use crate::gpu::context::Context;
-use crate::gpu::tiles::Tiles;
 use crate::kernels::Kernel;
-use crate::random::{Generator, Stream};
-use bounded::Bounded;
 use serde::Serialize;
-
-/// Layer widths that meet every kind of tail: below, at and above a quad, a tile and a workgroup.
-const SIZES: [usize; 9] = [1, 3, 7, 10, 63, 64, 65, 784, 1000];
-/// Batch sizes of the same kind.
-const BATCHES: [usize; 4] = [1, 5, 64, 257];
-/// Pairs of models in every check.
-const REPLICAS: usize = 2;
 
 /// The result of one check.
 #[derive(Clone, Debug, Serialize)]
@@ -117,102 +92,8 @@ impl Row {
 /// Checks one kernel on all its cases, with every shape of tile that the adapter can run, whichever it would get.
 pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
     let mut row = Row::new(kernel.name());
-    let check = match kernel {
-        Kernel::Shuffle => shuffle::check,
-        Kernel::Gather => gather::check,
-        Kernel::Forward => forward::check,
-        Kernel::BatchMean => batch_mean::check,
-        Kernel::CosineGradient => cosine_gradient::check,
-        Kernel::Pairs => pairs::check,
-        Kernel::PairGradient => pair_gradient::check,
-        Kernel::Normalize => normalize::check,
-        Kernel::ClassPrototypes => class_prototypes::check,
-        Kernel::OutputGradient => output_gradient::check,
-        Kernel::InputGradient => input_gradient::check,
-        Kernel::NormalizeGradient => normalize_gradient::check,
-        Kernel::FusedForward => fused_forward::check,
-        Kernel::WeightUpdate => weight_update::check,
-        Kernel::Softmax => softmax::check,
-        Kernel::Accuracy => accuracy::check,
-        Kernel::Covariance => covariance::check,
-        Kernel::WeightNorms => weight_norms::check,
-        Kernel::Reduction => reduction::check,
-    };
-    let tiled = matches!(
-        kernel,
-        Kernel::Forward
-            | Kernel::CosineGradient
-            | Kernel::PairGradient
-            | Kernel::Normalize
-            | Kernel::NormalizeGradient
-            | Kernel::InputGradient
-            | Kernel::FusedForward
-            | Kernel::WeightUpdate
-    );
-    let sets = Tiles::possible(context.subgroup_size);
-    for tiles in sets.into_iter().take(if tiled { usize::MAX } else { 1 }) {
-        check(context, &tiles, &mut row)?;
-    }
+    let mut take = |case| check::check(context, &mut row, &case);
+    kernel.cases(&mut take)?;
+    fused::cases(kernel, &mut take)?;
     Ok(row)
-}
-
-/// A buffer in which every number that a kernel fails to write shows.
-fn poison(length: usize) -> Vec<f32> {
-    vec![f32::NAN; length]
-}
-
-/// Normal numbers, with an all-zero row, one of subnormals, large ones, and ones whose squares are below the smallest number or the
-/// products of two near the largest, where there are that many rows.
-fn rows(generator: &mut Generator, count: usize, width: usize, stride: usize) -> Vec<f32> {
-    let mut values = vec![0.0; count * stride];
-    for (row, values) in values.chunks_exact_mut(stride).enumerate() {
-        let scale = match row {
-            1 => 0.0,
-            2 => 1e-39,
-            3 => 1e4,
-            4 => 1e-30,
-            5 => 1e9,
-            _ => 1.0,
-        };
-        for value in &mut values[..width] {
-            *value = generator.normal() * scale;
-        }
-    }
-    values
-}
-
-/// Scales the seventh row, where there is one, to numbers around `scale`: for kernels that bear more than [`rows`] has.
-fn scale_a_row(values: &mut [f32], stride: usize, width: usize, scale: f32) {
-    if let Some(row) = values.chunks_exact_mut(stride).nth(6) {
-        row[..width].iter_mut().for_each(|value| *value *= scale);
-    }
-}
-
-/// Makes the rows of [`rows`] activations: rectified if `relu`, with the constant 1 behind.
-fn activations(generator: &mut Generator, count: usize, width: usize, stride: usize, relu: bool) -> Vec<f32> {
-    let mut values = rows(generator, count, width, stride);
-    for row in values.chunks_exact_mut(stride) {
-        for value in &mut row[..width] {
-            *value = if relu { value.max(0.0) } else { *value };
-        }
-        row[width] = 1.0;
-    }
-    values
-}
-
-fn generator(case: usize) -> Generator {
-    Generator::new(20_240_503, Stream::Check, (case as u64) << 32)
-}
-
-/// Inputs as the twin's numbers: exact.
-fn exact(values: &[f32]) -> Vec<Bounded> {
-    values.iter().map(|&value| value.into()).collect()
-}
-
-fn bytes<T: bytemuck::NoUninit>(values: &[T]) -> &[u8] {
-    bytemuck::cast_slice(values)
-}
-
-fn bytes_mut<T: bytemuck::Pod>(values: &mut [T]) -> &mut [u8] {
-    bytemuck::cast_slice_mut(values)
 }

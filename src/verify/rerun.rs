@@ -3,9 +3,9 @@
 use super::Row;
 use crate::error::Result;
 use crate::gpu::context::Context;
-use crate::gpu::kernels::Variant;
-use crate::gpu::order::Order;
 use crate::gpu::run_once::{Argument, run_once};
+use crate::kernels::Variant;
+use crate::kernels::order::Order;
 
 /// Bytes of results up to which all orders are tried: several workgroups, and every shape of tail, at little cost.
 const SMALL: usize = 1 << 15;

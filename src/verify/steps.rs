@@ -8,9 +8,9 @@
 //! [`FACTOR`] times as far away.
 
 use super::Row;
+use crate::arithmetic::{Double, Single};
 use crate::config::{HiddenLoss, TrainingConfig};
 use crate::cpu::backend::CpuBackend;
-use crate::cpu::{Double, Single};
 use crate::dataset::digits;
 use crate::engine::{Backend, Job};
 use crate::error::Result;

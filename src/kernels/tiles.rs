@@ -2,7 +2,8 @@
 //! `splits`.
 
 use crate::engine::DeviceDescription;
-use crate::layout::Layer;
+use crate::kernels::{Kernel, Variant};
+use crate::layout::Linear;
 
 /// One register-tiled kernel: `lanes` invocations in x and y, each with `rows × quads` outputs (for `weight_update`, a row is a
 /// quad of inputs).
@@ -30,6 +31,17 @@ impl Tile {
 
     const fn staged(rows: u32, quads: u32, shuffle: bool) -> Self {
         Self { lanes_x: SUBGROUP, lanes_y: 1, rows, quads, shuffle, stage: true }
+    }
+
+    /// A kernel with this tile; `rows` is its name for the rows of an invocation.
+    pub fn constants(&self, kernel: Kernel, rows: &'static str) -> Variant {
+        Variant::new(kernel)
+            .size("LANES_X", self.lanes_x)
+            .size("LANES_Y", self.lanes_y)
+            .size(rows, self.rows)
+            .size("TILE_QUADS", self.quads)
+            .flag("SHUFFLE", self.shuffle)
+            .flag("STAGE", self.stage)
     }
 
     /// Workgroups that cover `rows × quads` outputs of `slots` slots.
@@ -66,17 +78,17 @@ impl FusedTile {
     }
 
     /// Column quads of an invocation.
-    pub fn quads(&self, layers: &[Layer]) -> u32 {
-        layers.iter().map(|layer| layer.weight_quads.div_ceil(self.lanes_x)).max().unwrap_or(1)
+    pub fn quads(&self, layers: &[Linear]) -> u32 {
+        layers.iter().map(|layer| layer.output_quads.div_ceil(self.lanes_x)).max().unwrap_or(1)
     }
 
     /// Quads of a row of the widest layer's output.
-    pub fn hidden_quads(&self, layers: &[Layer]) -> u32 {
+    pub fn hidden_quads(&self, layers: &[Linear]) -> u32 {
         layers.iter().map(|layer| layer.output_quads).max().unwrap_or(1)
     }
 
     /// Bytes of workgroup memory that the kernel declares.
-    pub fn workgroup_bytes(&self, layers: &[Layer]) -> u32 {
+    pub fn workgroup_bytes(&self, layers: &[Linear]) -> u32 {
         let hidden = if self.local { 2 * self.rows * self.hidden_quads(layers) } else { 1 };
         let shares = (self.splits / 2 * self.teams * self.lanes_x * self.rows * self.quads(layers)).max(1);
         let staged = if self.stage { self.threads() * self.rows * self.quads(layers) } else { 1 };
@@ -174,14 +186,18 @@ impl Tiles {
         [self.forward_small, self.forward_large]
     }
 
-    /// All shapes of the update kernel.
-    pub fn update_tiles(&self) -> [Tile; 2] {
-        [self.update_small, self.update_large]
+    /// The same with only the small, or only the large shapes, whatever a layer would get: for checks.
+    pub fn extremes(&self) -> [Self; 2] {
+        let small =
+            Self { forward_large: self.forward_small, update_large: self.update_small, fused_large: self.fused_small, ..*self };
+        let large =
+            Self { forward_small: self.forward_large, update_small: self.update_large, fused_small: self.fused_large, ..*self };
+        [small, large]
     }
 
-    /// All shapes of the fused forward kernel.
-    pub fn fused_tiles(&self) -> [FusedTile; 2] {
-        [self.fused_small, self.fused_large]
+    /// The same with another shape of the forward kernel.
+    pub fn with_forward(&self, tile: Tile) -> Self {
+        Self { forward_small: tile, forward_large: tile, ..*self }
     }
 
     fn runs_on(&self, subgroup_size: Option<u32>) -> bool {
@@ -203,25 +219,25 @@ impl Tiles {
     }
 
     /// The forward kernel's tile for a layer.
-    pub fn forward(&self, layer: &Layer, slots: usize) -> Tile {
-        let outputs = u64::from(layer.batch_size) * u64::from(layer.weight_quads) * slots as u64;
+    pub fn forward(&self, layer: &Linear, slots: usize) -> Tile {
+        let outputs = u64::from(layer.batch_size) * u64::from(layer.output_quads) * slots as u64;
         if outputs >= LARGE_OUTPUTS { self.forward_large } else { self.forward_small }
     }
 
     /// The input gradient's tile for a layer: a product of the forward kernel's shape.
-    pub fn input_gradient(&self, layer: &Layer, slots: usize) -> Tile {
+    pub fn input_gradient(&self, layer: &Linear, slots: usize) -> Tile {
         let outputs = u64::from(layer.batch_size) * u64::from(layer.input_quads) * slots as u64;
         if outputs >= LARGE_OUTPUTS { self.forward_large } else { self.forward_small }
     }
 
     /// The update kernel's tile for the layers of one dispatch.
-    pub fn update(&self, layers: &[Layer], slots: usize) -> Tile {
-        let outputs: u64 = layers.iter().map(|layer| 4 * u64::from(layer.input_quads) * u64::from(layer.weight_quads)).sum();
+    pub fn update(&self, layers: &[Linear], slots: usize) -> Tile {
+        let outputs: u64 = layers.iter().map(|layer| 4 * u64::from(layer.input_quads) * u64::from(layer.output_quads)).sum();
         if outputs * slots as u64 >= LARGE_OUTPUTS { self.update_large } else { self.update_small }
     }
 
     /// The fused forward kernel's tile for a network.
-    pub fn fused(&self, layers: &[Layer], replicas: usize) -> FusedTile {
+    pub fn fused(&self, layers: &[Linear], replicas: usize) -> FusedTile {
         let rows = u64::from(layers.first().map_or(1, |layer| layer.batch_size)) * replicas as u64;
         let large = rows >= LARGE_ROWS;
         // More quads an invocation leave fewer registers, and less workgroup memory, for rows.
@@ -238,7 +254,7 @@ mod tests {
     #[test]
     fn fused_tiles_of_one_device_sum_in_one_order() {
         for tiles in Tiles::ALL {
-            let [small, large] = tiles.fused_tiles();
+            let (small, large) = (tiles.fused_small, tiles.fused_large);
             assert_eq!((small.splits, small.lanes), (large.splits, large.lanes));
         }
     }

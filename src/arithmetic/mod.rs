@@ -1,6 +1,9 @@
 //! How the twins compute: the same code in f32, in f64, with a fast matrix product, or with an error bound carried along.
 
-use super::matmul::{Matrix, multiply_blocked};
+pub mod bounded;
+pub mod matmul;
+
+use matmul::{Matrix, multiply_blocked};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The operations that the twins need of a number.

@@ -6,8 +6,8 @@
 //! ULP, log 3 ULP or 2⁻²¹ absolute in [0.5, 2], sqrt as 1 / inverseSqrt (2 + 2.5 ULP); subnormal numbers may be flushed to zero
 //! anywhere.
 
-use crate::cpu::arithmetic::{Arithmetic, Real};
-use crate::cpu::matmul::Matrix;
+use super::matmul::Matrix;
+use super::{Arithmetic, Real};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A unit in the last place of an f32, relative to its value, at most.

@@ -1,0 +1,345 @@
+//! prototype_loss: a hidden layer's loss by class prototypes, and its gradient.
+
+use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows};
+use super::normalize::{normalize, scale};
+use super::output_gradient::row_gradient;
+use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use crate::arithmetic::{Arithmetic, Real, Single};
+use crate::config::OutputLoss;
+use crate::error::Result;
+use crate::layout::{ABSENT, Prototypes, RowLoss, Rows, Step, Views};
+
+/// Cross-entropy over the cosines of each row to the classes' prototypes.
+///
+/// In bounds: rows past the batch repeat its last one and store nothing; quads run to the row's length, classes to the number that sizes the
+/// workgroup's memory. A label is below that number: [`crate::engine::Job::check`].
+#[derive(Clone, Debug)]
+pub struct PrototypeLoss {
+    /// The rows and their loss.
+    pub shape: RowLoss,
+    /// The prototypes, and whose they are.
+    pub guide: Prototypes,
+    /// `[slot, batch, quads(width)]`.
+    pub rows: Tensor,
+    /// The same at length 1.
+    pub unit_rows: Tensor,
+    /// `[slot, classes, quads(width)]`.
+    pub prototypes: Tensor,
+    /// Images of each class, `[slot, classes]`, whole numbers.
+    pub counts: Tensor,
+    /// `[view, batch]`, whole numbers.
+    pub labels: Tensor,
+    /// `[slot, batch, quads(width)]`.
+    pub deltas: Tensor,
+    /// `[slot, layers + 1, batch]`.
+    pub row_metrics: Tensor,
+}
+
+/// Bytes of workgroup memory that scores and their gradients may take: half of what the smallest adapter has.
+const SCORE_BYTES: u32 = 8 << 10;
+
+impl PrototypeLoss {
+    fn is_mutual(&self) -> bool {
+        self.shape.mutual > 0.0
+    }
+
+    /// Rows of a workgroup: fewer where there are many classes.
+    fn rows_of_workgroup(&self, launch: Launch) -> u32 {
+        let arrays = if self.is_mutual() { 3 } else { 2 };
+        let most = (SCORE_BYTES / (4 * arrays * self.guide.classes)).max(1);
+        launch.tiles.rows.min(1 << most.ilog2())
+    }
+}
+
+impl Describe for PrototypeLoss {
+    fn operands(&self) -> Vec<Operand> {
+        let partner = self.guide.partner > 0 || self.is_mutual();
+        let (rows, guide) = (
+            if self.is_mutual() { Operand::read_partner } else { Operand::read },
+            if partner { Operand::read_partner } else { Operand::read },
+        );
+        vec![
+            Operand::read(self.rows),
+            rows(self.unit_rows),
+            guide(self.prototypes),
+            guide(self.counts),
+            Operand::read(self.labels),
+            Operand::write(self.deltas),
+            Operand::write(self.row_metrics),
+        ]
+    }
+
+    fn parameters(&self) -> Vec<u8> {
+        [bytemuck::bytes_of(&self.shape), bytemuck::bytes_of(&self.guide)].concat()
+    }
+
+    fn variant(&self, launch: Launch) -> Variant {
+        Variant::new(Kernel::PrototypeLoss)
+            .size("LANES", launch.tiles.lanes)
+            .size("ROWS", self.rows_of_workgroup(launch))
+            .size("CLASSES", self.guide.classes)
+            .flag("CROSS_ENTROPY", true)
+            .flag("MUTUAL", self.is_mutual())
+    }
+
+    fn groups(&self, launch: Launch) -> [u32; 3] {
+        [self.shape.batch_size.div_ceil(self.rows_of_workgroup(launch)), launch.slots as u32, 1]
+    }
+}
+
+impl PrototypeLoss {
+    pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
+        let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
+        let slot = memory.slot();
+        let guide = |slot: usize| {
+            let slot = slot ^ self.guide.partner as usize;
+            Guide {
+                shape: &self.guide,
+                prototypes: memory.of(self.prototypes, slot).numbers(),
+                counts: memory.of(self.counts, slot).words(),
+            }
+        };
+        let own = Scored { unit_rows: memory.own(self.unit_rows), guide: guide(slot) };
+        let partner = self.is_mutual().then(|| Scored { unit_rows: memory.partner(self.unit_rows), guide: guide(slot ^ 1) });
+        let labels = memory.words(self.labels);
+        prototype_loss::<A>(&self.shape, memory.own(self.rows), own, partner, labels, &mut deltas, &mut row_metrics);
+        memory.put(self.deltas, Data::Numbers(deltas));
+        memory.put(self.row_metrics, Data::Numbers(row_metrics));
+    }
+}
+
+/// The prototypes that guide a slot.
+#[derive(Clone, Copy)]
+pub struct Guide<'a> {
+    /// Their shape.
+    pub shape: &'a Prototypes,
+    /// `[classes, quads(width)]`.
+    pub prototypes: &'a [f32],
+    /// `[classes]`.
+    pub counts: &'a [u32],
+}
+
+/// A slot's rows and what they are compared with.
+#[derive(Clone, Copy)]
+pub struct Scored<'a> {
+    /// `[batch, quads(width)]`.
+    pub unit_rows: &'a [f32],
+    /// The prototypes.
+    pub guide: Guide<'a>,
+}
+
+impl Scored<'_> {
+    fn unit_row(&self, row: usize) -> &[f32] {
+        let stride = 4 * self.guide.shape.quads as usize;
+        &self.unit_rows[row * stride..][..self.guide.shape.width as usize]
+    }
+
+    /// The scores of one row.
+    #[inline(always)]
+    fn scores<A: Arithmetic>(&self, row: usize, scores: &mut [A::Number]) {
+        let (unit_row, shape) = (self.unit_row(row), self.guide.shape);
+        let prototypes = self.guide.prototypes.chunks_exact(4 * shape.quads as usize);
+        for (score, (prototype, &count)) in scores.iter_mut().zip(prototypes.zip(self.guide.counts)) {
+            let product = A::sum(unit_row.iter().zip(prototype).map(|(&a, &b)| A::Number::lift(a) * A::Number::lift(b)));
+            let cosine = product * A::Number::lift(shape.inverse_temperature);
+            *score = if count > 0 { cosine } else { A::Number::lift(ABSENT) };
+        }
+    }
+}
+
+/// One slot; shapes as in [`PrototypeLoss`], without the slot axis. With a `partner`, `shape.mutual` of the target is its softmax.
+pub fn prototype_loss<A: Arithmetic>(
+    shape: &RowLoss,
+    rows: &[f32],
+    own: Scored,
+    partner: Option<Scored>,
+    labels: &[u32],
+    deltas: &mut [A::Stored],
+    row_metrics: &mut [A::Stored],
+) {
+    let lift = A::Number::lift;
+    let (width, stride, classes) = (shape.width as usize, shape.rows().stride(), own.guide.shape.classes as usize);
+    let mut scores = vec![lift(0.0); classes];
+    let mut partner_scores = scores.clone();
+    let mut gradients = vec![lift(0.0); classes];
+    let mut gradient = vec![lift(0.0); width];
+    for (row, (delta, &label)) in deltas.chunks_exact_mut(stride).zip(labels).enumerate() {
+        let loss = A::run(
+            #[inline(always)]
+            || {
+                own.scores::<A>(row, &mut scores);
+                let kind = OutputLoss::CrossEntropy;
+                let (mut loss, _) = row_gradient::<A>(shape.batch_size as usize, kind, &scores, label as usize, &mut gradients);
+                if let Some(partner) = partner {
+                    partner.scores::<A>(row, &mut partner_scores);
+                    loss = mix_in_partner::<A>(shape, &scores, &partner_scores, loss, &mut gradients);
+                }
+                gradient.fill(lift(0.0));
+                let prototypes = own.guide.prototypes.chunks_exact(stride);
+                for (&factor, prototype) in gradients.iter().zip(prototypes) {
+                    gradient.iter_mut().zip(prototype).for_each(|(sum, &value)| *sum = *sum + factor * lift(value));
+                }
+                let inverse_temperature = lift(own.guide.shape.inverse_temperature);
+                gradient.iter_mut().for_each(|value| *value = *value * inverse_temperature);
+                let (source, unit_row) = (&rows[row * stride..][..width], own.unit_row(row));
+                let along = A::sum(unit_row.iter().zip(&gradient).map(|(&a, &b)| lift(a) * b));
+                let scale = scale::<A>(source, true);
+                delta[width..].fill(0.0.into());
+                for ((delta, &value), (&unit, &gradient)) in delta.iter_mut().zip(source).zip(unit_row.iter().zip(&gradient)) {
+                    let through = (gradient - lift(unit) * along) * scale;
+                    *delta = if shape.rectified > 0 && value <= 0.0 { 0.0.into() } else { A::store(through) };
+                }
+                loss
+            },
+        );
+        let metric = &mut row_metrics[(shape.metric * shape.batch_size) as usize + row];
+        *metric = A::store(A::load(*metric) + loss);
+    }
+}
+
+/// Turns the cross-entropy's `loss` and `gradients` of one image into those with the partner's softmax in the target; returns the loss.
+fn mix_in_partner<A: Arithmetic>(
+    shape: &RowLoss,
+    scores: &[A::Number],
+    partner: &[A::Number],
+    loss: A::Number,
+    gradients: &mut [A::Number],
+) -> A::Number {
+    let lift = A::Number::lift;
+    let (share, rest) = (lift(shape.mutual), lift(1.0) - lift(shape.mutual));
+    let scale = lift(1.0) / lift(shape.batch_size as f32);
+    let softmax = |scores: &[A::Number]| {
+        let largest = scores.iter().copied().fold(lift(f32::MIN), A::Number::max);
+        let terms: Vec<_> = scores.iter().map(|&score| (score - largest).exp()).collect();
+        let sum = A::sum(terms.iter().copied());
+        (terms.into_iter().map(|term| term / sum).collect::<Vec<_>>(), largest, sum.ln())
+    };
+    let ((p, largest, log_sum), (q, ..)) = (softmax(scores), softmax(partner));
+    for ((gradient, &p), &q) in gradients.iter_mut().zip(&p).zip(&q) {
+        *gradient = rest * *gradient + share * (p - q) * scale;
+    }
+    let cross = A::sum(q.iter().zip(scores).map(|(&q, &score)| q * (log_sum - (score - largest))));
+    rest * loss + share * cross
+}
+
+pub(super) fn cases(take: &mut Take) -> Result<()> {
+    let mut number = 0;
+    for (i, width) in SIZES.into_iter().enumerate() {
+        for (j, batch_size) in BATCHES.into_iter().enumerate() {
+            for (mutual, partner) in [(0.0, 1), (0.3, 1), (0.0, 0)] {
+                let classes = [1, 2, 10, 65, 256][(i + j) % 5];
+                let rows = Rows::new(width, batch_size, i % 2 == 0);
+                let shape = RowLoss { mutual, ..rows.loss(Views::Replica, 1, 4) };
+                let guide = Prototypes {
+                    width: rows.width,
+                    quads: rows.quads,
+                    batch_size: rows.batch_size,
+                    label_shift: shape.label_shift,
+                    classes,
+                    partner,
+                    inverse_temperature: 10.0,
+                    padding_0: 0,
+                };
+                let mut contents = Contents::new(number);
+                let mut values = extreme_rows(&mut contents.generator, SLOTS * batch_size, width);
+                // Subnormal numbers may count as zero for the mask, which no bound on the gradient describes.
+                let stopped = |value: f32| value.abs() < f32::MIN_POSITIVE || rows.rectified > 0 && value < 0.0;
+                values.iter_mut().filter(|value| stopped(**value)).for_each(|value| *value = 0.0);
+                let mut unit_rows = values.clone();
+                normalize::<Single>(&Rows { batch_size: (SLOTS * batch_size) as u32, ..rows }, true, &values, &mut unit_rows);
+                let directions = Rows::new(width, SLOTS * classes as usize, false);
+                let mut prototypes: Vec<f32> = vec![0.0; directions.len()];
+                for prototype in prototypes.chunks_exact_mut(directions.stride()) {
+                    prototype[..width].fill_with(|| contents.generator.normal());
+                }
+                let source = prototypes.clone();
+                normalize::<Single>(&directions, true, &source, &mut prototypes);
+                // Some classes are absent; the label's never is, since the row itself is in the batch.
+                let counts = (0..SLOTS as u32 * classes).map(|place| u32::from(place % classes < classes.div_ceil(2))).collect();
+                let operation = PrototypeLoss {
+                    shape,
+                    guide,
+                    rows: contents.numbers(Level::Slot, values),
+                    unit_rows: contents.numbers(Level::Slot, unit_rows),
+                    prototypes: contents.numbers(Level::Slot, prototypes),
+                    counts: contents.words(Level::Slot, counts),
+                    labels: contents.labels(Level::View(Views::Replica), batch_size, classes.div_ceil(2)),
+                    deltas: contents.poison(Level::Slot, rows.len()),
+                    row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
+                };
+                let name = format!("{width} batch {batch_size} classes {classes} mutual {mutual} partner {partner}");
+                take(contents.case(name, Step::default(), operation))?;
+                number += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Double;
+    use crate::layout::SQUARE_FLOOR;
+    use crate::random::{Generator, Stream};
+
+    /// The loss of one row straight from its definition: `-Σ t_k log softmax(r·C_k / τ)_k`.
+    fn loss(row: &[f64], prototypes: &[f32], stride: usize, present: &[u32], temperature: f64, target: &[f64]) -> f64 {
+        let length = (row.iter().map(|value| value * value).sum::<f64>() + f64::from(SQUARE_FLOOR)).sqrt();
+        let score =
+            |prototype: &[f32]| row.iter().zip(prototype).map(|(a, &b)| a / length * f64::from(b)).sum::<f64>() / temperature;
+        let scores: Vec<f64> = prototypes.chunks_exact(stride).map(score).collect();
+        let sum: f64 = scores.iter().zip(present).filter(|(_, count)| **count > 0).map(|(score, _)| score.exp()).sum();
+        scores.iter().zip(target).map(|(score, t)| t * (sum.ln() - score)).sum()
+    }
+
+    /// Alone, and with the partner's softmax in the target; one class is absent.
+    #[test]
+    fn gradient_matches_finite_differences() {
+        let (width, stride, classes) = (5, 8, 4);
+        let mut generator = Generator::new(7, Stream::Check, 0);
+        let mut unit_rows = |count: usize| {
+            let mut rows = vec![0.0f32; count * stride];
+            rows.chunks_exact_mut(stride).for_each(|row| row[..width].fill_with(|| generator.normal()));
+            let mut unit = rows.clone();
+            normalize::<Double>(&Rows::new(width, count, false), true, &rows, &mut unit);
+            (rows, unit)
+        };
+        let ((row, unit), (_, prototypes), (_, partner_unit)) = (unit_rows(1), unit_rows(classes), unit_rows(1));
+        let (counts, label) = ([3, 1, 0, 2], 1);
+        let guide =
+            Prototypes { width: 5, quads: 2, batch_size: 1, classes: 4, inverse_temperature: 4.0, ..Prototypes::default() };
+        for mutual in [0.0f32, 0.3] {
+            let shape = RowLoss { mutual, ..Rows::new(width, 1, false).loss(Views::Replica, 0, 2) };
+            let scored =
+                |unit_rows| Scored { unit_rows, guide: Guide { shape: &guide, prototypes: &prototypes, counts: &counts } };
+            let (own, partner) = (scored(&unit), (mutual > 0.0).then(|| scored(&partner_unit)));
+            let (mut deltas, mut metrics) = (vec![f32::NAN; stride], vec![0.0f32; 2]);
+            prototype_loss::<Double>(&shape, &row, own, partner, &[label], &mut deltas, &mut metrics);
+
+            let mut scores = vec![0.0f64; classes];
+            scored(&partner_unit).scores::<Double>(0, &mut scores);
+            let sum: f64 = scores.iter().map(|score| score.exp()).sum();
+            let share = f64::from(mutual);
+            let target: Vec<f64> = scores
+                .iter()
+                .enumerate()
+                .map(|(k, score)| share * score.exp() / sum + if k == label as usize { 1.0 - share } else { 0.0 })
+                .collect();
+            let mut moved: Vec<f64> = row[..width].iter().map(|&value| value.into()).collect();
+            let value = |row: &[f64]| loss(row, &prototypes, stride, &counts, 0.25, &target);
+            assert!((f64::from(metrics[0]) - value(&moved)).abs() < 1e-6 * value(&moved));
+            for k in 0..width {
+                let (step, centre) = (1e-5, moved[k]);
+                moved[k] = centre + step;
+                let above = value(&moved);
+                moved[k] = centre - step;
+                let expected = (above - value(&moved)) / (2.0 * step);
+                moved[k] = centre;
+                // The inputs are unit rows and prototypes rounded to f32: 2⁻²⁴ of numbers of order 1, times 1 / 0.25.
+                assert!((f64::from(deltas[k]) - expected).abs() < 2e-6, "mutual {mutual} at {k}: {} {expected}", deltas[k]);
+            }
+            assert!(deltas[width..].iter().all(|&padding| padding == 0.0));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The shape of a linear layer, and the lengths that follow from it.
+
+use super::quads;
+use crate::model::LayerParameters;
+
+device_struct! {
+    /// A linear layer and the batch that passes through it.
+    Linear {
+        /// Numbers that enter.
+        input_width: u32,
+        /// Numbers that leave.
+        output_width: u32,
+        /// Row length of the inputs, in quads.
+        input_quads: u32,
+        /// Row length of weights, outputs and deltas, in quads.
+        output_quads: u32,
+        /// Rows of a batch as allocated.
+        batch_size: u32,
+        /// The input's leading index is `slot >> view_shift`: 0 one a slot, 1 one a replica, 31 one for all.
+        view_shift: u32,
+        /// 1: the output is rectified; 0: it is left as it is.
+        rectified: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+    }
+}
+
+device_struct! {
+    /// Where a layer's tensors begin in the buffers that all layers share, in quads; 0 where each has a buffer of its own.
+    Places {
+        /// Weights, and each of their moments.
+        weights: u32,
+        /// What enters.
+        inputs: u32,
+        /// What leaves.
+        outputs: u32,
+        /// The deltas.
+        deltas: u32,
+    }
+}
+
+device_struct! {
+    /// Which of a layer's parameters learn.
+    Trained {
+        /// 1: the bias is trained; 0: it stays.
+        bias: u32,
+        /// Bit m: model m does not move.
+        frozen: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+    }
+}
+
+impl Linear {
+    /// A layer of `outputs` numbers that are left as they are, for batches of `batch_size` rows of `inputs` numbers, one batch a slot.
+    pub fn new(inputs: usize, outputs: usize, batch_size: usize) -> Self {
+        Self {
+            input_width: inputs as u32,
+            output_width: outputs as u32,
+            input_quads: quads(inputs) as u32,
+            output_quads: quads(outputs) as u32,
+            batch_size: batch_size as u32,
+            ..Self::default()
+        }
+    }
+
+    /// Rows of the weight matrix: inputs, padding to whole quads, the bias.
+    pub fn weight_rows(&self) -> usize {
+        4 * self.input_quads as usize + 1
+    }
+
+    /// f32 in one slot's weights.
+    pub fn weight_len(&self) -> usize {
+        self.weight_rows() * self.output_stride()
+    }
+
+    /// The first f32 of the bias among these.
+    pub fn bias_start(&self) -> usize {
+        self.weight_len() - self.output_stride()
+    }
+
+    /// f32 in a row of inputs.
+    pub fn input_stride(&self) -> usize {
+        4 * self.input_quads as usize
+    }
+
+    /// f32 in a row of outputs, deltas or weights.
+    pub fn output_stride(&self) -> usize {
+        4 * self.output_quads as usize
+    }
+
+    /// f32 in one view's inputs of a batch.
+    pub fn input_len(&self) -> usize {
+        self.batch_size as usize * self.input_stride()
+    }
+
+    /// f32 in one slot's outputs of a batch.
+    pub fn output_len(&self) -> usize {
+        self.batch_size as usize * self.output_stride()
+    }
+
+    /// The rows that leave.
+    pub fn output_rows(&self) -> super::Rows {
+        super::Rows { width: self.output_width, quads: self.output_quads, batch_size: self.batch_size, rectified: self.rectified }
+    }
+
+    /// Lays out one slot's parameters as the kernels read them: weights transposed, zeros around them, the bias below.
+    pub fn pack(&self, parameters: &LayerParameters) -> Vec<f32> {
+        let (inputs, stride) = (self.input_width as usize, self.output_stride());
+        let mut packed = vec![0.0; self.weight_len()];
+        for (input, row) in packed.chunks_exact_mut(stride).take(inputs).enumerate() {
+            row.iter_mut().zip(&parameters.bias).enumerate().for_each(|(output, (value, _))| {
+                *value = parameters.weight[output * inputs + input];
+            });
+        }
+        packed[self.bias_start()..].iter_mut().zip(&parameters.bias).for_each(|(value, &bias)| *value = bias);
+        packed
+    }
+
+    /// The reverse of [`Linear::pack`].
+    pub fn unpack(&self, packed: &[f32]) -> LayerParameters {
+        let (inputs, outputs) = (self.input_width as usize, self.output_width as usize);
+        let weight = (0..outputs * inputs).map(|index| packed[index % inputs * self.output_stride() + index / inputs]).collect();
+        LayerParameters { weight, bias: packed[self.bias_start()..][..outputs].to_vec() }
+    }
+}
+
+impl Trained {
+    /// Whether a slot's weights move.
+    pub fn moves(&self, slot: usize) -> bool {
+        self.frozen >> (slot & 1) & 1 == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_is_reversible_and_pads_with_zeros() {
+        let layer = Linear::new(5, 3, 2);
+        let parameters = LayerParameters { weight: (1..=15).map(|value| value as f32).collect(), bias: vec![-1.0, -2.0, -3.0] };
+        let packed = layer.pack(&parameters);
+        assert_eq!(packed.len(), 9 * 4);
+        assert_eq!(packed[..4], [1.0, 6.0, 11.0, 0.0]);
+        assert_eq!(packed[20..], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, -2.0, -3.0, 0.0]);
+        assert_eq!(layer.unpack(&packed), parameters);
+    }
+}

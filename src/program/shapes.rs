@@ -1,0 +1,107 @@
+//! The layers of a run.
+
+use crate::config::{Method, TrainingConfig};
+use crate::layout::{Linear, Prototypes, RowLoss, Rows, Trained, Views};
+use crate::model::Architecture;
+
+/// Which of a run's layers is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The network's own.
+    Network,
+    /// The projections behind hidden layers.
+    Projection,
+}
+
+impl Part {
+    /// What one of its layers is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Network => "layer",
+            Part::Projection => "projection",
+        }
+    }
+}
+
+/// Every layer of a run, for batches of one size.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    /// The network's layers.
+    pub network: Vec<Linear>,
+    /// A projection for each hidden layer, or none.
+    pub projections: Vec<Linear>,
+    /// Who has a batch of its own.
+    pub views: Views,
+}
+
+impl Shapes {
+    /// The network's layers alone, for batches of `batch_size` rows of `views`.
+    pub fn of_network(architecture: &Architecture, batch_size: usize, views: Views) -> Self {
+        let widths = architecture.widths();
+        let layer = |(index, pair): (usize, &[usize])| Linear {
+            view_shift: if index == 0 { views.shift() } else { 0 },
+            rectified: u32::from(index + 2 < widths.len()),
+            ..Linear::new(pair[0], pair[1], batch_size)
+        };
+        Self { network: widths.windows(2).enumerate().map(layer).collect(), projections: Vec::new(), views }
+    }
+
+    /// The layers that `config` trains.
+    pub fn of_training(config: &TrainingConfig, architecture: &Architecture) -> Self {
+        let network = Self::of_network(architecture, config.batch_size, Views::of_training(config));
+        let hidden = if config.has_projections() { architecture.layer_count() - 1 } else { 0 };
+        let projection = |layer: &Linear| Linear::new(layer.output_width as usize, config.projection, config.batch_size);
+        Self { projections: network.network[..hidden].iter().map(projection).collect(), ..network }
+    }
+
+    /// One layer.
+    pub fn of(&self, part: Part, layer: usize) -> &Linear {
+        &self.all(part)[layer]
+    }
+
+    /// The layers of one part.
+    pub fn all(&self, part: Part) -> &[Linear] {
+        match part {
+            Part::Network => &self.network,
+            Part::Projection => &self.projections,
+        }
+    }
+
+    /// The rows that leave a layer.
+    pub fn rows(&self, part: Part, layer: usize) -> Rows {
+        self.of(part, layer).output_rows()
+    }
+
+    /// The part whose rows the prototypes of hidden layers are made of.
+    pub fn guided(&self) -> Part {
+        if self.projections.is_empty() { Part::Network } else { Part::Projection }
+    }
+
+    /// The loss of `rows` as that of the network's layer `layer`.
+    pub fn loss(&self, rows: Rows, layer: usize) -> RowLoss {
+        rows.loss(self.views, layer, self.network.len() + 1)
+    }
+
+    /// The prototypes of `rows`, one for each of `classes` classes; `partner`: those of the partner guide.
+    pub fn prototypes(&self, rows: Rows, classes: usize, partner: bool, temperature: f64) -> Prototypes {
+        Prototypes {
+            width: rows.width,
+            quads: rows.quads,
+            batch_size: rows.batch_size,
+            label_shift: self.views.shift(),
+            classes: classes as u32,
+            partner: u32::from(partner),
+            inverse_temperature: (1.0 / temperature) as f32,
+            padding_0: 0,
+        }
+    }
+}
+
+/// What of a layer learns.
+pub fn trained(config: &TrainingConfig, part: Part) -> Trained {
+    Trained {
+        bias: u32::from(part == Part::Network),
+        frozen: if config.method == Method::FrozenPartner { 0b10 } else { 0 },
+        ..Trained::default()
+    }
+}
