@@ -10,6 +10,7 @@ mod class_prototypes;
 mod cosine_gradient;
 mod covariance;
 pub mod drift;
+pub mod drift_plot;
 mod forward;
 mod fused_forward;
 mod gather;
