@@ -1,8 +1,7 @@
 //! Every kernel against its CPU twin: the checks of `ffcl-gpu verify`, with every shape of tile, once with wgpu's own checks in the
 //! shaders on the smallest adapter that WebGPU allows, once as released on all that the adapter has.
 
-mod common;
-
+use crate::adapter::context;
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::plan::Kernel;
 use ffcl_gpu::verify;
@@ -10,7 +9,7 @@ use ffcl_gpu::verify;
 fn check(kernel: Kernel) {
     for (shader_checks, limits) in [(true, Some(wgpu::Limits::defaults())), (false, None)] {
         let options = ContextOptions { shader_checks: Some(shader_checks), limits };
-        let Some(context) = common::context(&options) else { return };
+        let context = context(&options);
         let row = verify::kernel(&context, kernel).unwrap();
         println!("{} checks {shader_checks}: {} values, worst ratio {:.3}", row.name, row.values, row.worst);
         assert!(row.passed, "{row:#?}");
@@ -21,10 +20,14 @@ fn check(kernel: Kernel) {
 
 macro_rules! kernels {
     ($($name:ident: $kernel:ident,)*) => {
-        $(#[test] fn $name() { check(Kernel::$kernel); })*
+        $(fn $name() { check(Kernel::$kernel); })*
+
+        tests! {
+            gpu: $($name),*;
+            cpu: every_kernel_has_its_test;
+        }
 
         /// A kernel without a test would go unnoticed.
-        #[test]
         fn every_kernel_has_its_test() {
             assert_eq!(Kernel::ALL.map(Kernel::name).to_vec(), [$(stringify!($name)),*]);
         }
