@@ -2,6 +2,11 @@
 
 use libtest_mimic::Trial;
 
+/// Whether tests may take their time, as they do once a week.
+pub fn is_long() -> bool {
+    std::env::var_os("FFCL_LONG_TESTS").is_some()
+}
+
 /// Where a test runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {

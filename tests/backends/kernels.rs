@@ -1,13 +1,16 @@
-//! Every kernel against its CPU twin: the checks of `ffcl-gpu verify`, with every shape of tile, once with wgpu's own checks in the
-//! shaders on the smallest adapter that WebGPU allows, once as released on all that the adapter has.
+//! Every kernel against its CPU twin: the checks of `ffcl-gpu verify`, with every shape of tile, as released on all that the adapter
+//! has; with `FFCL_LONG_TESTS` set also with wgpu's own checks in the shaders on the smallest adapter that WebGPU allows.
 
 use crate::adapter::context;
+use crate::harness::is_long;
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::plan::Kernel;
 use ffcl_gpu::verify;
 
 fn check(kernel: Kernel) {
-    for (shader_checks, limits) in [(true, Some(wgpu::Limits::defaults())), (false, None)] {
+    let as_released = (false, None);
+    let checked = is_long().then(|| (true, Some(wgpu::Limits::defaults())));
+    for (shader_checks, limits) in checked.into_iter().chain([as_released]) {
         let options = ContextOptions { shader_checks: Some(shader_checks), limits };
         let context = context(&options);
         let row = verify::kernel(&context, kernel).unwrap();

@@ -108,8 +108,8 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { epochs: 3, ..small_run_of(Recipe::Ffcl3) }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Pairs, augmentation: shifted, normalize: true, ..small() }, 10),
     ];
-    // All of them within what the smallest adapter that WebGPU allows has.
-    let smallest = ContextOptions { limits: Some(wgpu::Limits::defaults()), ..ContextOptions::default() };
+    // All of them within what the smallest adapter that WebGPU allows has, and with wgpu's own checks in the shaders.
+    let smallest = ContextOptions { limits: Some(wgpu::Limits::defaults()), shader_checks: Some(true) };
     for (config, longest) in variants {
         for tiles in Tiles::possible(context(&smallest).subgroup_size) {
             let fused = fusible(&config) && !config.layers.contains(&129);
