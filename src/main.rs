@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match ran {
         Ok(code) => code,
         Err(error) => {
-            cli::report(&format!("error: {error}"));
+            cli::terminal::report(&format!("error: {error}"));
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }

@@ -2,24 +2,29 @@
 
 use clap::ValueEnum;
 use ffcl_gpu::Error;
+use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
     Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, RunOptions, Schedule, TrainingConfig,
     Widths,
 };
-use ffcl_gpu::cpu::{Blocked, backend::CpuBackend};
+use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, idx, numbered};
 use ffcl_gpu::engine::{Backend, Job};
-use ffcl_gpu::layout::{Joined, Layer, Shapes, Views};
-use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
+use ffcl_gpu::kernels::{Pack, Tensor};
+use ffcl_gpu::layout::Linear;
+use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::{description::ModelDescription, weights};
+use ffcl_gpu::program::Plan;
 use ffcl_gpu::train::{Position, RunningEpoch, TrainingState, train};
+use ffcl_gpu::verify::fused;
 use flate2::{Compression, write::GzEncoder};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io::Write;
 use std::ops::{ControlFlow, Range};
@@ -157,63 +162,43 @@ fn every_run_is_refused_or_trained() {
 
 #[test]
 fn tensors_that_share_a_buffer_do_not_touch_each_other() {
-    let views = select(vec![Views::Slot, Views::Replica, Views::Run]);
-    hold(300, (vec(1usize..=40, 2..6), 1usize..=9, 1usize..=4, views), |(widths, batch, replicas, views)| {
-        let (slots, architecture) = (2 * replicas, Architecture::new(widths).unwrap());
-        let mut layers = Layer::all(&architecture, batch, views);
-        let joined = Joined::place(&mut layers, slots);
-        let region = |offset: u32, length: usize| 4 * offset as usize..4 * offset as usize + length;
-        let inputs = region(layers[0].input_offset, views.count(slots) * layers[0].input_len());
-        let outputs = layers.iter().map(|layer| region(layer.output_offset, slots * layer.output_len()));
-        assert_covered(std::iter::once(inputs).chain(outputs).collect(), joined.activations);
-        assert_covered(
-            layers.iter().map(|layer| region(layer.weight_offset, slots * layer.weight_len())).collect(),
-            joined.weights,
-        );
-        assert_covered(layers.iter().map(|layer| region(layer.delta_offset, slots * layer.delta_len())).collect(), joined.deltas);
-        for pair in layers.windows(2) {
-            assert_eq!((pair[1].input_offset, pair[1].input_len()), (pair[0].output_offset, pair[0].output_len()));
+    let shape = (vec(1usize..=40, 2..6), 1usize..=9, 1usize..=4, select(vec![0u32, 1]));
+    hold(300, shape, |(layers, batch_size, replicas, shift)| {
+        let augmentation = Augmentation { shift, ..Augmentation::default() };
+        let config = TrainingConfig { layers, batch_size, replicas, augmentation, ..Recipe::Paper.config() };
+        let programs = fused::programs(&config, Plan::Fused).unwrap();
+        let mut packs: HashMap<Pack, Vec<Range<usize>>> = HashMap::new();
+        for (index, spec) in (0..).zip(&programs.tensors) {
+            if let Some((pack, first)) = spec.pack {
+                // Bindings to parts of buffers begin at multiples of 256 bytes.
+                assert_eq!(first % 64, 0);
+                packs.entry(pack).or_default().push(first..first + spec.words * programs.copies(Tensor(index)));
+            }
         }
-        // Every slot's view is there.
-        assert!((0..slots).all(|slot| layers[0].view(slot) < views.count(slots)));
+        assert!(packs.len() >= 5, "{packs:?}");
+        for (pack, mut regions) in packs {
+            regions.sort_by_key(|region| region.start);
+            assert!(regions.windows(2).all(|pair| pair[0].end <= pair[1].start), "{pack:?} {regions:?}");
+            assert_eq!(regions.last().map(|region| region.end), Some(programs.pack_words(pack)));
+        }
     });
-}
-
-/// The regions are all of a buffer, each place once.
-fn assert_covered(mut regions: Vec<Range<usize>>, length: usize) {
-    regions.sort_by_key(|region| region.start);
-    let end = regions.iter().fold(0, |end, region| {
-        assert_eq!(region.start, end, "{regions:?}");
-        region.end
-    });
-    assert_eq!(end, length);
 }
 
 #[test]
 fn every_layer_keeps_its_numbers_in_its_rows() {
-    hold(150, run(), |(dataset, config)| {
-        let Ok(architecture) = config.architecture() else { return };
-        // What no buffer of this test holds.
-        if config.batch_size > 100 || config.projection > 100 {
-            return;
-        }
-        let shapes = Shapes::new(&config, &architecture, config.batch_size, Views::of_training(&config));
-        for layer in [&shapes.network, &shapes.projections, &shapes.guides].into_iter().flatten() {
-            let (inputs, outputs) = (layer.input_width as usize, layer.output_width as usize);
-            assert!(layer.input_stride() > inputs && layer.output_stride() > outputs && layer.weight_stride() >= outputs);
-            assert_eq!(layer.weight_rows(), layer.input_stride());
-            let number = |index: usize| 1.0 + index as f32;
-            let parameters = LayerParameters {
-                weight: (0..inputs * outputs).map(number).collect(),
-                bias: (0..outputs).map(|output| -number(output)).collect(),
-            };
-            let packed = layer.pack(&parameters);
-            assert_eq!(packed.len(), layer.weight_len());
-            assert_eq!(packed.iter().filter(|&&value| value != 0.0).count(), parameters.number_count());
-            assert_eq!(layer.unpack(&packed), parameters);
-        }
-        assert_eq!(shapes.guides.len(), if shapes.guides.is_empty() { 0 } else { shapes.network.len() - 1 });
-        assert!(dataset.train.count() > 0);
+    hold(150, (1usize..=70, 1usize..=70, 1usize..=9), |(inputs, outputs, batch_size)| {
+        let layer = Linear::new(inputs, outputs, batch_size);
+        assert!(layer.input_stride() >= inputs && layer.output_stride() >= outputs);
+        assert!(layer.weight_rows() > layer.input_stride());
+        let number = |index: usize| 1.0 + index as f32;
+        let parameters = LayerParameters {
+            weight: (0..inputs * outputs).map(number).collect(),
+            bias: (0..outputs).map(|output| -number(output)).collect(),
+        };
+        let packed = layer.pack(&parameters);
+        assert_eq!(packed.len(), layer.weight_len());
+        assert_eq!(packed.iter().filter(|&&value| value != 0.0).count(), parameters.number_count());
+        assert_eq!(layer.unpack(&packed), parameters);
     });
 }
 

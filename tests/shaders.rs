@@ -2,87 +2,41 @@
 //! to compile exists, and asks for no more than the smallest adapter that WebGPU allows. No adapter is needed.
 
 use ffcl_gpu::bench::gpu_ceilings::MORE_TILES;
-use ffcl_gpu::config::{Augmentation, OutputLoss, Representation};
-use ffcl_gpu::dataset::{ImageShape, Images};
 use ffcl_gpu::gpu::adapter::{STORAGE_BUFFERS, WORKGROUP_WIDTH};
-use ffcl_gpu::gpu::kernels::Variant;
-use ffcl_gpu::gpu::tiles::{Tile, Tiles};
-use ffcl_gpu::kernels::Kernel;
-use ffcl_gpu::layout::{Layer, Shard, Views};
-use ffcl_gpu::model::Architecture;
+use ffcl_gpu::kernels::case::SLOTS;
+use ffcl_gpu::kernels::tiles::Tiles;
+use ffcl_gpu::kernels::{Kernel, Launch, Operation, Variant};
+use ffcl_gpu::program::Plan;
+use ffcl_gpu::verify::fused;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, BinaryOperator, Expression, Function, Module, RelationalFunction, ResourceBinding, ShaderStage};
 use std::collections::BTreeMap;
 
-const FLAGS: [bool; 2] = [false, true];
-/// Networks for the kernels whose text depends on them: each depth's loops, and the widest that the fused plan takes.
-const NETWORKS: [&[usize]; 5] = [&[784, 10], &[784, 64, 64, 10], &[784, 128, 128, 10], &[5, 3, 1, 65, 7], &[16, 33, 1, 64, 4, 7]];
-
-fn layers(widths: &[usize]) -> Vec<Layer> {
-    Layer::all(&Architecture::new(widths.to_vec()).unwrap(), 64, Views::Replica)
+/// Everything that the engine makes of a kernel: all its cases, with all shapes of tiles.
+fn variants(kernel: Kernel) -> Vec<Variant> {
+    let more = MORE_TILES.map(|tile| Tiles::GPU.with_forward(tile));
+    let sets: Vec<Tiles> = Tiles::ALL.iter().flat_map(Tiles::extremes).chain(more).collect();
+    let mut variants = Vec::new();
+    let mut take = |case: ffcl_gpu::kernels::case::Case| {
+        for tiles in &sets {
+            let variant = case.operation.variant(Launch { tiles, slots: SLOTS });
+            if !variants.contains(&variant) && has_room(tiles, &case.operation) {
+                variants.push(variant);
+            }
+        }
+        Ok(())
+    };
+    kernel.cases(&mut take).unwrap();
+    fused::cases(kernel, &mut take).unwrap();
+    variants
 }
 
-/// Everything that the engine can make of a kernel. The only list of its kind: a new kernel does not compile without a line here.
-fn variants(kernel: Kernel) -> Vec<Variant> {
-    let representations = [Representation::Activation, Representation::PreActivation];
-    let losses = [OutputLoss::BinaryCrossEntropy, OutputLoss::CrossEntropy];
-    let with = |tiles: Vec<Tile>, make: fn(Tile, bool) -> Variant| {
-        tiles.into_iter().flat_map(move |tile| FLAGS.map(|flag| make(tile, flag))).collect::<Vec<_>>()
-    };
-    let sets = Tiles::ALL.iter();
-    match kernel {
-        Kernel::Forward => {
-            let tiles = sets.flat_map(Tiles::forward_tiles).chain(MORE_TILES);
-            with(tiles.collect(), Variant::forward)
-        }
-        Kernel::InputGradient => with(sets.flat_map(Tiles::forward_tiles).collect(), Variant::input_gradient),
-        Kernel::WeightUpdate => {
-            let depths = NETWORKS.map(|widths| widths.len() - 1);
-            sets.flat_map(Tiles::update_tiles).flat_map(|tile| depths.map(|depth| Variant::weight_update(tile, depth))).collect()
-        }
-        Kernel::FusedForward => {
-            let mut variants = Vec::new();
-            for (tiles, widths) in sets.flat_map(|tiles| NETWORKS.map(|widths| (tiles, layers(widths)))) {
-                // A few replicas, and so many that large tiles pay.
-                for tile in [1, 1000].map(|replicas| tiles.fused(&widths, replicas)) {
-                    for (representation, loss) in representations.into_iter().flat_map(|kind| losses.map(|loss| (kind, loss))) {
-                        variants.push(Variant::fused_forward(tile, &widths, representation, loss));
-                    }
-                }
-            }
-            variants
-        }
-        Kernel::CosineGradient => {
-            let kinds = representations.into_iter().flat_map(|kind| FLAGS.map(|centre| (kind, centre)));
-            let kinds: Vec<_> = kinds.collect();
-            sets.flat_map(|tiles| kinds.iter().map(|&(kind, centre)| Variant::cosine_gradient(tiles, kind, centre))).collect()
-        }
-        Kernel::PairGradient => sets.map(Variant::pair_gradient).collect(),
-        Kernel::Normalize | Kernel::NormalizeGradient => {
-            sets.flat_map(|tiles| FLAGS.map(|unit| Variant::normalize(kernel, tiles, unit))).collect()
-        }
-        Kernel::OutputGradient => {
-            let flags = FLAGS.into_iter().flat_map(|count| FLAGS.map(|mutual| (count, mutual)));
-            flags.flat_map(|(count, mutual)| losses.map(|loss| Variant::output_gradient(loss, count, mutual))).collect()
-        }
-        Kernel::Gather => {
-            let images = Images { pixels: vec![0; 4], labels: vec![0], shape: ImageShape::gray(2, 2) };
-            let shift = Augmentation { shift: 1, ..Augmentation::default() };
-            let turn = Augmentation { rotation: 1.0, ..Augmentation::default() };
-            let shard = Shard::new(&images, 0, 1, 1, Views::Replica);
-            [Augmentation::default(), shift, turn].map(|change| Variant::gather(&shard.augmented(&change, 0))).to_vec()
-        }
-        Kernel::Shuffle
-        | Kernel::BatchMean
-        | Kernel::Pairs
-        | Kernel::ClassPrototypes
-        | Kernel::Softmax
-        | Kernel::Accuracy
-        | Kernel::Covariance
-        | Kernel::WeightNorms
-        | Kernel::Reduction => vec![Variant::plain(kernel)],
-    }
+/// Whether the smallest adapter has the workgroup memory for this tile: the fused plan is chosen where it has.
+fn has_room(tiles: &Tiles, operation: &Operation) -> bool {
+    let Operation::FusedForward(fused) = operation else { return true };
+    let shapes = fused.shapes();
+    tiles.fused(&shapes, SLOTS / 2).workgroup_bytes(&shapes) <= wgpu::Limits::defaults().max_compute_workgroup_storage_size
 }
 
 /// The ceilings of `bench`, which are no kernels.
@@ -258,12 +212,29 @@ fn no_kernel_needs_more_than_adapters_are_asked_for() {
 /// The plan is chosen by what the tile says that it needs.
 #[test]
 fn fused_tiles_know_their_workgroup_memory() {
-    for (tiles, widths) in Tiles::ALL.iter().flat_map(|tiles| NETWORKS.map(|widths| (tiles, layers(widths)))) {
-        for tile in [1, 1000].map(|replicas| tiles.fused(&widths, replicas)) {
-            let variant = Variant::fused_forward(tile, &widths, Representation::Activation, OutputLoss::CrossEntropy);
-            let shader = Shader::parse(format!("{variant:?}"), &variant.wgsl());
-            assert_eq!(shader.workgroup_bytes(), tile.workgroup_bytes(&widths).next_multiple_of(16), "{}", shader.name);
+    let mut met = 0;
+    for config in fused::configs() {
+        for operation in fused::programs(&config, Plan::Fused).unwrap().stages.iter().flatten() {
+            let Operation::FusedForward(forward) = operation else { continue };
+            for tiles in Tiles::ALL.iter().flat_map(Tiles::extremes) {
+                let variant = operation.variant(Launch { tiles: &tiles, slots: SLOTS });
+                let shader = Shader::parse(format!("{variant:?}"), &variant.wgsl());
+                let shapes = forward.shapes();
+                let bytes = tiles.fused(&shapes, SLOTS / 2).workgroup_bytes(&shapes);
+                assert_eq!(shader.workgroup_bytes(), bytes.next_multiple_of(16), "{}", shader.name);
+                met += 1;
+            }
         }
+    }
+    assert!(met > 0);
+}
+
+/// A line that imports what does not exist is refused by the compiler, so each shader's imports are complete and visible.
+#[test]
+fn every_shader_imports_what_it_uses() {
+    for kernel in Kernel::ALL {
+        assert!(kernel.source().contains("#import "), "{}", kernel.name());
+        assert!(!variants(kernel).iter().any(|variant| variant.wgsl().contains("import")), "{}", kernel.name());
     }
 }
 

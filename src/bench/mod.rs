@@ -3,6 +3,7 @@
 pub mod cpu_ceilings;
 pub mod gpu_ceilings;
 pub mod regimes;
+pub mod scaling_plot;
 
 use crate::config::TrainingConfig;
 use crate::dataset::{Dataset, digits};

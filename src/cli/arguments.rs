@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use super::data::DataCommand;
+use super::data_command::DataCommand;
 use super::data_options::{DataDirOption, DataOptions};
 use super::device_options::{DeviceOption, PlanName};
 use super::train_options::TrainOptions;

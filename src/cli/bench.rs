@@ -1,10 +1,11 @@
 //! `ffcl-gpu bench`.
 
 use super::arguments::{BenchOptions, Compared};
-use super::{print_line, session};
+use super::session;
+use super::terminal::print_line;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::bench::regimes::{GROUPS, Regime, all};
-use ffcl_gpu::bench::{Ceilings, Make, Measurement, Misfit, cpu_ceilings, gpu_ceilings, measure};
+use ffcl_gpu::bench::{Ceilings, Make, Measurement, Misfit, cpu_ceilings, gpu_ceilings, measure, scaling_plot};
 use ffcl_gpu::config::TrainingConfig;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::digits;
@@ -12,7 +13,7 @@ use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::gpu::profile::profile;
 use ffcl_gpu::layout::Step;
-use ffcl_gpu::output::{picture, scaling_plot};
+use ffcl_gpu::output::picture;
 use ffcl_gpu::program::Plan;
 use ffcl_gpu::verify::steps;
 use serde_json::json;

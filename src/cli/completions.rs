@@ -1,7 +1,7 @@
 //! `ffcl-gpu completions` and `ffcl-gpu man`: what a shell and `man` know about the program.
 
 use super::arguments::{Arguments, CompletionsOptions, ManOptions};
-use super::print;
+use super::terminal::print;
 use clap::CommandFactory;
 use ffcl_gpu::{Error, Result};
 

@@ -1,6 +1,6 @@
 //! What can be typed about data, and the data that it comes to.
 
-use super::report;
+use super::terminal::report;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;

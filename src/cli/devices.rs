@@ -1,7 +1,7 @@
 //! `ffcl-gpu devices`.
 
 use super::arguments::DevicesOptions;
-use super::print_line;
+use super::terminal::print_line;
 use ffcl_gpu::Result;
 use ffcl_gpu::gpu::adapter::{describe, list};
 

@@ -1,7 +1,7 @@
 //! What `train` shows on a terminal, or prints where there is none.
 
+use super::terminal::{print_line, report};
 use super::train_options::TrainOptions;
-use super::{print_line, report};
 use clap::ValueEnum;
 use ffcl_gpu::config::{Guide, HiddenLoss, Schedule, TrainingConfig};
 use ffcl_gpu::diagnosis::Diagnosis;

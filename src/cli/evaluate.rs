@@ -1,7 +1,8 @@
 //! `ffcl-gpu evaluate`.
 
+use super::session;
+use super::terminal::{print_line, report};
 use super::trained_options::EvaluateOptions;
-use super::{print_line, report, session};
 use ffcl_gpu::Result;
 use ffcl_gpu::dataset::{Dataset, Origin};
 use ffcl_gpu::engine::{DeviceDescription, Job};

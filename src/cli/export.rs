@@ -1,6 +1,6 @@
 //! `ffcl-gpu export`.
 
-use super::print_line;
+use super::terminal::print_line;
 use super::trained_options::ExportOptions;
 use ffcl_gpu::Result;
 use ffcl_gpu::output::onnx;

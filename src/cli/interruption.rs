@@ -1,6 +1,7 @@
 //! Ctrl-C and requests to terminate: the first one is noted, so that the run can end where it stands; the second one ends the
 //! program.
 
+use super::terminal::report;
 use ffcl_gpu::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ impl Interruption {
             if heard.swap(true, Ordering::Relaxed) {
                 std::process::exit(EXIT_CODE.into());
             }
-            super::report("stopping after the steps that are under way (again: at once)");
+            report("stopping after the steps that are under way (again: at once)");
         })
         .map_err(|error| Error::Configuration(format!("cannot listen for Ctrl-C: {error}; run it in another environment")))?;
         Ok(Self(asked))

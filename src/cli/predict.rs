@@ -1,7 +1,8 @@
 //! `ffcl-gpu predict`.
 
+use super::session;
+use super::terminal::{print_line, report};
 use super::trained_options::PredictOptions;
-use super::{print_line, report, session};
 use ffcl_gpu::Result;
 use ffcl_gpu::dataset::{ImageShape, Images};
 use ffcl_gpu::engine::Job;

@@ -1,6 +1,6 @@
 //! What `train` writes while it trains, and at the end.
 
-use super::print_line;
+use super::terminal::print_line;
 use super::train_options::TrainOptions;
 use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! `ffcl-gpu report`.
 
 use super::arguments::RunReportOptions;
-use super::print_line;
+use super::terminal::print_line;
 use ffcl_gpu::{Error, Result, report};
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! From a device request to a backend that is ready to train.
 
+use super::terminal::report;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::cpu::backend::{CpuBackend, processor};
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
@@ -56,7 +57,7 @@ pub fn open_context(request: &DeviceRequest) -> Result<Option<Context>> {
 
 fn announce(choice: &Choice) {
     if let Choice::Cpu(Some(notice)) | Choice::Gpu(_, Some(notice)) = choice {
-        super::report(&format!("note: {notice}"));
+        report(&format!("note: {notice}"));
     }
 }
 

@@ -1,7 +1,8 @@
 //! `ffcl-gpu study` and `ffcl-gpu study report`.
 
 use super::arguments::{ReportOptions, StudyCommand, StudyOptions};
-use super::{print_line, report as complain, session};
+use super::session;
+use super::terminal::{print_line, report as complain};
 use ffcl_gpu::dataset::{Dataset, DatasetName, Places};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::{Error, Result};

@@ -3,8 +3,9 @@
 use super::display::Display;
 use super::interruption::{EXIT_CODE, Interruption};
 use super::recorder::Recorder;
+use super::session;
+use super::terminal::report as warn;
 use super::train_options::TrainOptions;
-use super::{report as warn, session};
 use ffcl_gpu::config::{Schedule, TrainingConfig};
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};

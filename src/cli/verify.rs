@@ -1,16 +1,17 @@
 //! `ffcl-gpu verify`.
 
 use super::arguments::VerifyOptions;
-use super::{print_line, session};
+use super::session;
+use super::terminal::print_line;
 use clap::ValueEnum;
 use ffcl_gpu::Result;
 use ffcl_gpu::config::{Method, Recipe, RunOptions, TrainingConfig};
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Error;
 use ffcl_gpu::kernels::Kernel;
-use ffcl_gpu::output::{drift_plot, picture};
+use ffcl_gpu::output::picture;
 use ffcl_gpu::program::Plan;
-use ffcl_gpu::verify::{Row, drift, kernel, steps};
+use ffcl_gpu::verify::{Row, drift, drift_plot, kernel, steps};
 use std::path::Path;
 use std::process::ExitCode;
 

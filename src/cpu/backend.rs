@@ -5,7 +5,7 @@ use crate::arithmetic::{Arithmetic, Blocked};
 use crate::config::TrainingConfig;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, Progress, Quantity};
 use crate::error::Result;
-use crate::kernels::{Data, Tensor};
+use crate::kernels::{Data, Kernel, Operation, Tensor};
 use crate::layout::Step;
 use crate::memory;
 use crate::model::Parameters;
@@ -73,6 +73,19 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
             programs,
             store,
         })
+    }
+
+    /// The kernels of a training step, in order: for benchmarks.
+    pub fn operations(&self) -> Vec<Kernel> {
+        self.programs.stages[self.stage].iter().map(Operation::kernel).collect()
+    }
+
+    /// Runs one of them alone, for all slots.
+    pub fn run_operation(&mut self, number: usize, step: &Step) {
+        let operation = &self.programs.stages[self.stage][number..=number];
+        for phase in self.store.phases(operation) {
+            self.store.run::<A>(&phase, step);
+        }
     }
 
     /// Runs the evaluation's operations on the batch that begins at image `first`.

@@ -6,9 +6,10 @@ use super::tensors::Span;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
 use crate::kernels::{Binding, Variant};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How to open a device.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +38,7 @@ pub struct Context {
     /// What has been made so far.
     pub made: Made,
     shader_checks: bool,
-    pipelines: RefCell<HashMap<Variant, Pipeline>>,
+    pipelines: Arc<Mutex<HashMap<Variant, Pipeline>>>,
     faults: Faults,
 }
 
@@ -115,9 +116,25 @@ impl Context {
             limits,
             description,
             shader_checks,
-            pipelines: RefCell::default(),
+            pipelines: Arc::default(),
             faults,
         })
+    }
+
+    /// The same device for another backend: compiled kernels are shared, what is made is counted anew.
+    pub fn share(&self) -> Self {
+        Self {
+            device: self.device.clone(),
+            queue: self.queue.clone(),
+            limits: self.limits.clone(),
+            description: self.description.clone(),
+            subgroup_size: self.subgroup_size,
+            timestamp_period: self.timestamp_period,
+            made: Made::default(),
+            shader_checks: self.shader_checks,
+            pipelines: Arc::clone(&self.pipelines),
+            faults: self.faults.clone(),
+        }
     }
 
     /// Whether its shaders check themselves what wgpu can check, bounds of arrays for one.
@@ -150,11 +167,13 @@ impl Context {
 
     /// Compiles a kernel, once for each variant.
     pub(crate) fn compile(&self, variant: &Variant) -> Result<Pipeline> {
-        if let Some(pipeline) = self.pipelines.borrow().get(variant) {
+        // A map of finished pipelines is whole whatever its holders did.
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get(variant) {
             return Ok(pipeline.clone());
         }
         let pipeline = self.build(variant.kernel.name(), &variant.wgsl(), &variant.bindings)?;
-        self.pipelines.borrow_mut().insert(variant.clone(), pipeline.clone());
+        pipelines.insert(variant.clone(), pipeline.clone());
         Ok(pipeline)
     }
 

@@ -291,6 +291,18 @@ mod tests {
         inputs
     }
 
+    #[test]
+    fn it_follows_the_order_and_repeats_the_last_row() {
+        let images =
+            Images { pixels: vec![0, 51, 102, 153, 204, 255, 1, 2, 3], labels: vec![4, 5, 6], shape: ImageShape::gray(1, 3) };
+        let shard = Shard::new(&images, 0, 3, 3, Views::Replica);
+        let table = std::array::from_fn(|pixel| pixel as f32);
+        let (mut inputs, mut labels) = (vec![f32::NAN; 12], vec![99; 3]);
+        gather(&shard, &Step::evaluation(1, 2), 0, &shard.records(&images), &[2, 0, 1], &table, &mut inputs, &mut labels);
+        assert_eq!(inputs, [0.0, 51.0, 102.0, 0.0, 153.0, 204.0, 255.0, 0.0, 153.0, 204.0, 255.0, 0.0]);
+        assert_eq!(labels, [4, 5, 5]);
+    }
+
     /// A point moves by at most the shift, to every place within it, and A's and B's copies move independently.
     #[test]
     fn shifts_are_uniform_and_independent() {

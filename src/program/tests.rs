@@ -1,7 +1,11 @@
 use super::*;
+use crate::arithmetic::Single;
 use crate::config::{Method, Recipe, Stage};
+use crate::cpu::executor::Store;
 use crate::dataset::digits;
-use crate::kernels::{Access, Kernel, Whose};
+use crate::kernels::{Access, Data, Kernel, Whose};
+use crate::layout::Step;
+use crate::random::{Generator, Stream};
 
 /// The programs of a run on a few images.
 fn programs(config: &TrainingConfig, plan: Plan) -> Programs {
@@ -115,4 +119,82 @@ fn no_tensor_is_idle() {
         let idle: Vec<_> = programs.tensors.iter().zip(used).filter(|(_, used)| !used).map(|(spec, _)| &spec.name).collect();
         assert!(idle.is_empty(), "{idle:?}");
     }
+}
+
+/// Everything that a layer learns in a step, given what the slots computed on the way forward. With `perturb` all other weights of slot 0,
+/// and what its partner computed in other layers, are something else by then.
+fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
+    let programs = programs(config, Plan::Layered);
+    let mut store = Store::new(&programs.tensors, programs.slots);
+    let mut generator = Generator::new(3, Stream::Check, 0);
+    let parameters = config.initial_parameters().unwrap();
+    for learned in &programs.parameters {
+        for (slot, copy) in store.copies_mut(learned.weights).iter_mut().enumerate() {
+            *copy = Data::Numbers(learned.layer.pack(learned.values(&parameters, slot).unwrap()));
+        }
+    }
+    // A batch of any images; what fetches it is left out.
+    let gathered = |operation: &Operation| operation.kernel() == Kernel::Gather;
+    let operands =
+        programs.stages[0].iter().filter(|operation| gathered(operation)).flat_map(|operation| operation.describe().operands());
+    for tensor in operands.filter(|operand| operand.access == Access::Write).filter_map(|operand| operand.tensor) {
+        for copy in store.copies_mut(tensor) {
+            match copy {
+                Data::Numbers(numbers) => {
+                    let stride = 4 * layout::quads(config.layers[0]);
+                    numbers.chunks_exact_mut(stride).for_each(|row| row[..config.layers[0]].fill_with(|| generator.normal()));
+                }
+                Data::Words(words) => words.iter_mut().zip(0..).for_each(|(label, row)| *label = row % 3),
+            }
+        }
+    }
+    let step = Step::new(0, config.batch_size, &config.adam, 1);
+    let operations: Vec<Operation> = programs.stages[0].iter().filter(|operation| !gathered(operation)).cloned().collect();
+    let is_loss = |operation: &Operation| {
+        let operands = operation.describe().operands();
+        operands.iter().any(|operand| operand.tensor == Some(programs.row_metrics))
+    };
+    let first_loss = operations.iter().position(is_loss).unwrap();
+    for phase in store.phases(&operations[..first_loss]) {
+        store.run::<Single>(&phase, &step);
+    }
+    if perturb {
+        for (index, spec) in (0..).zip(&programs.tensors) {
+            let other = |name: &str| spec.name.contains(name) && !spec.name.ends_with(&format!(" {}", layer + 1));
+            let slot = match () {
+                () if other("weights of") => 0,
+                () if other("training: ") && !spec.name.contains("images") => 1,
+                () => continue,
+            };
+            if let Some(Data::Numbers(numbers)) = store.copies_mut(Tensor(index)).get_mut(slot) {
+                numbers.fill_with(|| generator.normal());
+            }
+        }
+    }
+    for phase in store.phases(&operations[first_loss..]) {
+        store.run::<Single>(&phase, &step);
+    }
+    let mut bits = Vec::new();
+    for parameters in programs.parameters.iter().filter(|parameters| parameters.index == layer) {
+        for tensor in [parameters.weights, parameters.first_moments, parameters.second_moments] {
+            bits.extend(store.copies(tensor)[0].numbers().iter().map(|number| number.to_bits()));
+        }
+    }
+    bits
+}
+
+/// Given its inputs and the partner's outputs of the same layer, a layer's update keeps its bits whatever all else is.
+#[test]
+fn an_update_depends_on_its_layer_and_its_guide_only() {
+    let small = |recipe: Recipe| TrainingConfig { layers: vec![6, 5, 4, 3], batch_size: 12, ..recipe.config() };
+    let plain = TrainingConfig { projection: 0, normalize: false, ..small(Recipe::Contrastive) };
+    let own = TrainingConfig { guide: crate::config::Guide::Own, ..small(Recipe::Contrastive) };
+    for config in [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain, own] {
+        for layer in 0..3 {
+            assert_eq!(learned(&config, layer, false), learned(&config, layer, true), "{config:?} layer {layer}");
+        }
+    }
+    // The control: here the layers above do matter.
+    let backprop = TrainingConfig { method: Method::Backprop, ..small(Recipe::Contrastive) };
+    assert_ne!(learned(&backprop, 0, false), learned(&backprop, 0, true));
 }

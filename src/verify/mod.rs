@@ -5,6 +5,7 @@
 
 mod check;
 pub mod drift;
+pub mod drift_plot;
 pub mod fused;
 mod rerun;
 pub mod steps;

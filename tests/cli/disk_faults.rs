@@ -1,6 +1,6 @@
 //! Disks that fill up, folders that cannot be written, and folders that vanish: nothing is lost but what was being written.
 
-use crate::resume::{arguments, results, start, wait_for_epochs};
+use crate::support::runs::{arguments, results, start, wait_for_epochs};
 use crate::support::{Idx, Refusal, check_refused, join, names_in, run, run_in_shell, text};
 use std::fs;
 use std::time::Duration;

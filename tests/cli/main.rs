@@ -1,17 +1,16 @@
-//! The program end to end, as a user calls it: what it prints, what it writes, how it refuses, and its exit codes.
+//! The program end to end, as a user calls it: what it prints, what it writes, how it refuses, and its exit codes. What needs an adapter is in `tests/backends`.
 
 mod answers;
 mod bench;
 mod commands;
 mod data;
-#[cfg(target_os = "linux")]
-mod device_faults;
 #[cfg(unix)]
 mod disk_faults;
-mod gpu;
 mod output;
 mod refusals;
+mod report;
 mod resume;
 mod study;
+#[path = "../support/mod.rs"]
 mod support;
 mod train;

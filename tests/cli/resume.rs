@@ -1,77 +1,12 @@
 //! Runs that stop and go on, and runs that are repeated from a file.
 
-use crate::support::{Idx, PROGRAM, RUN, Refusal, VARIABLES, check_refused, join, json_lines, names_in, report, run, text};
+use crate::support::runs::{arguments, results, start, wait_for_epochs};
+use crate::support::{Idx, RUN, Refusal, check_refused, join, report, run, text};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
-
-/// A run on small IDX files, with images that change, so that every random number counts.
-pub fn arguments<'a>(folder: &'a Path, device: &'a str, epochs: &'a str) -> Vec<&'a str> {
-    let data = ["--dataset", "mnist", "--data-dir", text(folder)];
-    join(&[&["train", "--device", device, "--batch-size", "16", "--shift", "1", "--epochs", epochs, "--quiet"], &data])
-}
-
-pub fn start(arguments: &[&str]) -> Child {
-    let mut command = Command::new(PROGRAM);
-    VARIABLES.iter().for_each(|name| {
-        command.env_remove(name);
-    });
-    command.args(arguments).env("XDG_RUNTIME_DIR", std::env::temp_dir()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Waits until a run has reported so many epochs.
-pub fn wait_for_epochs(run: &Path, epochs: usize) {
-    let begin = Instant::now();
-    while !fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|text| text.lines().count() >= epochs) {
-        assert!(begin.elapsed() < Duration::from_secs(100), "no epoch {epochs} in sight");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// What a run came to, without its times.
-pub fn results(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
-    let mut lines = json_lines(&fs::read_to_string(run.join("metrics.jsonl")).unwrap());
-    for line in &mut lines {
-        let line = line.as_object_mut().unwrap();
-        line.remove("seconds");
-        line.remove("samples_per_second");
-    }
-    (fs::read(run.join("model.safetensors")).unwrap(), lines)
-}
-
-/// Kills a run of `end` epochs after each of some numbers of epochs.
-fn killed_run_goes_on(device: &str, epochs: [usize; 3], end: &str) {
-    let folder = TempDir::new().unwrap();
-    Idx::small().write(folder.path());
-    let (straight, killed) = (folder.path().join("straight"), folder.path().join("killed"));
-    let arguments = arguments(folder.path(), device, end);
-    run(&join(&[&arguments, &["--out", text(&straight)]])).succeeded();
-    let mut child = start(&join(&[&arguments, &["--out", text(&killed)]]));
-    for epochs in epochs {
-        wait_for_epochs(&killed, epochs);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(!killed.join("model.safetensors").exists(), "it was faster than the test");
-        child = start(&["train", "--resume", text(&killed), "--quiet"]);
-    }
-    assert!(child.wait().unwrap().success());
-    assert!(results(&straight) == results(&killed), "the runs differ");
-    assert_eq!(names_in(&killed), RUN);
-}
-
-#[test]
-fn a_killed_run_goes_on_to_the_same_bits() {
-    killed_run_goes_on("cpu", [3, 40, 90], "200");
-}
-
-#[test]
-fn a_killed_run_goes_on_to_the_same_bits_gpu() {
-    if crate::gpu::gpu_is_there("a_killed_run_goes_on_to_the_same_bits_gpu") {
-        killed_run_goes_on("gpu", [2, 5, 9], "30");
-    }
-}
 
 /// Ctrl-C, at any moment: what is under way is finished, and the run says how it goes on.
 #[cfg(unix)]

@@ -17,7 +17,7 @@ program's, and begin at its recipe `paper`; the learning rate is constant and im
 
     pip install torch safetensors numpy
     cargo build --release
-    python tests/pytorch_parity.py --binary target/release/ffcl-gpu --data-dir data/mnist --device gpu
+    python tests/external/pytorch_parity.py --binary target/release/ffcl-gpu --data-dir data/mnist --device gpu
 """
 
 import argparse

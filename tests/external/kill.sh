@@ -2,11 +2,12 @@
 # Kills a run at random instants (kill -9), lets it go on, and compares what it ends with to a run that nobody killed: the weights bit by
 # bit, and every number of metrics.jsonl but the times. tests/cli/resume.rs does this at three chosen places; this is the long version.
 #
-#     tests/kill.sh 50 --device cpu            (after: cargo build --release)
+#     tests/external/kill.sh 50 --device cpu            (after: cargo build --release)
 set -euo pipefail
 count=${1:?how many times}
 shift
-program="$(cd "$(dirname "$0")/.." && pwd)/target/release/ffcl-gpu"
+target=${CARGO_TARGET_DIR:-$(cd "$(dirname "$0")/../.." && pwd)/target}
+program=$target/release/ffcl-gpu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # Images that change in each epoch, so that every random number counts, a checkpoint after each epoch, and short evaluations.

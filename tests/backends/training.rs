@@ -1,16 +1,16 @@
 //! Whole training on the GPU: against the CPU twins, against itself, and on the smallest adapters that WebGPU allows.
 
-mod common;
-
+use crate::adapter::context;
+use crate::harness::Device;
+use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, TrainingConfig};
-use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, digits};
 use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
-use ffcl_gpu::gpu::tiles::Tiles;
+use ffcl_gpu::kernels::tiles::Tiles;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
@@ -18,6 +18,14 @@ use ffcl_gpu::program::{Plan, fusible};
 use ffcl_gpu::train::{Advance, Event, ReplicaReport, Trainer, train};
 use ffcl_gpu::verify::steps;
 use std::ops::ControlFlow::Continue;
+
+tests! {
+    cpu: the_fast_cpu_backend_agrees_with_the_twins, the_same_cpu_run_twice_gives_the_same_bits_on_any_number_of_threads,
+        divergence_is_an_error, labels_beyond_the_classes_are_refused;
+    gpu: steps_agree_with_the_twins, the_same_run_twice_gives_the_same_bits, replicas_are_single_runs,
+        small_adapters_train_to_the_same_bits, limits_are_named;
+    both: steps_beyond_the_data_are_refused, resumed_runs_come_to_the_same_bits, probabilities_agree_with_the_accuracy;
+}
 
 fn small() -> TrainingConfig {
     TrainingConfig { epochs: 2, ..small_run_of(Recipe::Paper) }
@@ -47,11 +55,23 @@ fn run_gpu(
     dataset: &Dataset,
     options: &ContextOptions,
     plan: Plan,
-) -> Option<(Parameters, Vec<Vec<ReplicaReport>>)> {
-    let context = common::context(options)?;
+) -> (Parameters, Vec<Vec<ReplicaReport>>) {
+    let context = context(options);
     let gpu = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
     let job = Job { config, dataset };
-    Some(run(&mut GpuBackend::new(job, context, gpu).unwrap(), job))
+    run(&mut GpuBackend::new(job, context, gpu).unwrap(), job)
+}
+
+/// A backend of the device, for a GPU with the plan that suits it or the one that is given.
+fn open(device: Device, plan: Option<Plan>, job: Job) -> Box<dyn Backend> {
+    match device {
+        Device::Cpu => Box::new(CpuBackend::<Blocked>::new(job).unwrap()),
+        Device::Gpu => {
+            let context = context(&ContextOptions::default());
+            let options = GpuOptions { plan, ..GpuOptions::for_device(&context) };
+            Box::new(GpuBackend::new(job, context, options).unwrap())
+        }
+    }
 }
 
 /// Everything but the times.
@@ -60,7 +80,6 @@ fn numbers(reports: &[Vec<ReplicaReport>]) -> Vec<Vec<ReplicaReport>> {
     reports.iter().map(|epoch| epoch.iter().map(timeless).collect()).collect()
 }
 
-#[test]
 fn steps_agree_with_the_twins() {
     let shifted = Augmentation { shift: 1, ..Augmentation::default() };
     let turned = Augmentation { rotation: 10.0, shared: true, ..Augmentation::default() };
@@ -89,18 +108,15 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { epochs: 3, ..small_run_of(Recipe::Ffcl3) }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Pairs, augmentation: shifted, normalize: true, ..small() }, 10),
     ];
-    // All of them within what the smallest adapter that WebGPU allows has.
-    let smallest = ContextOptions { limits: Some(wgpu::Limits::defaults()), ..ContextOptions::default() };
+    // All of them within what the smallest adapter that WebGPU allows has, and with wgpu's own checks in the shaders.
+    let smallest = ContextOptions { limits: Some(wgpu::Limits::defaults()), shader_checks: Some(true) };
     for (config, longest) in variants {
-        let Some(context) = common::context(&smallest) else { return };
-        for tiles in Tiles::possible(context.subgroup_size) {
+        for tiles in Tiles::possible(context(&smallest).subgroup_size) {
             let fused = fusible(&config) && !config.layers.contains(&129);
             for plan in [Plan::Layered].into_iter().chain(fused.then_some(Plan::Fused)) {
                 let options = GpuOptions { tiles, plan: Some(plan) };
-                let rows = steps::check(&config, longest, &|job| {
-                    let context = common::context(&smallest).expect("it was there a moment ago");
-                    Ok(Box::new(GpuBackend::new(job, context, options)?))
-                });
+                let rows =
+                    steps::check(&config, longest, &|job| Ok(Box::new(GpuBackend::new(job, context(&smallest), options)?)));
                 for row in rows.unwrap() {
                     assert!(row.passed, "{config:?}\n{options:?}\n{row:#?}");
                 }
@@ -110,7 +126,6 @@ fn steps_agree_with_the_twins() {
 }
 
 /// The fast CPU backend is held to the same bound as a GPU.
-#[test]
 fn the_fast_cpu_backend_agrees_with_the_twins() {
     let config = TrainingConfig { replicas: 2, ..small() };
     for row in steps::check(&config, 100, &|job| Ok(Box::new(CpuBackend::<Blocked>::new(job)?))).unwrap() {
@@ -118,19 +133,17 @@ fn the_fast_cpu_backend_agrees_with_the_twins() {
     }
 }
 
-#[test]
 fn the_same_run_twice_gives_the_same_bits() {
     let dataset = digits::generate_with_counts(0, 1000, 200);
     let config = TrainingConfig { replicas: 2, ..small() };
     for plan in [Plan::Fused, Plan::Layered] {
-        let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default(), plan) else { return };
-        let (again, reports_again) = run_gpu(&config, &dataset, &ContextOptions::default(), plan).unwrap();
+        let (parameters, reports) = run_gpu(&config, &dataset, &ContextOptions::default(), plan);
+        let (again, reports_again) = run_gpu(&config, &dataset, &ContextOptions::default(), plan);
         assert_eq!(parameters, again);
         assert_eq!(numbers(&reports), numbers(&reports_again));
     }
 }
 
-#[test]
 fn the_same_cpu_run_twice_gives_the_same_bits_on_any_number_of_threads() {
     let dataset = digits::generate_with_counts(0, 1000, 200);
     let config = TrainingConfig { replicas: 2, ..small() };
@@ -143,14 +156,13 @@ fn the_same_cpu_run_twice_gives_the_same_bits_on_any_number_of_threads() {
 }
 
 /// Replica r of one run is, bit for bit, a run of its own with seed + r.
-#[test]
 fn replicas_are_single_runs() {
     let dataset = digits::generate_with_counts(0, 600, 200);
     let config = TrainingConfig { replicas: 4, ..small() };
     for (plan, replica) in [Plan::Fused, Plan::Layered].into_iter().flat_map(|plan| [0, 3].map(|replica| (plan, replica))) {
-        let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default(), plan) else { return };
+        let (parameters, reports) = run_gpu(&config, &dataset, &ContextOptions::default(), plan);
         let single = TrainingConfig { replicas: 1, seed: config.seed + replica as u64, ..config.clone() };
-        let (alone, alone_reports) = run_gpu(&single, &dataset, &ContextOptions::default(), plan).unwrap();
+        let (alone, alone_reports) = run_gpu(&single, &dataset, &ContextOptions::default(), plan);
         assert_eq!(parameters.slots[2 * replica..2 * replica + 2], alone.slots[..], "replica {replica}");
         for (epoch, alone) in numbers(&reports).iter().zip(numbers(&alone_reports)) {
             assert_eq!(epoch[replica], ReplicaReport { replica, ..alone[0].clone() });
@@ -159,7 +171,6 @@ fn replicas_are_single_runs() {
 }
 
 /// WebGPU's default limits are enough, and data in many shards trains to the same bits as data in one.
-#[test]
 fn small_adapters_train_to_the_same_bits() {
     let dataset = digits::generate_with_counts(0, 1000, 300);
     let config = small();
@@ -167,9 +178,9 @@ fn small_adapters_train_to_the_same_bits() {
     // 256 KiB hold 332 images of 197 words: four shards to learn from, one to test on.
     let sharded = wgpu::Limits { max_storage_buffer_binding_size: 256 << 10, ..wgpu::Limits::defaults() };
     for (plan, limits) in [(Plan::Fused, defaults.clone()), (Plan::Layered, defaults), (Plan::Layered, sharded)] {
-        let Some((parameters, reports)) = run_gpu(&config, &dataset, &ContextOptions::default(), plan) else { return };
+        let (parameters, reports) = run_gpu(&config, &dataset, &ContextOptions::default(), plan);
         let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
-        let (same, same_reports) = run_gpu(&config, &dataset, &options, plan).unwrap();
+        let (same, same_reports) = run_gpu(&config, &dataset, &options, plan);
         assert_eq!(parameters, same);
         // Small buffers hold a smaller sample to look at the layers by.
         let without = |reports: &[Vec<ReplicaReport>]| {
@@ -182,12 +193,11 @@ fn small_adapters_train_to_the_same_bits() {
 }
 
 /// What does not fit is refused by name, before anything is dispatched.
-#[test]
 fn limits_are_named() {
     let dataset = digits::generate_with_counts(0, 300, 100);
     let limits = wgpu::Limits { max_storage_buffer_binding_size: 256 << 10, ..wgpu::Limits::defaults() };
     let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
-    let Some(context) = common::context(&options) else { return };
+    let context = context(&options);
     let config = TrainingConfig { layers: vec![784, 64, 10], ..small() };
     let layered = GpuOptions::for_device(&context);
     let error = GpuBackend::new(Job { config: &config, dataset: &dataset }, context, layered).err().unwrap().to_string();
@@ -195,7 +205,6 @@ fn limits_are_named() {
 }
 
 /// Adam's steps are bounded by the learning rate, so huge rates make huge weights and then numbers that are none; the run says so.
-#[test]
 fn divergence_is_an_error() {
     let dataset = digits::generate_with_counts(0, 300, 100);
     let config = TrainingConfig { adam: Adam { learning_rate: 1e37, ..Adam::default() }, ..small() };
@@ -207,28 +216,20 @@ fn divergence_is_an_error() {
 }
 
 /// Steps that reach past the data never get to a kernel, which would read past its buffers.
-#[test]
-fn steps_beyond_the_data_are_refused() {
+fn steps_beyond_the_data_are_refused(device: Device) {
     use ffcl_gpu::layout::Step;
     let dataset = digits::generate_with_counts(0, 100, 20);
     let config = small();
     let job = Job { config: &config, dataset: &dataset };
-    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(CpuBackend::<Blocked>::new(job).unwrap())];
-    if let Some(context) = common::context(&ContextOptions::default()) {
-        let options = GpuOptions::for_device(&context);
-        backends.push(Box::new(GpuBackend::new(job, context, options).unwrap()));
+    let mut backend = open(device, None, job);
+    for (first_row, row_count) in [(71, 30), (0, 0), (0, 31), (usize::MAX, 30)] {
+        let step = Step::new(first_row, row_count, &config.adam, 1);
+        assert!(backend.train(&[step], &mut |_| Continue(())).is_err(), "{first_row} {row_count}");
     }
-    for mut backend in backends {
-        for (first_row, row_count) in [(71, 30), (0, 0), (0, 31), (usize::MAX, 30)] {
-            let step = Step::new(first_row, row_count, &config.adam, 1);
-            assert!(backend.train(&[step], &mut |_| Continue(())).is_err(), "{first_row} {row_count}");
-        }
-        assert!(backend.train(&[Step::new(70, 30, &config.adam, 1)], &mut |_| Continue(())).is_ok());
-    }
+    assert!(backend.train(&[Step::new(70, 30, &config.adam, 1)], &mut |_| Continue(())).is_ok());
 }
 
 /// A data set built by hand is not trusted either.
-#[test]
 fn labels_beyond_the_classes_are_refused() {
     let mut dataset = digits::generate_with_counts(0, 100, 20);
     dataset.test.labels[7] = 10;
@@ -279,8 +280,7 @@ fn resumed_equals_uninterrupted(config: &TrainingConfig, dataset: &Dataset, open
     }
 }
 
-#[test]
-fn resumed_runs_come_to_the_same_bits() {
+fn resumed_runs_come_to_the_same_bits(device: Device) {
     let dataset = digits::generate_with_counts(0, 300, 100);
     let small = |recipe: Recipe| TrainingConfig {
         layers: vec![784, 12, 11, 10],
@@ -293,50 +293,38 @@ fn resumed_runs_come_to_the_same_bits() {
     for config in
         [small(Recipe::Paper), TrainingConfig { augmentation: moved, ..small(Recipe::Contrastive) }, small(Recipe::Ffcl3)]
     {
-        resumed_equals_uninterrupted(&config, &dataset, &|| {
-            Box::new(CpuBackend::<Blocked>::new(Job { config: &config, dataset: &dataset }).unwrap())
-        });
-        for plan in [Plan::Fused, Plan::Layered] {
-            if plan == Plan::Fused && !fusible(&config) {
-                continue;
-            }
-            let Some(_) = common::context(&ContextOptions::default()) else { return };
-            resumed_equals_uninterrupted(&config, &dataset, &|| {
-                let context = common::context(&ContextOptions::default()).unwrap();
-                let options = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
-                Box::new(GpuBackend::new(Job { config: &config, dataset: &dataset }, context, options).unwrap())
-            });
+        let plans: &[Option<Plan>] = match device {
+            Device::Cpu => &[None],
+            Device::Gpu if fusible(&config) => &[Some(Plan::Fused), Some(Plan::Layered)],
+            Device::Gpu => &[Some(Plan::Layered)],
+        };
+        for &plan in plans {
+            let job = Job { config: &config, dataset: &dataset };
+            resumed_equals_uninterrupted(&config, &dataset, &|| open(device, plan, job));
         }
     }
 }
 
 /// The outputs that predictions come from count the same right answers as the evaluation of an epoch.
-#[test]
-fn probabilities_agree_with_the_accuracy() {
+fn probabilities_agree_with_the_accuracy(device: Device) {
     let dataset = digits::generate_with_counts(0, 300, 1100);
     let config = TrainingConfig { layers: vec![784, 12, 10], epochs: 1, replicas: 2, ..Recipe::Contrastive.config() };
     let job = Job { config: &config, dataset: &dataset };
-    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(CpuBackend::<Blocked>::new(job).unwrap())];
-    if let Some(context) = common::context(&ContextOptions::default()) {
-        let options = GpuOptions::for_device(&context);
-        backends.push(Box::new(GpuBackend::new(job, context, options).unwrap()));
-    }
-    for mut backend in backends {
-        backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
-        let mut trainer = Trainer::new(job, backend.as_mut());
-        trainer.epoch(&mut |_| Ok(Continue(()))).unwrap();
-        let probabilities = trainer.probabilities().unwrap();
-        for report in trainer.last() {
-            for (model, accuracy) in [report.test_accuracy_a, report.test_accuracy_b].into_iter().enumerate() {
-                let rows = probabilities[2 * report.replica + model].chunks_exact(10);
-                let right = rows.zip(&dataset.test.labels).filter(|(row, label)| {
-                    let sum: f32 = row.iter().sum();
-                    assert!((sum - 1.0).abs() < 1e-5, "{sum}");
-                    let best = (1..10).fold(0, |best, class| if row[class] > row[best] { class } else { best });
-                    best == usize::from(**label)
-                });
-                assert_eq!(right.count() as f64 / 1100.0, accuracy);
-            }
+    let mut backend = open(device, None, job);
+    backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
+    let mut trainer = Trainer::new(job, backend.as_mut());
+    trainer.epoch(&mut |_| Ok(Continue(()))).unwrap();
+    let probabilities = trainer.probabilities().unwrap();
+    for report in trainer.last() {
+        for (model, accuracy) in [report.test_accuracy_a, report.test_accuracy_b].into_iter().enumerate() {
+            let rows = probabilities[2 * report.replica + model].chunks_exact(10);
+            let right = rows.zip(&dataset.test.labels).filter(|(row, label)| {
+                let sum: f32 = row.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+                let best = (1..10).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+                best == usize::from(**label)
+            });
+            assert_eq!(right.count() as f64 / 1100.0, accuracy);
         }
     }
 }

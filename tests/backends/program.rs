@@ -1,26 +1,15 @@
-//! The same on an adapter. These tests need one, a software one suffices; FFCL_REQUIRE_GPU turns its absence into a failure.
+//! The program on an adapter, as a user calls it.
 
 use crate::support::{Idx, join, run, text};
 use safetensors::SafeTensors;
 use std::fs;
-use std::io::Write;
 use tempfile::TempDir;
 
-/// False where there is no adapter to test on.
-pub fn gpu_is_there(test: &str) -> bool {
-    let found = !run(&["devices", "--json"]).succeeded().stdout.is_empty();
-    assert!(found || std::env::var_os("FFCL_REQUIRE_GPU").is_none(), "FFCL_REQUIRE_GPU is set, but `devices` finds no adapter");
-    if !found {
-        let _ = writeln!(std::io::stderr(), "{test} WAS NOT RUN: no GPU adapter was found");
-    }
-    found
+tests! {
+    gpu: both_devices_learn_the_same, a_replica_is_the_run_with_its_own_seed, an_epoch_is_followed_and_drawn;
 }
 
-#[test]
-fn both_devices_learn_the_same_gpu() {
-    if !gpu_is_there("both_devices_learn_the_same_gpu") {
-        return;
-    }
+fn both_devices_learn_the_same() {
     let train = |device| {
         run(&["train", "--device", device, "--limit-train", "128", "--epochs", "2", "--replicas", "2", "--json"])
             .succeeded()
@@ -47,11 +36,7 @@ fn both_devices_learn_the_same_gpu() {
     }
 }
 
-#[test]
-fn a_replica_is_the_run_with_its_own_seed_gpu() {
-    if !gpu_is_there("a_replica_is_the_run_with_its_own_seed_gpu") {
-        return;
-    }
+fn a_replica_is_the_run_with_its_own_seed() {
     let folder = TempDir::new().unwrap();
     Idx::small().write(folder.path());
     let train = |replicas: &str, seed: &str| {
@@ -77,11 +62,7 @@ fn a_replica_is_the_run_with_its_own_seed_gpu() {
 }
 
 /// The epoch has two steps; both are within what rounding allows, and the picture is one that others can read.
-#[test]
-fn an_epoch_is_followed_and_drawn_gpu() {
-    if !gpu_is_there("an_epoch_is_followed_and_drawn_gpu") {
-        return;
-    }
+fn an_epoch_is_followed_and_drawn() {
     let folder = TempDir::new().unwrap();
     Idx::small().write(folder.path());
     let picture = folder.path().join("drift.svg");

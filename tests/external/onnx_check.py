@@ -2,7 +2,7 @@
 
     pip install torch numpy safetensors onnx onnxruntime
     cargo build --release
-    python tests/onnx_check.py --binary target/release/ffcl-gpu --data-dir data/mnist
+    python tests/external/onnx_check.py --binary target/release/ffcl-gpu --data-dir data/mnist
 """
 
 import argparse

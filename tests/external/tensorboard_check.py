@@ -2,7 +2,7 @@
 """Reads the event files of `ffcl-gpu train --tensorboard` with TensorBoard itself, and compares them with metrics.jsonl.
 
     pip install tensorboard
-    tests/tensorboard_check.py target/release/ffcl-gpu
+    python tests/external/tensorboard_check.py target/release/ffcl-gpu
 """
 import json
 import subprocess

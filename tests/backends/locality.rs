@@ -1,9 +1,9 @@
 //! No gradient crosses a layer or a model: shown by bits, with backpropagation as the control that must fail.
 
-mod common;
-
+use crate::adapter::context;
+use crate::harness::Device;
+use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{Method, Recipe, TrainingConfig};
-use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job};
@@ -14,20 +14,25 @@ use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::program::Plan;
 use std::ops::ControlFlow::Continue;
 
+tests! {
+    both: a_layer_moves_the_same_whatever_stands_above_it, backpropagation_is_not_local, only_guidance_joins_the_models,
+        a_frozen_partner_does_not_move;
+}
+
 const STEPS: usize = 3;
 
 fn small(recipe: Recipe) -> TrainingConfig {
     TrainingConfig { layers: vec![784, 20, 12, 10], batch_size: 30, seed: 5, ..recipe.config() }
 }
 
-/// The parameters after some steps from `start`, with the CPU (`None`) or a GPU plan; nothing where there is no adapter.
-fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Option<Parameters> {
+/// The parameters after some steps from `start`, with the CPU (`None`) or a GPU plan.
+fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Parameters {
     let dataset = digits::generate_with_counts(0, 90, 20);
     let job = Job { config, dataset: &dataset };
     let mut backend: Box<dyn Backend> = match plan {
         None => Box::new(CpuBackend::<Blocked>::new(job).unwrap()),
         Some(plan) => {
-            let context = common::context(&ContextOptions::default())?;
+            let context = context(&ContextOptions::default());
             let options = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
             Box::new(GpuBackend::new(job, context, options).unwrap())
         }
@@ -36,7 +41,12 @@ fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Opt
     backend.begin_epoch(1).unwrap();
     let steps: Vec<Step> = (0..STEPS).map(|step| Step::new(30 * step, 30, &config.adam, step as u64 + 1)).collect();
     backend.train(&steps, &mut |_| Continue(())).unwrap();
-    Some(backend.parameters().unwrap())
+    backend.parameters().unwrap()
+}
+
+/// The layered plan of a device, as [`train`] takes it.
+fn layered(device: Device) -> Option<Plan> {
+    (device == Device::Gpu).then_some(Plan::Layered)
 }
 
 fn perturb(layer: &mut LayerParameters) {
@@ -50,70 +60,59 @@ fn below(parameters: &Parameters, layer: usize) -> Vec<&[LayerParameters]> {
 }
 
 /// Whether layers up to `layer` move by the same bits whatever the layers above are, in both models.
-fn ignores_what_is_above(config: &TrainingConfig, plan: Option<Plan>, layer: usize) -> Option<bool> {
+fn ignores_what_is_above(config: &TrainingConfig, plan: Option<Plan>, layer: usize) -> bool {
     let start = config.initial_parameters().unwrap();
     let mut other = start.clone();
     for slot in other.slots.iter_mut().chain(&mut other.projections) {
         slot.iter_mut().skip(layer + 1).for_each(perturb);
     }
-    let (one, two) = (train(config, plan, &start)?, train(config, plan, &other)?);
+    let (one, two) = (train(config, plan, &start), train(config, plan, &other));
     assert_ne!(below(&start, layer), below(&one, layer), "nothing moved");
     assert_ne!(one.slots[0][2], two.slots[0][2]);
-    Some(below(&one, layer) == below(&two, layer))
+    below(&one, layer) == below(&two, layer)
 }
 
-#[test]
-fn a_layer_moves_the_same_whatever_stands_above_it() {
+fn a_layer_moves_the_same_whatever_stands_above_it(device: Device) {
     let cases = [
-        (small(Recipe::Paper), vec![None, Some(Plan::Layered), Some(Plan::Fused)]),
-        (small(Recipe::Centred), vec![None, Some(Plan::Layered)]),
-        (small(Recipe::Contrastive), vec![None, Some(Plan::Layered)]),
-        (TrainingConfig { projection: 0, ..small(Recipe::Contrastive) }, vec![None, Some(Plan::Layered)]),
-        (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, vec![None, Some(Plan::Layered)]),
+        (small(Recipe::Paper), true),
+        (small(Recipe::Centred), false),
+        (small(Recipe::Contrastive), false),
+        (TrainingConfig { projection: 0, ..small(Recipe::Contrastive) }, false),
+        (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, false),
     ];
-    for (config, plans) in cases {
-        for (plan, layer) in plans.into_iter().flat_map(|plan| [(plan, 0), (plan, 1)]) {
-            let Some(local) = ignores_what_is_above(&config, plan, layer) else { continue };
-            assert!(local, "{config:?} {plan:?} layer {layer}");
+    for (config, fusible) in cases {
+        let fused = (fusible && device == Device::Gpu).then_some(Some(Plan::Fused));
+        for (plan, layer) in [layered(device)].into_iter().chain(fused).flat_map(|plan| [(plan, 0), (plan, 1)]) {
+            assert!(ignores_what_is_above(&config, plan, layer), "{config:?} {plan:?} layer {layer}");
         }
     }
 }
 
 /// The control: the same comparison sees a gradient that crosses layers.
-#[test]
-fn backpropagation_is_not_local() {
+fn backpropagation_is_not_local(device: Device) {
     let config = TrainingConfig { method: Method::Backprop, ..small(Recipe::Contrastive) };
-    for plan in [None, Some(Plan::Layered)] {
-        let Some(local) = ignores_what_is_above(&config, plan, 0) else { continue };
-        assert!(!local, "{plan:?}");
-    }
+    assert!(!ignores_what_is_above(&config, layered(device), 0));
 }
 
 /// Without guidance, or with a model's own prototypes, A moves the same whatever B is; with the partner's it does not.
-#[test]
-fn only_guidance_joins_the_models() {
+fn only_guidance_joins_the_models(device: Device) {
     let own = TrainingConfig { guide: ffcl_gpu::config::Guide::Own, ..small(Recipe::Contrastive) };
     let alone = |method| TrainingConfig { method, ..small(Recipe::Contrastive) };
     let cases = [(own, true), (alone(Method::Independent), true), (alone(Method::Backprop), true), (alone(Method::Local), false)];
     for (config, expected) in cases {
-        for plan in [None, Some(Plan::Layered)] {
-            let start = config.initial_parameters().unwrap();
-            let mut other = start.clone();
-            other.slots[1].iter_mut().chain(&mut other.projections[1]).for_each(perturb);
-            let Some((one, two)) = train(&config, plan, &start).zip(train(&config, plan, &other)) else { continue };
-            assert_eq!(one.slots[0] == two.slots[0], expected, "{config:?} {plan:?}");
-        }
+        let start = config.initial_parameters().unwrap();
+        let mut other = start.clone();
+        other.slots[1].iter_mut().chain(&mut other.projections[1]).for_each(perturb);
+        let [one, two] = [&start, &other].map(|start| train(&config, layered(device), start));
+        assert_eq!(one.slots[0] == two.slots[0], expected, "{config:?}");
     }
 }
 
 /// The frozen partner keeps every bit.
-#[test]
-fn a_frozen_partner_does_not_move() {
+fn a_frozen_partner_does_not_move(device: Device) {
     let config = TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) };
     let start = config.initial_parameters().unwrap();
-    for plan in [None, Some(Plan::Layered)] {
-        let Some(end) = train(&config, plan, &start) else { continue };
-        assert_eq!((&end.slots[1], &end.projections[1]), (&start.slots[1], &start.projections[1]));
-        assert_ne!(end.slots[0], start.slots[0]);
-    }
+    let end = train(&config, layered(device), &start);
+    assert_eq!((&end.slots[1], &end.projections[1]), (&start.slots[1], &start.projections[1]));
+    assert_ne!(end.slots[0], start.slots[0]);
 }

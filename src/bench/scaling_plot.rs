@@ -1,9 +1,9 @@
 //! A picture of a benchmark: throughput against what varies within each group, a panel a group.
 
-use super::picture::{self, Area, COLOURS, Drawn, TITLE, short};
-use super::whole_file::write_whole;
-use crate::bench::Measurement;
+use super::Measurement;
 use crate::error::{Error, Result};
+use crate::output::picture::{self, Area, COLOURS, Drawn, TITLE, short};
+use crate::output::whole_file::write_whole;
 use plotters::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;

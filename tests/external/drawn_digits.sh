@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Draws the ten digits with ImageMagick, in many fonts, colours, sizes and places, asks `ffcl-gpu predict` what they are, and counts.
+# Fails where fewer than 85 % are right.
 #
 #     apt-get install -y imagemagick fonts-dejavu fonts-liberation fonts-freefont-ttf
 #     cargo run --release -- train --dataset mnist --data-dir DIR --epochs 10 --out runs/drawn
-#     tests/drawn_digits.sh target/release/ffcl-gpu runs/drawn
+#     tests/external/drawn_digits.sh target/release/ffcl-gpu runs/drawn
 #
 # A third argument names a folder that keeps the pictures; what stands behind it goes to `predict`.
 set -euo pipefail
@@ -33,4 +34,4 @@ done
     awk '{
         name = $1; sub(/.*\//, "", name); all++
         if (substr(name, 1, 1) == $2) right++; else printf "%s was taken for %s (%.0f %%)\n", name, $2, 100 * $3
-    } END { printf "%d of %d right\n", right, all; exit all == 0 }'
+    } END { printf "%d of %d right\n", right, all; exit all == 0 || right < 0.85 * all }'

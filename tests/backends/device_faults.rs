@@ -1,13 +1,17 @@
-//! Devices that are lost, have no memory, or are slow. A Vulkan layer makes the driver fail (tests/faults/vulkan_layer.c); the
+//! Devices that are lost, have no memory, or are slow. A Vulkan layer makes the driver fail (tests/backends/vulkan_layer.c); the
 //! program is the one that users get.
 
-use crate::gpu::gpu_is_there;
-use crate::resume::results;
+use crate::support::runs::results;
 use crate::support::{Idx, Ran, Refusal, check_refused, join, names_in, run_with, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
+
+tests! {
+    gpu: a_run_outlives_the_loss_of_its_device, a_lost_device_is_an_error_and_the_run_can_go_on,
+        a_device_without_memory_is_an_error, submissions_to_a_slow_device_are_short;
+}
 
 const MANIFEST: &str = r#"{"file_format_version": "1.1.2", "layer": {"name": "VK_LAYER_FFCL_faults", "type": "GLOBAL",
 "library_path": "./libfaults.so", "api_version": "1.3.0", "implementation_version": "1", "description": "Faults on request"}}"#;
@@ -18,20 +22,16 @@ struct Bench {
 }
 
 impl Bench {
-    /// Nothing where there is no adapter, or none with Vulkan.
-    fn new(test: &str) -> Option<Self> {
-        if !gpu_is_there(test) {
-            return None;
-        }
+    fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/vulkan_layer.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/vulkan_layer.c");
         let library = folder.path().join("libfaults.so");
         let built =
             Command::new("cc").args(["-O1", "-shared", "-fPIC", "-Wl,-z,nodelete", "-o"]).args([&library, &source]).status();
         assert!(built.unwrap().success());
         fs::write(folder.path().join("faults.json"), MANIFEST).unwrap();
         Idx::small().write(folder.path());
-        Some(Self { folder })
+        Self { folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -66,9 +66,8 @@ impl Bench {
 }
 
 /// Lost three times, once before the first checkpoint; each time the run goes on by itself.
-#[test]
-fn a_run_outlives_the_loss_of_its_device_gpu() {
-    let Some(bench) = Bench::new("a_run_outlives_the_loss_of_its_device_gpu") else { return };
+fn a_run_outlives_the_loss_of_its_device() {
+    let bench = Bench::new();
     let (straight, submissions) = bench.straight();
     assert!(submissions > 40, "{submissions}");
     let out = bench.path("lost");
@@ -80,9 +79,8 @@ fn a_run_outlives_the_loss_of_its_device_gpu() {
 }
 
 /// Without the option it ends with an error, by whichever call it was noticed; what it leaves goes on to the same bits.
-#[test]
-fn a_lost_device_is_an_error_and_the_run_can_go_on_gpu() {
-    let Some(bench) = Bench::new("a_lost_device_is_an_error_and_the_run_can_go_on_gpu") else { return };
+fn a_lost_device_is_an_error_and_the_run_can_go_on() {
+    let bench = Bench::new();
     let (straight, submissions) = bench.straight();
     let late = (submissions * 3 / 4).to_string();
     for (name, fault) in [("submission", ("FAULT_SUBMIT", late.as_str())), ("wait", ("FAULT_WAIT", "50"))] {
@@ -96,9 +94,8 @@ fn a_lost_device_is_an_error_and_the_run_can_go_on_gpu() {
 }
 
 /// The message has the sizes; no folder is left.
-#[test]
-fn a_device_without_memory_is_an_error_gpu() {
-    let Some(bench) = Bench::new("a_device_without_memory_is_an_error_gpu") else { return };
+fn a_device_without_memory_is_an_error() {
+    let bench = Bench::new();
     let out = bench.path("run");
     let wide = join(&[&bench.arguments(&out, "4"), &["--layers", "784,2000,2000,10"]]);
     let ran = bench.run(&[("FAULT_ALLOCATION", "3")], &wide);
@@ -108,9 +105,8 @@ fn a_device_without_memory_is_an_error_gpu() {
 
 /// A step of 28 dispatches of 10 ms is longer than a submission should be: after the first ones, which nobody could know better,
 /// each dispatch is submitted by itself.
-#[test]
-fn submissions_to_a_slow_device_are_short_gpu() {
-    let Some(bench) = Bench::new("submissions_to_a_slow_device_are_short_gpu") else { return };
+fn submissions_to_a_slow_device_are_short() {
+    let bench = Bench::new();
     let log = bench.path("log");
     let out = bench.path("run");
     let slow = join(&[&bench.arguments(&out, "1"), &["--batch-size", "16"]]);

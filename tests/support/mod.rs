@@ -1,5 +1,10 @@
 //! Calling the program, judging what came back, and small files to feed it.
 
+// Two test programs share this, and neither uses all of it.
+#![allow(dead_code)]
+
+pub mod runs;
+
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;

@@ -1,9 +1,8 @@
 //! The signs of failure, each provoked by a run that fails that way; and the look at the layers, device against device.
 
-mod common;
-
+use crate::adapter::context;
+use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{Adam, Recipe, Representation, Schedule, TrainingConfig};
-use ffcl_gpu::cpu::Blocked;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, digits};
 use ffcl_gpu::diagnosis::Sign;
@@ -13,6 +12,12 @@ use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::program::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
 use std::ops::ControlFlow::Continue;
+
+tests! {
+    cpu: the_paper_s_equations_collapse_and_guess, a_run_that_hardly_moves_is_on_a_plateau,
+        a_learning_rate_far_too_large_diverges, a_healthy_run_warns_of_nothing;
+    gpu: all_backends_see_the_same_layers;
+}
 
 fn small(recipe: Recipe, epochs: u32, learning_rate: f64) -> TrainingConfig {
     let adam = Adam { learning_rate, ..Adam::default() };
@@ -41,7 +46,6 @@ fn signs(config: &TrainingConfig) -> Vec<Sign> {
     run(config, &dataset, &mut backend).0
 }
 
-#[test]
 fn the_paper_s_equations_collapse_and_guess() {
     let found = signs(&small(Recipe::Paper, 12, 1e-3));
     assert!(found.contains(&Sign::Collapse), "{found:?}");
@@ -49,27 +53,23 @@ fn the_paper_s_equations_collapse_and_guess() {
     assert!(found.contains(&Sign::NearChance), "{found:?}");
 }
 
-#[test]
 fn a_run_that_hardly_moves_is_on_a_plateau() {
     let found = signs(&TrainingConfig { schedule: Schedule::Constant, ..small(Recipe::Contrastive, 8, 1e-9) });
     assert!(found.contains(&Sign::Plateau), "{found:?}");
 }
 
-#[test]
 fn a_learning_rate_far_too_large_diverges() {
     let representation = Representation::PreActivation;
     let found = signs(&TrainingConfig { representation, ..small(Recipe::Centred, 12, 0.1) });
     assert!(found.contains(&Sign::Diverging), "{found:?}");
 }
 
-#[test]
 fn a_healthy_run_warns_of_nothing() {
     assert_eq!(signs(&small(Recipe::Contrastive, 8, 2e-3)), []);
 }
 
 /// The same numbers on every backend, but for rounding: after one step each of them is a sum of at most 26,000 terms of one sign,
 /// which single-precision sums in any order may miss by a part of 26,000 × 2⁻²⁴ < 2e-3.
-#[test]
 fn all_backends_see_the_same_layers() {
     let dataset = digits::generate_with_counts(0, 200, 300);
     for (recipe, plans) in [(Recipe::Contrastive, vec![Plan::Layered]), (Recipe::Paper, vec![Plan::Layered, Plan::Fused])] {
@@ -77,7 +77,7 @@ fn all_backends_see_the_same_layers() {
         let job = Job { config: &config, dataset: &dataset };
         let (_, expected) = run(&config, &dataset, &mut CpuBackend::<Blocked>::new(job).unwrap());
         for plan in plans {
-            let Some(context) = common::context(&ContextOptions::default()) else { return };
+            let context = context(&ContextOptions::default());
             let options = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
             let (_, actual) = run(&config, &dataset, &mut GpuBackend::new(job, context, options).unwrap());
             for (actual, expected) in actual.iter().zip(&expected) {

@@ -1,32 +1,43 @@
 //! The fused and the layered plan: the same results, and nothing made while an epoch runs.
 
-mod common;
-
+use crate::adapter::{context, open};
 use ffcl_gpu::config::{Method, OutputLoss, Recipe, Representation, TrainingConfig};
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job, Quantity};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
-use ffcl_gpu::gpu::context::ContextOptions;
-use ffcl_gpu::gpu::tiles::Tiles;
+use ffcl_gpu::gpu::context::{Context, ContextOptions};
+use ffcl_gpu::kernels::tiles::Tiles;
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::program::Plan;
-use std::io::Write;
 use std::ops::ControlFlow::Continue;
+
+tests! {
+    gpu: fused_and_layered_give_the_same_bits, the_fused_plan_takes_three_dispatches_at_any_depth,
+        an_epoch_makes_nothing_and_reads_once, memory_is_counted_beforehand, device_memory_stays_flat;
+}
 
 fn config() -> TrainingConfig {
     TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 20, replicas: 3, seed: 11, ..TrainingConfig::default() }
 }
 
-fn backend(config: &TrainingConfig, tiles: Option<Tiles>, plan: Option<Plan>) -> Option<GpuBackend> {
+fn backend(config: &TrainingConfig, tiles: Option<Tiles>, plan: Option<Plan>) -> GpuBackend {
+    backend_on(context(&ContextOptions::default()), config, tiles, plan)
+}
+
+/// A backend on a device of its own, for tests that count what is made or allocated.
+fn backend_alone(config: &TrainingConfig, plan: Option<Plan>) -> GpuBackend {
+    backend_on(open(&ContextOptions::default()), config, None, plan)
+}
+
+fn backend_on(context: Context, config: &TrainingConfig, tiles: Option<Tiles>, plan: Option<Plan>) -> GpuBackend {
     let dataset = digits::generate_with_counts(0, 400, 100);
-    let context = common::context(&ContextOptions::default())?;
     let options =
         GpuOptions { tiles: tiles.unwrap_or_else(|| Tiles::for_device(&context.description, context.subgroup_size)), plan };
     let mut backend = GpuBackend::new(Job { config, dataset: &dataset }, context, options).unwrap();
     let start = Parameters::initialize(&config.architecture().unwrap(), config.seed, config.replicas);
     backend.set_parameters(&start).unwrap();
-    Some(backend)
+    backend
 }
 
 fn steps(config: &TrainingConfig, count: usize) -> Vec<Step> {
@@ -35,49 +46,46 @@ fn steps(config: &TrainingConfig, count: usize) -> Vec<Step> {
 }
 
 /// Where no sum is split, both plans add the same numbers in the same order: parameters and metrics agree to the last bit.
-#[test]
 fn fused_and_layered_give_the_same_bits() {
     for (representation, output_loss) in
         [(Representation::Activation, OutputLoss::BinaryCrossEntropy), (Representation::PreActivation, OutputLoss::CrossEntropy)]
     {
         let config = TrainingConfig { representation, output_loss, ..config() };
-        let results = [Plan::Fused, Plan::Layered].map(|plan| {
-            let mut backend = backend(&config, Some(Tiles::SOFTWARE), Some(plan))?;
+        let [fused, layered] = [Plan::Fused, Plan::Layered].map(|plan| {
+            let mut backend = backend(&config, Some(Tiles::SOFTWARE), Some(plan));
             assert_eq!(backend.plan(), plan);
             backend.begin_epoch(1).unwrap();
             backend.train(&steps(&config, 40), &mut |_| Continue(())).unwrap();
-            Some((backend.end_epoch().unwrap(), backend.parameters().unwrap()))
+            (backend.end_epoch().unwrap(), backend.parameters().unwrap())
         });
-        let [Some(fused), Some(layered)] = results else { return };
         assert_eq!(fused, layered);
     }
 }
 
 /// Three dispatches whatever the depth and the number of replicas; wide layers are left to the layered plan, and to force the
 /// other one is an error.
-#[test]
 fn the_fused_plan_takes_three_dispatches_at_any_depth() {
     for layers in [vec![784, 10], vec![784, 64, 64, 10], vec![784, 128, 5, 128, 7, 16, 33, 64, 10]] {
         let config = TrainingConfig { layers, ..config() };
-        let Some(backend) = backend(&config, None, Some(Plan::Fused)) else { return };
+        let backend = backend(&config, None, Some(Plan::Fused));
         assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Fused, Some(3)));
     }
     let wide = TrainingConfig { layers: vec![784, 129, 10], ..config() };
-    let Some(backend) = backend(&wide, None, None) else { return };
+    let backend = backend(&wide, None, None);
     assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Layered, Some(7)));
     let dataset = digits::generate_with_counts(0, 400, 100);
-    let Some(context) = common::context(&ContextOptions::default()) else { return };
+    let context = context(&ContextOptions::default());
     let options = GpuOptions { plan: Some(Plan::Fused), ..GpuOptions::for_device(&context) };
     let error = GpuBackend::new(Job { config: &wide, dataset: &dataset }, context, options).err().unwrap().to_string();
     assert!(error.contains("129") && error.contains("--plan layered"), "{error}");
 }
 
 /// The steps of an epoch make no buffer, no pipeline and no bind group, and the host reads nothing; its end reads once.
-#[test]
 fn an_epoch_makes_nothing_and_reads_once() {
     for plan in [Plan::Fused, Plan::Layered] {
-        let config = config();
-        let Some(mut backend) = backend(&config, None, Some(plan)) else { return };
+        // Many steps of little work.
+        let config = TrainingConfig { layers: vec![784, 8, 10], batch_size: 4, replicas: 1, ..config() };
+        let mut backend = backend_alone(&config, Some(plan));
         let before = backend.context().made.counts();
         assert!(before.iter().take(3).all(|&count| count > 0), "{before:?}");
         backend.begin_epoch(1).unwrap();
@@ -91,7 +99,6 @@ fn an_epoch_makes_nothing_and_reads_once() {
 }
 
 /// What a run takes is known before it is allocated, down to tables and sums, which stay below a mebibyte.
-#[test]
 fn memory_is_counted_beforehand() {
     let wide = TrainingConfig { layers: vec![784, 500, 300, 10], batch_size: 100, ..config() };
     for (config, plan) in [
@@ -102,17 +109,16 @@ fn memory_is_counted_beforehand() {
         (TrainingConfig { batch_size: 20, ..Recipe::Ffcl3.config() }, Plan::Layered),
         (wide, Plan::Layered),
     ] {
-        let Some(backend) = backend(&config, None, Some(plan)) else { return };
+        let backend = backend(&config, None, Some(plan));
         let (planned, allocated) = (backend.planned_memory(), backend.memory());
         assert!(planned <= allocated && allocated - planned < 1 << 20, "{planned} bytes planned, {allocated} allocated");
     }
 }
 
 /// Epochs after each of which everything is read, as for a checkpoint, leave nothing behind on the device.
-#[test]
 fn device_memory_stays_flat() {
     let config = config();
-    let Some(mut backend) = backend(&config, None, None) else { return };
+    let mut backend = backend_alone(&config, None);
     let mut allocated = Vec::new();
     for epoch in 1..=6 {
         backend.begin_epoch(epoch).unwrap();
@@ -127,7 +133,7 @@ fn device_memory_stays_flat() {
         // What was dropped is freed once the device has nothing left to do.
         device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
         let Some(report) = device.generate_allocator_report() else {
-            let _ = writeln!(std::io::stderr(), "NOT RUN: this backend does not tell what is allocated");
+            eprintln!("this backend does not tell what is allocated");
             return;
         };
         allocated.push(report.total_allocated_bytes);

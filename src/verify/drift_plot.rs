@@ -1,10 +1,10 @@
 //! A picture of the drift of a device's weights in an epoch, beside what rounding predicts.
 
-use super::axis::{Axis, round_logarithms};
-use super::picture::{self, Area, COLOURS, Drawn, TITLE, short};
-use super::whole_file::write_whole;
+use super::drift::Point;
 use crate::error::{Error, Result};
-use crate::verify::drift::Point;
+use crate::output::axis::{Axis, round_logarithms};
+use crate::output::picture::{self, Area, COLOURS, Drawn, TITLE, short};
+use crate::output::whole_file::write_whole;
 use plotters::prelude::*;
 use std::path::Path;
 

@@ -1,0 +1,24 @@
+//! Standard output and standard error.
+
+use ffcl_gpu::{Error, Result};
+use std::io::Write;
+
+/// Prints a line to standard output. A reader that left (`| head`) is no error, and ends no run: it may have files to write.
+pub fn print_line(line: &str) -> Result<()> {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// Prints to standard output, likewise.
+pub fn print(content: &[u8]) -> Result<()> {
+    match std::io::stdout().write_all(content).and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::file("write", "standard output", error, "free some space or send the output elsewhere"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line to standard error, if anybody listens there.
+pub fn report(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
