@@ -106,7 +106,7 @@ pub fn describe(adapter: &wgpu::Adapter) -> DeviceDescription {
 }
 
 /// Storage buffers that kernels bind at most, but for the fused one, which is taken only where it fits.
-pub const STORAGE_BUFFERS: u32 = 5;
+pub const STORAGE_BUFFERS: u32 = 7;
 /// Invocations that their workgroups have at most along x.
 pub const WORKGROUP_WIDTH: u32 = 64;
 
