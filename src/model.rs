@@ -5,9 +5,53 @@ use crate::random::{Generator, Stream, philox, unit};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// The widths of a fully connected network: at least an input and an output.
+/// One layer of a network: what it makes of its input. Another kind of layer is another variant here, and what the functions below say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerSpec {
+    /// Every output sees every input.
+    Linear {
+        /// Numbers that leave.
+        outputs: usize,
+    },
+}
+
+/// A layer as the matrix product that it is computed by, for one image: `[rows, inner] × [inner, columns]`, plus a bias for each column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Rows that one image has: 1 where it is one vector.
+    pub rows: usize,
+    /// Numbers that each output is a sum over.
+    pub inner: usize,
+    /// Outputs of a row.
+    pub columns: usize,
+}
+
+impl LayerSpec {
+    /// Numbers that leave for one image of `inputs` numbers.
+    pub const fn outputs(self, inputs: usize) -> usize {
+        let product = self.product(inputs);
+        product.rows * product.columns
+    }
+
+    /// The product that computes it.
+    pub const fn product(self, inputs: usize) -> Product {
+        match self {
+            Self::Linear { outputs } => Product { rows: 1, inner: inputs, columns: outputs },
+        }
+    }
+
+    /// Numbers of its weight, which is `[columns, inner]`, and of its bias.
+    pub const fn parameters(self, inputs: usize) -> [usize; 2] {
+        let product = self.product(inputs);
+        [product.columns * product.inner, product.columns]
+    }
+}
+
+/// The shape of a network: its input, and its layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Architecture {
+    layers: Vec<LayerSpec>,
+    /// Numbers that enter, and that leave each layer.
     widths: Vec<usize>,
 }
 
@@ -17,7 +61,7 @@ const MAX_WIDTH: usize = 1 << 16;
 const MAX_LAYERS: usize = 256;
 
 impl Architecture {
-    /// Checks widths: two or more, each between 1 and 65,536.
+    /// A network of linear layers. Checks widths: two or more, each between 1 and 65,536.
     pub fn new(widths: Vec<usize>) -> Result<Self> {
         if widths.len() < 2 || widths.len() > MAX_LAYERS + 1 {
             return Err(Error::Configuration(format!(
@@ -31,7 +75,18 @@ impl Architecture {
                 "--layers holds the width {width}; each must be 1 to {MAX_WIDTH} (images that are larger shrink by --image-size)"
             )));
         }
-        Ok(Self { widths })
+        let layers = widths.iter().skip(1).map(|&outputs| LayerSpec::Linear { outputs }).collect();
+        Ok(Self { layers, widths })
+    }
+
+    /// The layers with the width of their inputs.
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = (usize, LayerSpec)> {
+        self.widths.iter().copied().zip(self.layers.iter().copied())
+    }
+
+    /// The layers as matrix products.
+    pub fn products(&self) -> impl ExactSizeIterator<Item = Product> {
+        self.layers().map(|(inputs, layer)| layer.product(inputs))
     }
 
     /// Input width, hidden widths, classes.
@@ -41,7 +96,7 @@ impl Architecture {
 
     /// Layers with weights.
     pub fn layer_count(&self) -> usize {
-        self.widths.len() - 1
+        self.layers.len()
     }
 
     /// Output width of the last layer.
@@ -51,7 +106,7 @@ impl Architecture {
 
     /// Bytes of one model's parameters.
     pub fn parameter_bytes(&self) -> u128 {
-        4 * self.widths.windows(2).map(|pair| (pair[0] as u128 + 1) * pair[1] as u128).sum::<u128>()
+        4 * self.layers().flat_map(|(inputs, layer)| layer.parameters(inputs)).map(|count| count as u128).sum::<u128>()
     }
 
     /// Numbers that leave all layers for one image, the image itself included.
@@ -62,7 +117,7 @@ impl Architecture {
     /// Floating-point operations that one image costs in training, both models: 2 in the forward pass and 2 in the weight
     /// gradient for each weight. (With the plain cosine loss no layer needs the gradient of its input.)
     pub fn training_flops_per_image(&self) -> f64 {
-        2.0 * 4.0 * self.widths.windows(2).map(|pair| (pair[0] * pair[1]) as f64).sum::<f64>()
+        2.0 * 4.0 * self.products().map(|product| product.rows as f64 * (product.inner * product.columns) as f64).sum::<f64>()
     }
 }
 
@@ -137,8 +192,8 @@ impl Parameters {
     pub fn initialize(architecture: &Architecture, seed: u64, replicas: usize) -> Self {
         let slots = (0..2 * replicas).map(|slot| {
             let seed = seed.wrapping_add(slot as u64 / 2);
-            let layers = architecture.widths.windows(2).enumerate().map(|(layer, pair)| {
-                let (inputs, outputs) = (pair[0], pair[1]);
+            let layers = architecture.products().enumerate().map(|(layer, product)| {
+                let (inputs, outputs) = (product.inner, product.columns);
                 let stream = Stream::Parameters { model: (slot % 2) as u8, layer: layer as u16 };
                 let bound = 1.0 / (inputs as f32).sqrt();
                 let count = inputs * outputs + outputs;

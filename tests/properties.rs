@@ -15,9 +15,8 @@ use ffcl_gpu::layout::Linear;
 use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::{description::ModelDescription, weights};
-use ffcl_gpu::program::Plan;
+use ffcl_gpu::program::{Plan, Programs};
 use ffcl_gpu::train::{Position, RunningEpoch, TrainingState, train};
-use ffcl_gpu::verify::fused;
 use flate2::{Compression, write::GzEncoder};
 use proptest::collection::vec;
 use proptest::option;
@@ -166,7 +165,7 @@ fn tensors_that_share_a_buffer_do_not_touch_each_other() {
     hold(300, shape, |(layers, batch_size, replicas, shift)| {
         let augmentation = Augmentation { shift, ..Augmentation::default() };
         let config = TrainingConfig { layers, batch_size, replicas, augmentation, ..Recipe::Paper.config() };
-        let programs = fused::programs(&config, Plan::Fused).unwrap();
+        let programs = Programs::on_blank_images(&config, Plan::Fused).unwrap();
         let mut packs: HashMap<Pack, Vec<Range<usize>>> = HashMap::new();
         for (index, spec) in (0..).zip(&programs.tensors) {
             if let Some((pack, first)) = spec.pack {

@@ -6,7 +6,7 @@ use ffcl_gpu::gpu::adapter::{STORAGE_BUFFERS, WORKGROUP_WIDTH};
 use ffcl_gpu::kernels::case::SLOTS;
 use ffcl_gpu::kernels::tiles::Tiles;
 use ffcl_gpu::kernels::{Kernel, Launch, Operation, Variant};
-use ffcl_gpu::program::Plan;
+use ffcl_gpu::program::{Plan, Programs};
 use ffcl_gpu::verify::fused;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
@@ -214,7 +214,7 @@ fn no_kernel_needs_more_than_adapters_are_asked_for() {
 fn fused_tiles_know_their_workgroup_memory() {
     let mut met = 0;
     for config in fused::configs() {
-        for operation in fused::programs(&config, Plan::Fused).unwrap().stages.iter().flatten() {
+        for operation in Programs::on_blank_images(&config, Plan::Fused).unwrap().stages.iter().flatten() {
             let Operation::FusedForward(forward) = operation else { continue };
             for tiles in Tiles::ALL.iter().flat_map(Tiles::extremes) {
                 let variant = operation.variant(Launch { tiles: &tiles, slots: SLOTS });

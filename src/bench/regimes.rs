@@ -2,7 +2,7 @@
 
 use crate::config::TrainingConfig;
 use crate::layout::Linear;
-use crate::model::Architecture;
+use crate::model::{Architecture, Product};
 
 /// A kind of work that users do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +82,8 @@ impl Regime {
     /// counted as one: images in and rows out; activations written, and read by the next layer, the loss (own and partner's) and
     /// the update; deltas written and read; weights read forward, and with both moments read and written by the update.
     pub fn bytes_per_step(&self, architecture: &Architecture) -> f64 {
-        let pairs = architecture.widths().windows(2);
-        let layers: Vec<Linear> = pairs.map(|pair| Linear::new(pair[0], pair[1], self.batch_size)).collect();
+        let layer = |product: Product| Linear::new(product.inner, product.columns, self.batch_size * product.rows);
+        let layers: Vec<Linear> = architecture.products().map(layer).collect();
         let slots = 2.0 * self.replicas as f64;
         let first = 4 * layers.first().map_or(0, Linear::input_len);
         let gather = (self.batch_size * self.layers[0] + 3 * first) as f64 * self.replicas as f64;

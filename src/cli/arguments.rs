@@ -8,7 +8,7 @@ use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, Predi
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
-use ffcl_gpu::config::Recipe;
+use ffcl_gpu::config::{Recipe, RunOptions};
 use ffcl_gpu::study::grid::Shard;
 use std::path::PathBuf;
 
@@ -51,6 +51,9 @@ pub enum Command {
     /// Write a run's report.html anew, or a page that compares several runs.
     #[command(after_help = "Example: ffcl-gpu report runs/first runs/second --out comparison.html")]
     Report(RunReportOptions),
+    /// Show what a training step does: each dispatch with what it reads and writes, or the shader of one.
+    #[command(after_help = "Example: ffcl-gpu program --recipe paper --fused")]
+    Program(Box<ProgramOptions>),
     /// List the adapters that --device can choose from.
     Devices(DevicesOptions),
     /// Print a script that completes commands and options in a shell.
@@ -130,6 +133,19 @@ pub struct VerifyOptions {
     /// Print one JSON object for each row.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `program`.
+#[derive(Args, Clone, Debug)]
+pub struct ProgramOptions {
+    #[command(flatten)]
+    pub options: RunOptions,
+    /// The plan of a few dispatches, for runs that have one.
+    #[arg(long)]
+    pub fused: bool,
+    /// Print the whole WGSL of a dispatch, by its number in the list, with the tiles of a GPU.
+    #[arg(long, value_name = "NUMBER")]
+    pub wgsl: Option<usize>,
 }
 
 /// A backend to run beside the one that is measured.

@@ -14,6 +14,7 @@ mod evaluate;
 mod export;
 mod interruption;
 mod predict;
+mod program;
 mod recorder;
 mod run_report;
 mod session;
@@ -40,6 +41,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Verify(options) => verify::run(&options),
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Report(options) => run_report::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Program(options) => program::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Completions(options) => completions::script(&options).map(|()| ExitCode::SUCCESS),
         Command::Man(options) => completions::manual(&options).map(|()| ExitCode::SUCCESS),

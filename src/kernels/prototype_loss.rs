@@ -38,16 +38,27 @@ pub struct PrototypeLoss {
 /// Bytes of workgroup memory that scores and their gradients may take: half of what the smallest adapter has.
 const SCORE_BYTES: u32 = 8 << 10;
 
+/// Products of a row's quads with prototypes that one invocation makes at most: software adapters end loops after some 65,000 rounds.
+const PRODUCTS: u32 = 1 << 14;
+/// Invocations of a workgroup at most.
+const WIDTH: u32 = 64;
+
 impl PrototypeLoss {
     fn is_mutual(&self) -> bool {
         self.shape.mutual > 0.0
+    }
+
+    /// Invocations of a row: more where it is long and there are many classes.
+    fn lanes(&self, launch: Launch) -> u32 {
+        let needed = (self.guide.quads * self.guide.classes).div_ceil(PRODUCTS).next_power_of_two();
+        launch.tiles.lanes.max(needed).min(WIDTH)
     }
 
     /// Rows of a workgroup: fewer where there are many classes.
     fn rows_of_workgroup(&self, launch: Launch) -> u32 {
         let arrays = if self.is_mutual() { 3 } else { 2 };
         let most = (SCORE_BYTES / (4 * arrays * self.guide.classes)).max(1);
-        launch.tiles.rows.min(1 << most.ilog2())
+        launch.tiles.rows.min(1 << most.ilog2()).min(WIDTH / self.lanes(launch))
     }
 }
 
@@ -75,7 +86,7 @@ impl Describe for PrototypeLoss {
 
     fn variant(&self, launch: Launch) -> Variant {
         Variant::new(Kernel::PrototypeLoss)
-            .size("LANES", launch.tiles.lanes)
+            .size("LANES", self.lanes(launch))
             .size("ROWS", self.rows_of_workgroup(launch))
             .size("CLASSES", self.guide.classes)
             .flag("CROSS_ENTROPY", true)

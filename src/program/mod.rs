@@ -18,7 +18,7 @@ pub use tensors::{Content, Set, TensorSpec};
 pub use training::fusible;
 
 use crate::config::TrainingConfig;
-use crate::dataset::{Dataset, Images};
+use crate::dataset::{Dataset, ImageShape, Images, Origin, numbered};
 use crate::diagnosis::SAMPLE;
 use crate::engine::{Job, evaluation_batch_size, sample_size};
 use crate::error::Result;
@@ -149,6 +149,23 @@ impl Programs {
             sums,
             sum_layout,
         })
+    }
+
+    /// The programs of `config` on a batch of blank images, for looking at them. The fused plan as in [`Programs::new`].
+    pub fn on_blank_images(config: &TrainingConfig, plan: Plan) -> Result<Self> {
+        let architecture = config.architecture()?;
+        let pixels = architecture.widths().first().copied().unwrap_or(1);
+        let images =
+            |count: usize| Images { pixels: vec![0; count * pixels], labels: vec![0; count], shape: ImageShape::gray(1, pixels) };
+        let dataset = Dataset {
+            name: "blank".into(),
+            train: images(config.batch_size),
+            test: images(1),
+            class_names: numbered(architecture.classes()),
+            statistics: None,
+            origin: Origin::Known,
+        };
+        Self::new(Job { config, dataset: &dataset }, plan, u64::MAX)
     }
 
     /// What a tensor is.

@@ -2,7 +2,7 @@
 
 use crate::config::{Method, TrainingConfig};
 use crate::layout::{Linear, Prototypes, RowLoss, Rows, Trained, Views};
-use crate::model::Architecture;
+use crate::model::{Architecture, Product};
 
 /// Which of a run's layers is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,13 +37,12 @@ pub struct Shapes {
 impl Shapes {
     /// The network's layers alone, for batches of `batch_size` rows of `views`.
     pub fn of_network(architecture: &Architecture, batch_size: usize, views: Views) -> Self {
-        let widths = architecture.widths();
-        let layer = |(index, pair): (usize, &[usize])| Linear {
+        let layer = |(index, product): (usize, Product)| Linear {
             view_shift: if index == 0 { views.shift() } else { 0 },
-            rectified: u32::from(index + 2 < widths.len()),
-            ..Linear::new(pair[0], pair[1], batch_size)
+            rectified: u32::from(index + 1 < architecture.layer_count()),
+            ..Linear::new(product.inner, product.columns, batch_size * product.rows)
         };
-        Self { network: widths.windows(2).enumerate().map(layer).collect(), projections: Vec::new(), views }
+        Self { network: architecture.products().enumerate().map(layer).collect(), projections: Vec::new(), views }
     }
 
     /// The layers that `config` trains.

@@ -1,8 +1,6 @@
 //! Cases of fused kernels: the operations of fused programs, on random tensors.
 
 use crate::config::{OutputLoss, Recipe, Representation, TrainingConfig};
-use crate::dataset::{Dataset, ImageShape, Images, Origin, numbered};
-use crate::engine::Job;
 use crate::error::Result;
 use crate::kernels::case::{Case, Contents, SLOTS, extreme_rows};
 use crate::kernels::{Access, Data, Element, Kernel, Operation};
@@ -32,26 +30,10 @@ pub fn configs() -> Vec<TrainingConfig> {
         .collect()
 }
 
-/// The programs of a run on blank images.
-pub fn programs(config: &TrainingConfig, plan: Plan) -> Result<Programs> {
-    let (pixels, classes) = (config.layers[0], *config.layers.last().unwrap_or(&1));
-    let images =
-        |count: usize| Images { pixels: vec![0; count * pixels], labels: vec![0; count], shape: ImageShape::gray(1, pixels) };
-    let dataset = Dataset {
-        name: "blank".into(),
-        train: images(config.batch_size),
-        test: images(1),
-        class_names: numbered(classes),
-        statistics: None,
-        origin: Origin::Known,
-    };
-    Programs::new(Job { config, dataset: &dataset }, plan, u64::MAX)
-}
-
 /// Makes the cases of one kernel's operations that are made of others.
 pub fn cases(kernel: Kernel, take: &mut dyn FnMut(Case) -> Result<()>) -> Result<()> {
     for (number, config) in configs().into_iter().enumerate() {
-        let programs = programs(&config, Plan::Fused)?;
+        let programs = Programs::on_blank_images(&config, Plan::Fused)?;
         let fused = programs.stages.iter().flatten().filter(|operation| operation.kernel() == kernel);
         for operation in fused.filter(|operation| !operation.describe().replaced().is_empty()) {
             let classes = *config.layers.last().unwrap_or(&1) as u32;
