@@ -69,6 +69,9 @@ device_constants! {
     SQUARE_FLOOR: f32 = 1e-12,
     /// The score of a class that is not in the batch: far below any cosine over a temperature, so that its exponential is 0.
     ABSENT: f32 = -1e4,
+    /// Moments of Adam below this, 2⁻¹⁰⁰, become 0: a processor takes a hundred times as long for subnormal numbers, which moments
+    /// of gradients that have stopped would become; a step made by them is far below what a weight can show.
+    TINY: f32 = 7.888609e-31,
     /// In place of a row that was not drawn.
     NO_ROW: u32 = 0xffffffff,
     /// One less the margin of the pair loss's cosine: from this distance on, rows of two classes are far enough from each other.

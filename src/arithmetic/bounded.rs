@@ -8,6 +8,7 @@
 
 use super::matmul::Matrix;
 use super::{Arithmetic, Real};
+use crate::layout::TINY;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A unit in the last place of an f32, relative to its value, at most.
@@ -110,6 +111,16 @@ impl Real for Bounded {
             (true, _) => other,
             (_, true) => self,
             _ => Self { value: self.value.max(other.value), error: self.error.max(other.error) },
+        }
+    }
+
+    /// Where the bound does not say on which side it lies, a device may have either.
+    fn flushed(self) -> Self {
+        let tiny = f64::from(TINY);
+        match self.value.abs() {
+            value if value - self.error >= tiny => self,
+            value if value < tiny => Self { value: 0.0, error: if value + self.error < tiny { 0.0 } else { value + self.error } },
+            value => Self { error: value + self.error, ..self },
         }
     }
 

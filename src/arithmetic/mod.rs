@@ -3,6 +3,7 @@
 pub mod bounded;
 pub mod matmul;
 
+use crate::layout::TINY;
 use matmul::{Matrix, multiply_blocked};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -20,6 +21,8 @@ pub trait Real:
     fn ln(self) -> Self;
     /// The larger of two.
     fn max(self, other: Self) -> Self;
+    /// This, or 0 where it is nearer to 0 than [`crate::layout::TINY`].
+    fn flushed(self) -> Self;
     /// Whether this is the smaller of two. Of numbers that are closer than their errors, a device may find the other one smaller.
     fn is_below(self, other: Self) -> bool;
     /// The sum of many.
@@ -45,6 +48,10 @@ macro_rules! real {
             }
             fn max(self, other: Self) -> Self {
                 $kind::max(self, other)
+            }
+            #[inline(always)]
+            fn flushed(self) -> Self {
+                if self.abs() < $kind::from(TINY) { 0.0 } else { self }
             }
             fn is_below(self, other: Self) -> bool {
                 self < other

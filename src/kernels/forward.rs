@@ -80,17 +80,25 @@ pub fn forward<A: Arithmetic>(
     let right = Matrix { values: weights, stride, transposed: false };
     A::multiply(layer.input_width as usize, left, right, stride, outputs);
     let bias = &weights[layer.bias_start()..];
+    let zero = A::Number::lift(0.0);
     A::run(
         #[inline(always)]
         || {
-            for row in outputs.chunks_exact_mut(stride) {
-                row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = A::store(A::load(*sum) + A::Number::lift(bias)));
-            }
-            if let Some(kept) = preactivations {
-                kept.copy_from_slice(outputs);
-            }
-            if layer.rectified > 0 {
-                outputs.iter_mut().for_each(|value| *value = A::store(A::load(*value).max(A::Number::lift(0.0))));
+            let add = |sum: A::Stored, bias: f32| A::load(sum) + A::Number::lift(bias);
+            if layer.rectified == 0 || preactivations.is_some() {
+                for row in outputs.chunks_exact_mut(stride) {
+                    row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = A::store(add(*sum, bias)));
+                }
+                if let Some(kept) = preactivations {
+                    kept.copy_from_slice(outputs);
+                }
+                if layer.rectified > 0 {
+                    outputs.iter_mut().for_each(|value| *value = A::store(A::load(*value).max(zero)));
+                }
+            } else {
+                for row in outputs.chunks_exact_mut(stride) {
+                    row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = A::store(add(*sum, bias).max(zero)));
+                }
             }
         },
     );

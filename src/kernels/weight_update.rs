@@ -164,8 +164,8 @@ pub fn weight_update<A: Arithmetic>(
 #[inline(always)]
 fn adam<A: Arithmetic>(step: &Step, gradient: A::Stored, weight: &mut A::Stored, first: &mut A::Stored, second: &mut A::Stored) {
     let (lift, gradient) = (A::Number::lift, A::load(gradient));
-    let mean = lift(step.beta_1) * A::load(*first) + lift(step.one_minus_beta_1) * gradient;
-    let square = lift(step.beta_2) * A::load(*second) + lift(step.one_minus_beta_2) * gradient * gradient;
+    let mean = (lift(step.beta_1) * A::load(*first) + lift(step.one_minus_beta_1) * gradient).flushed();
+    let square = (lift(step.beta_2) * A::load(*second) + lift(step.one_minus_beta_2) * gradient * gradient).flushed();
     let numerator = mean * lift(step.first_correction);
     let denominator = (square * lift(step.second_correction)).sqrt() + lift(step.epsilon);
     *weight = A::store(A::load(*weight) - lift(step.learning_rate) * numerator / denominator);
@@ -251,5 +251,16 @@ mod tests {
         let (mut weight, mut first, mut second) = (0.25, 0.0, 0.0);
         adam::<Single>(&Step::new(0, 1, &Adam::default(), 1), 0.0, &mut weight, &mut first, &mut second);
         assert_eq!((weight, first, second), (0.25, 0.0, 0.0));
+    }
+
+    /// Moments of a gradient that has stopped decay to 0, without a stay among the subnormal numbers.
+    #[test]
+    fn moments_do_not_become_subnormal() {
+        let (mut weight, mut first, mut second) = (0.25f32, 1e-3f32, 1e-12f32);
+        for time in 1..=100_000 {
+            adam::<Single>(&Step::new(0, 1, &Adam::default(), time), 0.0, &mut weight, &mut first, &mut second);
+            assert!([first, second].iter().all(|moment| *moment == 0.0 || moment.is_normal()), "{time}: {first:e} {second:e}");
+        }
+        assert_eq!((first, second), (0.0, 0.0));
     }
 }
