@@ -4,6 +4,7 @@ use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows};
 use super::normalize::{normalize, scale};
 use super::output_gradient::row_gradient;
 use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use crate::arithmetic::matmul::Matrix;
 use crate::arithmetic::{Arithmetic, Real, Single};
 use crate::config::OutputLoss;
 use crate::error::Result;
@@ -101,6 +102,7 @@ impl Describe for PrototypeLoss {
 impl PrototypeLoss {
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
+        let mut scratch = memory.take_scratch(2 * (self.shape.batch_size * self.guide.classes) as usize);
         let slot = memory.slot();
         let guide = |slot: usize| {
             let slot = slot ^ self.guide.partner as usize;
@@ -113,7 +115,17 @@ impl PrototypeLoss {
         let own = Scored { unit_rows: memory.own(self.unit_rows), guide: guide(slot) };
         let partner = self.is_mutual().then(|| Scored { unit_rows: memory.partner(self.unit_rows), guide: guide(slot ^ 1) });
         let labels = memory.words(self.labels);
-        prototype_loss::<A>(&self.shape, memory.own(self.rows), own, partner, labels, &mut deltas, &mut row_metrics);
+        prototype_loss::<A>(
+            &self.shape,
+            memory.own(self.rows),
+            own,
+            partner,
+            labels,
+            &mut deltas,
+            &mut row_metrics,
+            &mut scratch,
+        );
+        memory.put_scratch(scratch);
         memory.put(self.deltas, Data::Numbers(deltas));
         memory.put(self.row_metrics, Data::Numbers(row_metrics));
     }
@@ -145,20 +157,27 @@ impl Scored<'_> {
         &self.unit_rows[row * stride..][..self.guide.shape.width as usize]
     }
 
-    /// The scores of one row.
+    /// Cosines of all rows to all prototypes, `[batch, classes]`.
+    fn cosines<A: Arithmetic>(&self, cosines: &mut [A::Stored]) {
+        let stride = 4 * self.guide.shape.quads as usize;
+        let left = Matrix { values: self.unit_rows, stride, transposed: false };
+        let right = Matrix { values: self.guide.prototypes, stride, transposed: true };
+        A::multiply(self.guide.shape.width as usize, left, right, self.guide.shape.classes as usize, cosines);
+    }
+
+    /// The scores of one row, from its cosines.
     #[inline(always)]
-    fn scores<A: Arithmetic>(&self, row: usize, scores: &mut [A::Number]) {
-        let (unit_row, shape) = (self.unit_row(row), self.guide.shape);
-        let prototypes = self.guide.prototypes.chunks_exact(4 * shape.quads as usize);
-        for (score, (prototype, &count)) in scores.iter_mut().zip(prototypes.zip(self.guide.counts)) {
-            let product = A::sum(unit_row.iter().zip(prototype).map(|(&a, &b)| A::Number::lift(a) * A::Number::lift(b)));
-            let cosine = product * A::Number::lift(shape.inverse_temperature);
-            *score = if count > 0 { cosine } else { A::Number::lift(ABSENT) };
+    fn scores<A: Arithmetic>(&self, cosines: &[A::Stored], scores: &mut [A::Number]) {
+        let inverse_temperature = A::Number::lift(self.guide.shape.inverse_temperature);
+        for (score, (&cosine, &count)) in scores.iter_mut().zip(cosines.iter().zip(self.guide.counts)) {
+            *score = if count > 0 { A::load(cosine) * inverse_temperature } else { A::Number::lift(ABSENT) };
         }
     }
 }
 
 /// One slot; shapes as in [`PrototypeLoss`], without the slot axis. With a `partner`, `shape.mutual` of the target is its softmax.
+/// `scratch` holds `2 · batch · classes` numbers.
+#[expect(clippy::too_many_arguments, reason = "the operands of the kernel, in its order")]
 pub fn prototype_loss<A: Arithmetic>(
     shape: &RowLoss,
     rows: &[f32],
@@ -167,6 +186,7 @@ pub fn prototype_loss<A: Arithmetic>(
     labels: &[u32],
     deltas: &mut [A::Stored],
     row_metrics: &mut [A::Stored],
+    scratch: &mut [A::Stored],
 ) {
     let lift = A::Number::lift;
     let (width, stride, classes) = (shape.width as usize, shape.rows().stride(), own.guide.shape.classes as usize);
@@ -174,15 +194,21 @@ pub fn prototype_loss<A: Arithmetic>(
     let mut partner_scores = scores.clone();
     let mut gradients = vec![lift(0.0); classes];
     let mut gradient = vec![lift(0.0); width];
+    let (cosines, partner_cosines) = scratch.split_at_mut(labels.len() * classes);
+    own.cosines::<A>(cosines);
+    if let Some(partner) = partner {
+        partner.cosines::<A>(partner_cosines);
+    }
     for (row, (delta, &label)) in deltas.chunks_exact_mut(stride).zip(labels).enumerate() {
+        let range = row * classes..(row + 1) * classes;
         let loss = A::run(
             #[inline(always)]
             || {
-                own.scores::<A>(row, &mut scores);
+                own.scores::<A>(&cosines[range.clone()], &mut scores);
                 let kind = OutputLoss::CrossEntropy;
                 let (mut loss, _) = row_gradient::<A>(shape.batch_size as usize, kind, &scores, label as usize, &mut gradients);
                 if let Some(partner) = partner {
-                    partner.scores::<A>(row, &mut partner_scores);
+                    partner.scores::<A>(&partner_cosines[range], &mut partner_scores);
                     loss = mix_in_partner::<A>(shape, &scores, &partner_scores, loss, &mut gradients);
                 }
                 gradient.fill(lift(0.0));
@@ -326,10 +352,12 @@ mod tests {
                 |unit_rows| Scored { unit_rows, guide: Guide { shape: &guide, prototypes: &prototypes, counts: &counts } };
             let (own, partner) = (scored(&unit), (mutual > 0.0).then(|| scored(&partner_unit)));
             let (mut deltas, mut metrics) = (vec![f32::NAN; stride], vec![0.0f32; 2]);
-            prototype_loss::<Double>(&shape, &row, own, partner, &[label], &mut deltas, &mut metrics);
+            let mut scratch = vec![0.0; 2 * classes];
+            prototype_loss::<Double>(&shape, &row, own, partner, &[label], &mut deltas, &mut metrics, &mut scratch);
 
             let mut scores = vec![0.0f64; classes];
-            scored(&partner_unit).scores::<Double>(0, &mut scores);
+            scored(&partner_unit).cosines::<Double>(&mut scratch[..classes]);
+            scored(&partner_unit).scores::<Double>(&scratch[..classes], &mut scores);
             let sum: f64 = scores.iter().map(|score| score.exp()).sum();
             let share = f64::from(mutual);
             let target: Vec<f64> = scores
