@@ -13,7 +13,8 @@ use ffcl_gpu::engine::Job;
 use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::output::{run_directory, weights};
+use ffcl_gpu::output::run_directory;
+use ffcl_gpu::output::weights::{self, Opened, Undescribed};
 use ffcl_gpu::report;
 use ffcl_gpu::study::{self, grid, request::Study};
 use ffcl_gpu::train::{Position, ReplicaReport, RunningEpoch, Trainer, TrainingState};
@@ -142,9 +143,10 @@ pub fn image(bytes: &[u8]) {
 pub fn weights(bytes: &[u8]) {
     let Some((&kind, rest)) = bytes.split_first() else { return };
     let file = if kind == 0 { rest.to_vec() } else { safetensors(rest) };
-    let Ok((parameters, model)) = weights::parse(name(), &file) else { return };
+    let Ok(Opened { parameters, model, .. }) = weights::parse(name(), &file, Undescribed::Plain) else { return };
     let written = weights::to_bytes(name(), &parameters, &model).unwrap();
-    assert_eq!(weights::parse(name(), &written).unwrap(), (parameters.clone(), model.clone()));
+    let whole = Opened { parameters: parameters.clone(), model: model.clone(), converted: None };
+    assert_eq!(weights::parse(name(), &written, Undescribed::Refuse).unwrap(), whole);
     let trained = TrainedModel::new(parameters, model.clone()).unwrap();
     model.config().architecture().unwrap();
     let _ = Preparation::of(&model);
@@ -230,6 +232,7 @@ fn tiny_dataset() -> Dataset {
         class_names: numbered(2),
         statistics: None,
         origin: Origin::Known,
+        held_out: None,
     }
 }
 

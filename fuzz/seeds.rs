@@ -120,6 +120,7 @@ fn model(replicas: usize, architecture: &Architecture) -> (Parameters, ModelDesc
         classes: numbered(2),
         dataset: "digits".into(),
         origin: Origin::Known,
+        held_out: None,
     };
     (Parameters::initialize(architecture, 1, replicas), description)
 }

@@ -12,7 +12,8 @@ use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::layout::{Joined, Layer, Shapes, Views};
 use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
-use ffcl_gpu::output::{description::ModelDescription, weights};
+use ffcl_gpu::output::description::ModelDescription;
+use ffcl_gpu::output::weights::{self, Opened, Undescribed};
 use ffcl_gpu::train::{Position, RunningEpoch, TrainingState, train};
 use flate2::{Compression, write::GzEncoder};
 use proptest::collection::vec;
@@ -20,6 +21,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use safetensors::SafeTensors;
 use std::fmt::Debug;
 use std::io::Write;
 use std::ops::{ControlFlow, Range};
@@ -53,7 +55,8 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             shape,
         };
         let (train, test) = (images(train), images(test));
-        Dataset { name: "tiny".into(), train, test, class_names: numbered(classes), statistics: None, origin: Origin::Known }
+        let class_names = numbered(classes);
+        Dataset { name: "tiny".into(), train, test, class_names, statistics: None, origin: Origin::Known, held_out: None }
     });
     let mostly = |usual: bool| prop::bool::weighted(if usual { 0.97 } else { 0.03 });
     let shape = (vec(1usize..=12, 0..4), mostly(true), mostly(true), mostly(false));
@@ -246,17 +249,25 @@ fn weights_survive_their_file() {
         let classes = vec(text(), widths[widths.len() - 1]);
         let origin =
             prop_oneof![Just(Origin::Known), option::of(0.0..1.0).prop_map(|test_fraction| Origin::Folder { test_fraction })];
-        let rest = (any::<bool>(), prop::num::f64::NORMAL, 1e-300..1e300, classes, text(), origin);
+        let held_out = option::of(1usize..9);
+        let rest = (any::<bool>(), prop::num::f64::NORMAL, 1e-300..1e300, classes, text(), origin, held_out);
         (Just(widths.clone()), parameters(widths, replicas, 0), rest)
     });
-    hold(150, models, |(widths, parameters, (normalize, mean, deviation, classes, dataset, origin))| {
+    hold(150, models, |(widths, parameters, (normalize, mean, deviation, classes, dataset, origin, held_out))| {
         let replicas = parameters.slots.len() / 2;
         let image = ImageShape::gray(1, widths[0]);
-        let model = ModelDescription { layers: widths, replicas, normalize, mean, deviation, image, classes, dataset, origin };
+        let layers = widths;
+        let model = ModelDescription { layers, replicas, normalize, mean, deviation, image, classes, dataset, origin, held_out };
         let bytes = weights::to_bytes(Path::new("model"), &parameters, &model).unwrap();
-        assert_eq!(weights::parse(Path::new("model"), &bytes).unwrap(), (parameters, model));
+        let parse = |bytes: &[u8]| weights::parse(Path::new("model"), bytes, Undescribed::Refuse);
+        let whole = Opened { parameters, model, converted: None };
+        assert_eq!(parse(&bytes).unwrap(), whole);
+        // Loaded and saved again by who knows nothing of metadata: the same model.
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let again = safetensors::serialize(tensors.tensors(), None).unwrap();
+        assert_eq!(parse(&again).unwrap(), whole);
         for length in [0, 7, bytes.len() / 2, bytes.len() - 1] {
-            assert!(weights::parse(Path::new("model"), &bytes[..length]).is_err());
+            assert!(parse(&bytes[..length]).is_err());
         }
     });
 }

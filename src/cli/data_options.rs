@@ -4,7 +4,7 @@ use super::report;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;
-use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded};
+use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded, Skipped};
 use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Origin, Places};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::output::description::ModelDescription;
@@ -111,15 +111,25 @@ impl ReadingOptions {
     /// been measured on.
     pub fn or_like(&self, model: &ModelDescription, folder: &Path) -> Self {
         let ImageShape { channels, height, width } = model.image;
+        Self {
+            test_fraction: self.test_fraction_like(model, folder),
+            image_size: self.image_size.or(Some(ImageSize { height, width })),
+            grayscale: self.grayscale || channels == 1,
+        }
+    }
+
+    /// The share of each class to test on: what was asked for, or what the model's run held back of a folder without a test set.
+    pub fn test_fraction_like(&self, model: &ModelDescription, folder: &Path) -> Option<f64> {
         let held_back = match model.origin {
             Origin::Folder { test_fraction } if !folder::has_test_set(folder) => test_fraction,
             _ => None,
         };
-        Self {
-            test_fraction: self.test_fraction.or(held_back),
-            image_size: self.image_size.or(Some(ImageSize { height, width })),
-            grayscale: self.grayscale || channels == 1,
-        }
+        self.test_fraction.or(held_back)
+    }
+
+    /// The size that was asked for.
+    pub fn image_size(&self) -> Option<ImageSize> {
+        self.image_size
     }
 
     /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
@@ -170,32 +180,59 @@ pub fn given(path: Option<&PathBuf>) -> Option<&Path> {
 }
 
 fn load_folder(path: &Path, options: &FolderOptions, quiet: bool) -> Result<Dataset> {
-    if !path.is_dir() {
-        return Err(unknown(path));
+    require_folder(path)?;
+    let bar = bar(quiet);
+    let loaded = folder::load(path, options, &|done, all| bar.show(done, all));
+    bar.clear();
+    let Loaded { dataset, skipped, note } = loaded?;
+    if !quiet {
+        report_skipped(&skipped);
+        note.iter().for_each(|note| report(&format!("note: {note}")));
     }
-    // Hidden by itself where standard error is no terminal.
+    Ok(dataset)
+}
+
+/// Refuses what is no folder.
+pub fn require_folder(path: &Path) -> Result<()> {
+    if path.is_dir() { Ok(()) } else { Err(unknown(path)) }
+}
+
+/// Images that were read, of all that are to be.
+pub struct Bar(ProgressBar);
+
+/// A bar, hidden by itself where standard error is no terminal.
+pub fn bar(quiet: bool) -> Bar {
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
     if let Ok(style) = ProgressStyle::with_template("reading images {bar:24} {pos}/{len}, {eta} left") {
         bar.set_style(style);
     }
-    let loaded = folder::load(path, options, &|done, all| {
-        bar.set_length(all as u64);
+    Bar(bar)
+}
+
+impl Bar {
+    /// Shows how far it is.
+    pub fn show(&self, done: usize, all: usize) {
+        self.0.set_length(all as u64);
         // Threads report in any order.
-        if done as u64 > bar.position() {
-            bar.set_position(done as u64);
-        }
-    });
-    bar.finish_and_clear();
-    let Loaded { dataset, skipped } = loaded?;
-    if !quiet {
-        for file in skipped.iter().take(NAMED) {
-            report(&format!("warning: {} is left out: {}", file.path.display(), file.problem));
-        }
-        if skipped.len() > NAMED {
-            report(&format!("warning: and {} more", skipped.len() - NAMED));
+        if done as u64 > self.0.position() {
+            self.0.set_position(done as u64);
         }
     }
-    Ok(dataset)
+
+    /// Takes it off the terminal.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Names files that were left out.
+pub fn report_skipped(skipped: &[Skipped]) {
+    for file in skipped.iter().take(NAMED) {
+        report(&format!("warning: {} is left out: {}", file.path.display(), file.problem));
+    }
+    if skipped.len() > NAMED {
+        report(&format!("warning: and {} more", skipped.len() - NAMED));
+    }
 }
 
 /// A word that is neither a known name nor a folder.

@@ -1,5 +1,6 @@
 //! `ffcl-gpu predict`.
 
+use super::preparation::{describe_preparation, preparation_name};
 use super::trained_options::PredictOptions;
 use super::{print_line, report, session};
 use ffcl_gpu::Result;
@@ -38,7 +39,10 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     if !files.is_empty() {
         let answers = model.answers(&images, &|job: Job| session::open(&options.device.device, None, job))?;
         for (index, file) in files.iter().enumerate() {
-            show(options, &model, &answers, index, file)?;
+            show(options, &model, &answers, index, file, preparation)?;
+        }
+        if !options.json {
+            print_line(&format!("pictures were {}", describe_preparation(preparation)))?;
         }
     }
     Ok(if files.len() == options.images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -53,7 +57,14 @@ fn prepare(file: &Path, preparation: Preparation, shape: ImageShape) -> Result<V
     preparation.apply(&picture, shape)
 }
 
-fn show(options: &PredictOptions, model: &TrainedModel, answers: &Answers, index: usize, file: &Path) -> Result<()> {
+fn show(
+    options: &PredictOptions,
+    model: &TrainedModel,
+    answers: &Answers,
+    index: usize,
+    file: &Path,
+    preparation: Preparation,
+) -> Result<()> {
     let names = &model.description().classes;
     let top = |network| answers.top(network, index, TOP).into_iter().map(|(class, probability)| (&names[class], probability));
     if options.json {
@@ -67,6 +78,7 @@ fn show(options: &PredictOptions, model: &TrainedModel, answers: &Answers, index
                 "file": file.to_string_lossy(),
                 "label": best[0]["label"],
                 "probability": best[0]["probability"],
+                "preparation": preparation_name(preparation),
                 "top": best,
                 "a": list(Network::A),
                 "b": list(Network::B),

@@ -83,7 +83,11 @@ impl Run<'_> {
         if state.is_none() {
             let mut parameters = config.initial_parameters()?;
             if let Some(path) = &options.init_from {
-                parameters = weights::load(path, &config.architecture()?, parameters)?;
+                let converted;
+                (parameters, converted) = weights::load(path, &config.architecture()?, parameters)?;
+                if let Some(from) = converted {
+                    warn(&format!("note: the weights of {} are {from}; they are converted to F32", path.display()));
+                }
             }
             backend.set_parameters(&parameters)?;
         }

@@ -125,6 +125,7 @@ impl DatasetName {
             class_names: known.classes.iter().map(ToString::to_string).collect(),
             statistics: None,
             origin: Origin::Known,
+            held_out: None,
         })
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod axis;
 pub mod checkpoint;
 pub mod description;
 pub mod drift_plot;
+mod kinds;
 pub mod onnx;
 pub mod picture;
 pub mod run_directory;

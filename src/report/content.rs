@@ -7,7 +7,7 @@ use crate::evaluation::Evaluation;
 use crate::model::Parameters;
 use crate::output::description::ModelDescription;
 use crate::output::run_directory::{CHECKPOINT, CONFIG, EVALUATION, LARGEST_CONFIG, MODEL, read_metrics};
-use crate::output::weights;
+use crate::output::weights::{self, Undescribed};
 use crate::output::whole_file::write_whole;
 use crate::train::ReplicaReport;
 use base64::Engine;
@@ -150,7 +150,7 @@ impl Run {
             test_images: record.test_images,
             device: format!("{} ({})", text(record.device.get("name")), text(record.device.get("backend"))),
             metrics,
-            model: file.map(|file| weights::open(&file)).transpose()?,
+            model: file.map(|file| weights::open(&file, Undescribed::Refuse)).transpose()?.map(|opened| (opened.parameters, opened.model)),
             answers: TestAnswers::read(folder)?,
         })
     }

@@ -112,6 +112,7 @@ fn the_data_set_decides() {
         classes: crate::dataset::numbered(10),
         dataset: dataset.into(),
         origin: Origin::Known,
+        held_out: None,
     };
     for name in ["digits", "mnist", "kmnist", "emnist-balanced", "unknown"] {
         assert_eq!(Preparation::of(&model(name, FRAME)), Preparation::Digit, "{name}");
