@@ -1,12 +1,15 @@
 //! What can be typed about data, and the data that it comes to.
 
 use super::report;
+use super::test_set::Split;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;
+use ffcl_gpu::dataset::file::{self, Share};
 use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded, Skipped};
 use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Origin, Places};
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::home;
 use ffcl_gpu::output::description::ModelDescription;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
@@ -25,6 +28,8 @@ pub enum Source {
     Known(DatasetName),
     /// A folder of images, as it was typed.
     Folder(PathBuf),
+    /// A file of arrays or a table.
+    File(PathBuf),
 }
 
 impl FromStr for Source {
@@ -32,7 +37,12 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
         let known = KNOWN.iter().find(|known| known.text == text);
-        Ok(known.map_or_else(|| Self::Folder(text.into()), |known| Self::Known(known.name)))
+        let path = PathBuf::from(text);
+        Ok(match known {
+            Some(known) => Self::Known(known.name),
+            None if file::is_named_so(&path) && !path.is_dir() => Self::File(path),
+            None => Self::Folder(path),
+        })
     }
 }
 
@@ -40,7 +50,7 @@ impl Display for Source {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Known(name) => name.fmt(formatter),
-            Self::Folder(path) => path.display().fmt(formatter),
+            Self::Folder(path) | Self::File(path) => path.display().fmt(formatter),
         }
     }
 }
@@ -57,7 +67,7 @@ impl Serialize for Source {
 pub struct DataDirOption {
     /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
     // An empty variable is like none, which clap's own parser of paths would refuse.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(|path| home::expand(Path::new(&path))))]
     data_dir: Option<PathBuf>,
 }
 
@@ -73,9 +83,9 @@ impl DataDirOption {
 #[command(next_help_heading = "Data")]
 #[serde(rename_all = "kebab-case")]
 pub struct DataOptions {
-    /// The data to learn: digits, mnist, fashion-mnist, kmnist, emnist-digits, emnist-balanced, cifar10, or a folder of images:
-    /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS.
-    #[arg(long, default_value = "digits", value_name = "NAME|DIR")]
+    /// The data to learn: digits, mnist, fashion-mnist, kmnist, qmnist, emnist-digits, emnist-balanced, cifar10; a folder of images:
+    /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS; or an .npz or .csv file.
+    #[arg(long, default_value = "digits", value_name = "NAME|DIR|FILE")]
     pub dataset: Source,
     #[command(flatten)]
     #[serde(flatten)]
@@ -127,6 +137,22 @@ impl ReadingOptions {
         self.test_fraction.or(held_back)
     }
 
+    /// Reads a file as a model was measured on it, unless another share was asked for.
+    pub fn load_file(&self, model: &ModelDescription, path: &Path, split: Split) -> Result<Dataset> {
+        let held_back = match model.origin {
+            Origin::File { test_fraction } => test_fraction,
+            _ => None,
+        };
+        // All is asked for as a share of 1, too.
+        let asked = self.test_fraction.filter(|_| split != Split::All);
+        file::load(path, Share { asked, default: held_back.unwrap_or(folder::TEST_FRACTION) })
+    }
+
+    /// The share to test on that was asked for.
+    pub fn test_fraction(&self) -> Option<f64> {
+        self.test_fraction
+    }
+
     /// The size that was asked for.
     pub fn image_size(&self) -> Option<ImageSize> {
         self.image_size
@@ -140,6 +166,11 @@ impl ReadingOptions {
                 "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
             ))),
             Source::Known(name) => name.load(&Places::new(data_dir)),
+            Source::File(path) if options.image_size.is_some() || options.grayscale => Err(Error::Configuration(format!(
+                "--image-size and --grayscale are for folders of images, and {} is a file; leave them out",
+                path.display()
+            ))),
+            Source::File(path) => file::load(path, Share { asked: self.test_fraction, default: folder::TEST_FRACTION }),
             Source::Folder(path) => load_folder(path, &options, quiet),
         }
     }
@@ -150,6 +181,7 @@ impl DataOptions {
     pub fn complete(&self) -> Self {
         let dataset = match &self.dataset {
             Source::Folder(path) => Source::Folder(absolute(path)),
+            Source::File(path) => Source::File(absolute(path)),
             known => known.clone(),
         };
         let data_dir = DataDirOption { data_dir: self.data_dir.path().map(absolute) };

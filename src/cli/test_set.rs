@@ -66,10 +66,16 @@ impl TestOptions {
             Some(source) => (source.clone(), is_trained_on(model, source)),
             None => (Source::Known(trained_on(model)?), true),
         };
+        let is_all = self.reading.test_fraction() == Some(1.0) && !matches!(source, Source::Known(_));
         let held_out = model.held_out.filter(|_| is_own);
         // Of a folder only its name is known: one of the same name may be another one.
         let by_default = held_out.is_some() && matches!(source, Source::Known(_));
-        let split = self.split.unwrap_or(if by_default { Split::HeldOut } else { Split::Test });
+        let split = match self.split {
+            None if is_all => Split::All,
+            None if by_default => Split::HeldOut,
+            None => Split::Test,
+            Some(split) => split,
+        };
         if split == Split::HeldOut && held_out.is_none() {
             let message = "--split held-out is for a model whose run had --hold-out, and for the data that it learnt; leave it out";
             return Err(Error::Configuration(message.into()));
@@ -109,11 +115,11 @@ impl TestOptions {
 
     /// Images of a data set that is read whole, in the shape that it has.
     fn of_whole(&self, model: &ModelDescription, source: &Source, split: Split, held_out: Option<usize>) -> Result<Data> {
-        let reading = match source {
-            Source::Folder(folder) => self.reading.or_like(model, folder),
-            _ => self.reading.clone(),
+        let mut dataset = match source {
+            Source::Folder(folder) => self.reading.or_like(model, folder).load(source, None, false)?,
+            Source::File(file) => self.reading.load_file(model, file, split)?,
+            Source::Known(_) => self.reading.load(source, self.data_dir.path(), false)?,
         };
-        let mut dataset = reading.load(source, self.data_dir.path(), false)?;
         let all = dataset.train.count() + dataset.test.count();
         match (split, held_out) {
             (Split::HeldOut, Some(count)) => dataset.hold_out(count)?,
@@ -151,7 +157,7 @@ struct Data {
 fn is_trained_on(model: &ModelDescription, source: &Source) -> bool {
     match source {
         Source::Known(name) => trained_on(model).is_ok_and(|own| own == *name),
-        Source::Folder(_) => model.origin != Origin::Known,
+        Source::Folder(_) | Source::File(_) => model.origin != Origin::Known,
     }
 }
 

@@ -12,7 +12,7 @@ use ffcl_gpu::memory;
 use ffcl_gpu::model::Architecture;
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::output::run_directory::{self, RunDirectory, RunRecord};
+use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Advance, Event, Position, Trainer};
 use serde_json::Value;
@@ -73,6 +73,9 @@ impl Run<'_> {
         let config = job.config;
         let reopen = |path: &PathBuf| RunDirectory::reopen(path, config, of, self.steps_per_epoch());
         let mut reopened = folder.as_ref().map(reopen).transpose()?;
+        if let Some(Reopened { forgotten: epochs @ 1.., .. }) = &reopened {
+            warn(&format!("note: the run stopped before its first checkpoint; it begins anew, and writes its {epochs} epochs again"));
+        }
         let state = reopened.as_mut().and_then(|reopened| reopened.state.take());
         let mut history = reopened.as_mut().map_or_else(Vec::new, |reopened| std::mem::take(&mut reopened.history));
         let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;

@@ -6,9 +6,13 @@ pub mod checksum;
 pub mod cifar;
 pub mod digits;
 pub mod fetch;
+pub mod file;
 pub mod folder;
+pub mod gzip;
 pub mod idx;
+pub mod npz;
 pub mod places;
+pub mod table;
 
 pub use catalogue::DatasetName;
 pub use places::Places;

@@ -6,6 +6,7 @@ use crate::dataset::DatasetName;
 use crate::error::{Error, Result};
 use crate::output::run_directory::LARGEST_CONFIG;
 use crate::suggestion::nearest;
+use crate::text;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::fmt::Display;
@@ -65,8 +66,8 @@ impl Study {
     /// The same from a file's bytes; `name` is for messages.
     pub fn parse(name: &Path, bytes: &[u8]) -> Result<Self> {
         let refused = |problem: String| Error::Configuration(format!("{}: {problem}", name.display()));
-        let text = str::from_utf8(bytes).map_err(|_| refused("it is no text; give a study as a TOML file".into()))?;
-        let study: Self = toml::from_str(text).map_err(|error| refused(explain(text, &error)))?;
+        let text = text::decode(bytes).ok_or_else(|| refused("it is no text; give a study as a TOML file".into()))?;
+        let study: Self = toml::from_str(&text).map_err(|error| refused(explain(&text, &error)))?;
         study.check().map_err(|error| refused(error.to_string()))?;
         Ok(study)
     }
@@ -152,10 +153,10 @@ fn check_axis<T: PartialEq>(axis: &str, values: &[T], show: impl Fn(&T) -> Strin
 }
 
 /// A parser's message as one line: where, what, and the name that was probably meant.
-fn explain(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+fn explain(file: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| 1 + file[..span.start.min(file.len())].matches('\n').count());
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = text::plain(error.message());
     // "unknown field `x`, expected one of `y`, `z`": every second piece stands between backquotes.
     let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
     let meant = match quoted.split_first() {
