@@ -196,7 +196,7 @@ fn studies() -> Seeds {
     let request = "title = 'A'\nbaseline = 'b'\nseeds = 2\ndatasets = ['digits']\ntrain-sizes = [5, 7]\nlayers = [['auto', 3, 2], [4, 2]]\n[base]\nbatch-size = 2\n[variants.b]\n[variants.a]\nguide = 'own'\n";
     let by_steps = "title = 'A'\nseeds = 1\nsteps = 100\nhold-out = 2\n[variants.a]\nbatch-size = 3\nhidden = [3]\n";
     let cell = |variant: &str| CellKey {
-        dataset: DatasetName::Digits,
+        dataset: "digits".into(),
         layers: vec![4, 2],
         train_images: 7,
         variant: variant.into(),

@@ -140,6 +140,8 @@ fn without_end(bytes: &[u8]) -> Result<Decoded, String> {
     if !is_sent_at_once(bytes) {
         return Err(truncated());
     }
+    // Half of the mark would make another one with what follows.
+    let bytes = bytes.strip_suffix(&[0xff]).unwrap_or(bytes);
     let followed_by = |filling: u8| decoded(&[bytes, &[filling; FILLING], &[0xff, 0xd9]].concat()).map_err(|_| truncated());
     let (one, other) = (followed_by(0)?, followed_by(0xa5)?);
     if one.image == other.image { Ok(one) } else { Err(truncated()) }

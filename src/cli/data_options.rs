@@ -102,7 +102,7 @@ pub struct DataOptions {
 }
 
 /// How a folder of images is read.
-#[derive(Args, Clone, Debug, Serialize)]
+#[derive(Args, Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReadingOptions {
     /// Hold back this share of each class of DIR/CLASS for testing. Default: 0.2.
@@ -117,6 +117,11 @@ pub struct ReadingOptions {
 }
 
 impl ReadingOptions {
+    /// Of images that are brought to a size, or made grey.
+    pub fn of_folder(image_size: Option<ImageSize>, grayscale: bool) -> Self {
+        Self { test_fraction: None, image_size, grayscale }
+    }
+
     /// The same, and where nothing was asked for, as the images that a model learnt from; of `folder` the part that it would have
     /// been measured on.
     pub fn or_like(&self, model: &ModelDescription, folder: &Path) -> Self {

@@ -2,7 +2,7 @@
 
 use super::preparation::{describe_preparation, preparation_name};
 use super::trained_options::PredictOptions;
-use super::{print_line, report, session};
+use super::{pictures, print_line, report, session};
 use ffcl_gpu::Result;
 use ffcl_gpu::dataset::{ImageShape, Images};
 use ffcl_gpu::engine::Job;
@@ -25,9 +25,12 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     let preparation = if options.raw { Preparation::Resize } else { Preparation::of(model.description()) };
     let mut images = Images { pixels: Vec::new(), labels: Vec::new(), shape };
     let mut files = Vec::new();
-    for file in &options.images {
-        match prepare(file, preparation, shape) {
-            Ok(pixels) => {
+    let named = pictures::files(&options.images);
+    let count = named.len();
+    for file in named {
+        let prepared = file.and_then(|file| Ok((prepare(&file, preparation, shape)?, file)));
+        match prepared {
+            Ok((pixels, file)) => {
                 images.pixels.extend(pixels);
                 images.labels.push(0);
                 files.push(file);
@@ -45,7 +48,7 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
             print_line(&format!("pictures were {}", describe_preparation(preparation)))?;
         }
     }
-    Ok(if files.len() == options.images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if files.len() == count { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn prepare(file: &Path, preparation: Preparation, shape: ImageShape) -> Result<Vec<u8>> {

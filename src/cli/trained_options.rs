@@ -72,8 +72,8 @@ All other models, and all with --raw, get the picture brought to their size, and
 pub struct PredictOptions {
     #[command(flatten)]
     pub model: ModelOption,
-    /// Pictures; - reads one from standard input.
-    #[arg(value_name = "IMAGE", required = true)]
+    /// Pictures, or folders of them; - reads one from standard input.
+    #[arg(value_name = "IMAGE|DIR", required = true)]
     pub images: Vec<PathBuf>,
     /// Only bring pictures to the model's size: neither look for a digit nor invert.
     #[arg(long)]

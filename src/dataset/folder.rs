@@ -13,7 +13,7 @@ pub use layout::has_test_set;
 use listing::{Entry, TestListing, list, list_test};
 use picture::{Picture, Trouble};
 use rayon::prelude::*;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -54,6 +54,23 @@ impl Display for ImageSize {
 impl Serialize for ImageSize {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        /// Either way of writing it.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Size {
+            Side(usize),
+            Text(String),
+        }
+        let text = match Size::deserialize(deserializer)? {
+            Size::Side(side) => side.to_string(),
+            Size::Text(text) => text,
+        };
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bounded_file;
 use crate::config::{RunOptions, Widths};
-use crate::dataset::DatasetName;
+use crate::dataset::folder::ImageSize;
 use crate::error::{Error, Result};
 use crate::output::run_directory::LARGEST_CONFIG;
 use crate::suggestion::nearest;
@@ -27,9 +27,14 @@ pub struct Study {
     pub first_seed: u64,
     /// Measure on so many images from the end of the training set, which are not trained on, instead of the test set.
     pub hold_out: Option<usize>,
-    /// The data to learn.
+    /// The data to learn: names, folders of images, or files.
     #[serde(default = "datasets")]
-    pub datasets: Vec<DatasetName>,
+    pub datasets: Vec<String>,
+    /// The size of the images of folders, where they are to be resized.
+    pub image_size: Option<ImageSize>,
+    /// Whether the images of folders are made grey.
+    #[serde(default)]
+    pub grayscale: bool,
     /// Shapes of the networks; where none are named, the options' own.
     pub layers: Option<Vec<Widths>>,
     /// Numbers of training images, from the data set's beginning; where none are named, all.
@@ -47,8 +52,8 @@ fn first_seed() -> u64 {
     1
 }
 
-fn datasets() -> Vec<DatasetName> {
-    vec![DatasetName::Mnist]
+fn datasets() -> Vec<String> {
+    vec!["mnist".into()]
 }
 
 /// As many replicas as a run may have.
@@ -98,7 +103,10 @@ impl Study {
             let names: Vec<_> = self.variants.keys().map(String::as_str).collect();
             return fail(format!("baseline = {name:?} names no variant; there are {}", names.join(", ")));
         }
-        check_axis("datasets", &self.datasets, |name| name.to_string())?;
+        check_axis("datasets", &self.datasets, String::clone)?;
+        if let Some(name) = self.datasets.iter().find(|name| name.trim().is_empty() || name.chars().any(char::is_control)) {
+            return fail(format!("datasets holds {name:?}, which is no name and no folder; give mnist, or a folder of images"));
+        }
         check_axis("layers", self.layers.as_deref().unwrap_or(&[Widths::around(&[])]), Widths::to_string)?;
         check_axis("train-sizes", self.train_sizes.as_deref().unwrap_or(&[1]), usize::to_string)?;
         if self.train_sizes.iter().flatten().any(|&size| size == 0) {
@@ -186,7 +194,7 @@ pub(super) mod tests {
     #[test]
     fn a_short_file_has_sensible_defaults_and_keeps_the_order_of_its_variants() {
         let read = study("title = 'A'\nseeds = 2\n[variants.zebra]\n[variants.ant]\nguide = 'own'").unwrap();
-        assert_eq!((read.first_seed, read.datasets), (1, vec![DatasetName::Mnist]));
+        assert_eq!((read.first_seed, read.datasets), (1, vec!["mnist".to_owned()]));
         assert_eq!(read.variants.keys().collect::<Vec<_>>(), ["zebra", "ant"]);
     }
 
