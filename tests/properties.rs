@@ -7,7 +7,8 @@ use ffcl_gpu::config::{
     Widths,
 };
 use ffcl_gpu::cpu::{Blocked, backend::CpuBackend};
-use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, idx, numbered};
+use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, idx, npz, numbered, table};
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::layout::{Joined, Layer, Shapes, Views};
 use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
@@ -300,6 +301,7 @@ fn checkpoints_survive_their_file() {
             classes: numbered(config.layers[config.layers.len() - 1]),
             dataset: "tiny".into(),
             origin: Origin::Known,
+            held_out: None,
         };
         let (of, name) = (Identity { model: &model, seed: config.seed, data: "data" }, Path::new("checkpoint"));
         let mut bytes = checkpoint::to_bytes(name, &state, of).unwrap();
@@ -420,6 +422,76 @@ fn options_survive_their_file_and_what_they_come_to_repeats_itself() {
             Ok(architecture) => assert_eq!(architecture.widths(), config.layers),
             Err(Error::Configuration(message)) => assert!(!message.contains('\n'), "{message}"),
             Err(error) => panic!("{error}"),
+        }
+    });
+}
+
+/// An `.npz` archive of images and labels, each array of a type of its own.
+fn arrays(count: usize, pixels: &[u8], labels: &[u8], kinds: [&str; 2]) -> Vec<u8> {
+    let array = |kind: &str, shape: String, bytes: &[u8]| {
+        let numbers: Vec<u8> = match kind {
+            "|u1" => bytes.to_vec(),
+            "<i8" => bytes.iter().flat_map(|&byte| i64::from(byte).to_le_bytes()).collect(),
+            ">i2" => bytes.iter().flat_map(|&byte| i16::from(byte).to_be_bytes()).collect(),
+            _ => bytes.iter().flat_map(|&byte| f64::from(byte).to_le_bytes()).collect(),
+        };
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &numbers].concat()
+    };
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let size = pixels.len() / count;
+    for (name, bytes) in [
+        ("x.npy", array(kinds[0], format!("({count}, {size})"), pixels)),
+        ("y.npy", array(kinds[1], format!("({count},)"), labels)),
+    ] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn arrays_and_tables_are_the_same_data() {
+    let kinds = select(vec!["|u1", "<i8", ">i2", "<f8"]);
+    let data = (2usize..12, 1usize..10).prop_flat_map(|(count, size)| (vec(any::<u8>(), count * size), vec(0u8..5, count)));
+    hold(100, (data, [kinds.clone(), kinds], any::<u16>()), |((mut pixels, labels), kinds, cut)| {
+        let count = labels.len();
+        // Else fractions could be meant.
+        pixels[0] = 2;
+        let share = Share { asked: None, default: 0.3 };
+        let of = |sets| file::dataset(Path::new("data"), sets, share);
+        let archive = arrays(count, &pixels, &labels, kinds);
+        let one = of(npz::parse(Path::new("data"), &archive).unwrap());
+        let size = pixels.len() / count;
+        let row = |(label, image): (&u8, &[u8])| {
+            let cells: Vec<String> = [&[*label], image].concat().iter().map(u8::to_string).collect();
+            format!("{}\n", cells.join(","))
+        };
+        let text: String = labels.iter().zip(pixels.chunks(size)).map(row).collect();
+        let other = of(table::read(Path::new("data"), text.as_bytes()).unwrap());
+        match (one, other) {
+            (Ok(one), Ok(other)) => {
+                assert_eq!((&one.train, &one.test), (&other.train, &other.test));
+                assert_eq!(one.train.count() + one.test.count(), count);
+                assert!(one.train.labels.iter().chain(&one.test.labels).all(|&label| usize::from(label) < one.classes()));
+            }
+            (one, other) => assert_eq!(one.unwrap_err().to_string(), other.unwrap_err().to_string()),
+        }
+        assert!(npz::parse(Path::new("data"), &archive[..usize::from(cut) % archive.len()]).is_err());
+    });
+}
+
+#[test]
+fn every_text_is_read_in_every_encoding() {
+    hold(200, text(), |text| {
+        let wide = |to: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to).collect::<Vec<u8>>();
+        let marked = [
+            [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+            [b"\xff\xfe", &wide(u16::to_le_bytes)[..]].concat(),
+            [b"\xfe\xff", &wide(u16::to_be_bytes)[..]].concat(),
+        ];
+        for bytes in marked {
+            assert_eq!(ffcl_gpu::text::decode(&bytes).as_deref(), Some(&text[..]));
         }
     });
 }

@@ -51,7 +51,7 @@ pub struct TestSet {
     pub images: Images,
     /// Which ones of the data set.
     pub split: Split,
-    /// Images of the data set that are not among them.
+    /// Images of a folder or a file that are not among them.
     pub left_out: usize,
     /// How pictures became images; none where they came as images of the model's shape.
     pub preparation: Option<Preparation>,
@@ -126,7 +126,8 @@ impl TestOptions {
             (Split::All, _) => dataset.test_on_all(),
             _ => {}
         }
-        let left_out = all - dataset.test.count();
+        // Of a known set the training images are not thought to be among those to test on.
+        let left_out = if matches!(source, Source::Known(_)) { 0 } else { all - dataset.test.count() };
         let named = dataset.origin.has_class_names();
         Ok(Data { name: dataset.name, images: dataset.test, classes: dataset.class_names, named, left_out })
     }

@@ -9,8 +9,8 @@ use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
 
-/// The most that one array may announce or hold: 4 GiB, MNIST in numbers of 64 bits ten times over.
-const MAXIMUM_BYTES: u64 = 4 << 30;
+/// The most that one array may hold: 2 GiB, CIFAR-10 in numbers of 64 bits.
+const MAXIMUM_BYTES: u64 = 2 << 30;
 /// The most that its header may have.
 const MAXIMUM_HEADER: usize = 64 << 10;
 

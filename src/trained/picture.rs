@@ -15,7 +15,7 @@ pub struct Picture {
     /// By the bits that its numbers use.
     pub(super) image: DynamicImage,
     /// As its format defines it, where that is another image, or what is wrong with that.
-    plain: Option<std::result::Result<DynamicImage, String>>,
+    pub(super) plain: Option<std::result::Result<DynamicImage, String>>,
 }
 
 impl Picture {
