@@ -93,6 +93,10 @@ impl Places {
                 Err(_) => {}
             }
         }
+        if let Some(folder) = self.pickled(files) {
+            let problem = format!("{} holds CIFAR-10 as pickles of Python, which are not read", folder.display());
+            return Err(Error::Dataset(format!("{problem}; run `ffcl-gpu data fetch {name}`, which fetches the binary version")));
+        }
         let looked: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
         let problem = format!("data set {name}: {lack}; looked for {all} in {}", looked.join(", "));
         let fetch = match files.downloads {
@@ -106,6 +110,16 @@ impl Places {
                 "{problem}; {fetch}, name their folder by --data-dir DIR (or FFCL_DATA_DIR), or {DIGITS}"
             ))
         })
+    }
+}
+
+impl Places {
+    /// A folder with CIFAR-10 in the version for Python, which torchvision fetches.
+    fn pickled(&self, files: &Files) -> Option<PathBuf> {
+        const NAME: &str = "cifar-10-batches-py";
+        let own = self.data_dir.iter().filter(|_| files.format == Format::Cifar);
+        let mut folders = own.flat_map(|root| [root.join(NAME), root.join("cifar10").join(NAME), root.clone()]);
+        folders.find(|folder| folder.ends_with(NAME) && folder.is_dir())
     }
 }
 
