@@ -33,7 +33,9 @@ impl Decoded {
         match self.deep {
             Some((bits, _)) if bits <= LOST => {
                 let most = (1u32 << bits) - 1;
-                Err(format!("holds numbers of 16 bits of which none is above {most}, as devices of {bits} bits write them: it would be black"))
+                Err(format!(
+                    "holds numbers of 16 bits of which none is above {most}, as devices of {bits} bits write them: it would be black"
+                ))
             }
             _ => Ok(&self.image),
         }

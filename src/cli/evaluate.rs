@@ -1,8 +1,8 @@
 //! `ffcl-gpu evaluate`.
 
-use super::trained_options::EvaluateOptions;
 use super::preparation::{describe_preparation, preparation_name};
 use super::test_set::{Split, TestSet};
+use super::trained_options::EvaluateOptions;
 use super::{print_line, session};
 use ffcl_gpu::Result;
 use ffcl_gpu::dataset::Origin;

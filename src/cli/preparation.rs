@@ -14,6 +14,8 @@ pub fn preparation_name(preparation: Preparation) -> &'static str {
 pub fn describe_preparation(preparation: Preparation) -> &'static str {
     match preparation {
         Preparation::Resize => "brought to the model's size, else as they are",
-        Preparation::Digit => "prepared as digits of MNIST are: found, inverted if dark on light, scaled, centred (--raw leaves them as they are)",
+        Preparation::Digit => {
+            "prepared as digits of MNIST are: found, inverted if dark on light, scaled, centred (--raw leaves them as they are)"
+        }
     }
 }

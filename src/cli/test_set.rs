@@ -1,7 +1,7 @@
 //! The images that `evaluate` measures a model on: which ones, in what shape, of which of the model's classes.
 
-use super::report;
 use super::data_options::{DataDirOption, ReadingOptions, Source, bar, report_skipped, require_folder};
+use super::report;
 use clap::{Args, ValueEnum};
 use ffcl_gpu::dataset::folder::{self, ImageSize, LoadedTest};
 use ffcl_gpu::dataset::{DatasetName, ImageShape, Images, Origin};
@@ -77,7 +77,8 @@ impl TestOptions {
             Some(split) => split,
         };
         if split == Split::HeldOut && held_out.is_none() {
-            let message = "--split held-out is for a model whose run had --hold-out, and for the data that it learnt; leave it out";
+            let message =
+                "--split held-out is for a model whose run had --hold-out, and for the data that it learnt; leave it out";
             return Err(Error::Configuration(message.into()));
         }
         let (data, preparation) = match &source {
@@ -139,7 +140,10 @@ impl TestOptions {
         let foreign = [1, 3].map(|channels| ImageShape { channels, height, width });
         let fits = |shape: &ImageShape| *shape == model.image || model.is_foreign() && shape.pixels() == model.image.pixels();
         foreign.into_iter().find(fits).ok_or_else(|| {
-            Error::Configuration(format!("--image-size makes images of {asked}, and the model reads {}; leave it out", model.image))
+            Error::Configuration(format!(
+                "--image-size makes images of {asked}, and the model reads {}; leave it out",
+                model.image
+            ))
         })
     }
 }
@@ -177,7 +181,8 @@ fn trained_on(model: &ModelDescription) -> Result<DatasetName> {
             Err(Error::Configuration(message))
         }
         (Origin::File { .. }, _) => {
-            let message = format!("the model was trained on a file '{name}', and does not say where that is; give --dataset FILE");
+            let message =
+                format!("the model was trained on a file '{name}', and does not say where that is; give --dataset FILE");
             Err(Error::Configuration(message))
         }
     }

@@ -74,7 +74,9 @@ impl Run<'_> {
         let reopen = |path: &PathBuf| RunDirectory::reopen(path, config, of, self.steps_per_epoch());
         let mut reopened = folder.as_ref().map(reopen).transpose()?;
         if let Some(Reopened { forgotten: epochs @ 1.., .. }) = &reopened {
-            warn(&format!("note: the run stopped before its first checkpoint; it begins anew, and writes its {epochs} epochs again"));
+            warn(&format!(
+                "note: the run stopped before its first checkpoint; it begins anew, and writes its {epochs} epochs again"
+            ));
         }
         let state = reopened.as_mut().and_then(|reopened| reopened.state.take());
         let mut history = reopened.as_mut().map_or_else(Vec::new, |reopened| std::mem::take(&mut reopened.history));

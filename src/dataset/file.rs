@@ -153,7 +153,11 @@ fn scale<'a>(path: &Path, all: impl Iterator<Item = &'a Labelled>) -> Result<f32
         };
         if !within {
             let problem = "holds pixels that are neither fractions from 0 to 1 nor whole numbers from 0 to 255";
-            return Err(fail(path, problem.into(), "bring them into one of these ranges (standardised pixels lack it: --standardize does that here)"));
+            return Err(fail(
+                path,
+                problem.into(),
+                "bring them into one of these ranges (standardised pixels lack it: --standardize does that here)",
+            ));
         }
         if !fractions {
             scale = 1.0;
@@ -167,7 +171,9 @@ fn images(path: &Path, labelled: Labelled, shape: ImageShape, scale: f32) -> Res
         let problem = format!("holds images of {shape} to learn from, and to test on an array of the shape {:?}", labelled.shape);
         return Err(fail(path, problem, "give images of one shape"));
     }
-    let label = |number: Option<u8>| number.ok_or_else(|| fail(path, "holds a label that is no whole number from 0 to 255".into(), LABELS));
+    let label = |number: Option<u8>| {
+        number.ok_or_else(|| fail(path, "holds a label that is no whole number from 0 to 255".into(), LABELS))
+    };
     let labels: Vec<u8> = match labelled.labels {
         Numbers::Bytes(labels) => labels,
         Numbers::Integers(labels) => labels.into_iter().map(|number| label(number.try_into().ok())).collect::<Result<_>>()?,

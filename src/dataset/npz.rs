@@ -34,8 +34,13 @@ pub fn read(path: &Path, file: impl Read + Seek) -> Result<Sets> {
     let mut array = |name: &str| -> Result<Array> {
         let entry = archive.by_name(name).map_err(broken)?;
         let mut bytes = Vec::new();
-        entry.take(MAXIMUM_BYTES + 1).read_to_end(&mut bytes).map_err(|error| fail(format!("holds {name}, which cannot be unpacked ({error})"), "write it again"))?;
-        Array::parse(&bytes).map_err(|problem| fail(format!("holds {name}, {problem}"), "save it as numbers without structure, such as x.astype(np.uint8)"))
+        entry
+            .take(MAXIMUM_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| fail(format!("holds {name}, which cannot be unpacked ({error})"), "write it again"))?;
+        Array::parse(&bytes).map_err(|problem| {
+            fail(format!("holds {name}, {problem}"), "save it as numbers without structure, such as x.astype(np.uint8)")
+        })
     };
     let mut labelled = |(x, y): (String, String)| -> Result<Labelled> {
         let (images, labels) = (array(&x)?, array(&y)?);
@@ -195,7 +200,8 @@ pub(super) mod tests {
         let images = |count: u8| npy("|u1", &format!("({count}, 1, 2)"), &vec![7; 2 * usize::from(count)]);
         let labels = |count: u8| npy("|u1", &format!("({count},)"), &(0..count).collect::<Vec<_>>());
         let parse = |arrays: &[(&str, Vec<u8>)]| parse(Path::new("it.npz"), &npz(arrays));
-        let both = parse(&[("x_test", images(1)), ("y_train", labels(3)), ("X_train", images(3)), ("y_test", labels(1))]).unwrap();
+        let both =
+            parse(&[("x_test", images(1)), ("y_train", labels(3)), ("X_train", images(3)), ("y_test", labels(1))]).unwrap();
         assert_eq!((both.train.labels, both.test.unwrap().labels), (Numbers::Bytes(vec![0, 1, 2]), Numbers::Bytes(vec![0])));
         assert!(parse(&[("X", images(2)), ("y", labels(2))]).unwrap().test.is_none());
         let message = parse(&[("a", images(2))]).unwrap_err().to_string();

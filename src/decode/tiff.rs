@@ -24,7 +24,8 @@ pub(super) fn unusual(bytes: &[u8]) -> Result<Option<DynamicImage>, String> {
     let mut tag = |tag| file.find_tag_unsigned::<u16>(tag).ok().flatten();
     let (photometric, compression) = (tag(Tag::PhotometricInterpretation), tag(Tag::Compression));
     let orientation = tag(Tag::Orientation).and_then(|tag| Orientation::from_exif(tag as u8));
-    let broken = |error: TiffError| format!("cannot be decoded: {}", error.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+    let broken =
+        |error: TiffError| format!("cannot be decoded: {}", error.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
     let (width, height) = file.dimensions().map_err(broken)?;
     if width == 0 || height == 0 || width > super::MAXIMUM_SIDE || height > super::MAXIMUM_SIDE {
         return Ok(None);

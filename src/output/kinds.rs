@@ -51,7 +51,8 @@ pub(super) fn begin(bytes: &[u8]) -> Option<Kind> {
 /// The error about a file of another kind; `bytes` are its first ones.
 pub(super) fn refusal(path: &Path, kind: Kind, bytes: &[u8]) -> Error {
     const RUN: &str = "give a run's folder or its model.safetensors";
-    const PYTORCH: &str = "load it in PyTorch and save its tensors by safetensors.torch.save_file, or give a run's model.safetensors";
+    const PYTORCH: &str =
+        "load it in PyTorch and save its tensors by safetensors.torch.save_file, or give a run's model.safetensors";
     let holds = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
     let (what, remedy) = match kind {
         Kind::Zip if holds(b".npy") => ("an .npz archive of NumPy arrays", "save its arrays by safetensors.numpy.save_file"),
@@ -65,11 +66,7 @@ pub(super) fn refusal(path: &Path, kind: Kind, bytes: &[u8]) -> Error {
         Kind::Gzip => ("compressed by gzip", "unpack it first"),
         Kind::Text => ("text", RUN),
     };
-    Error::Format {
-        path: path.to_owned(),
-        problem: format!("is no whole safetensors file: it is {what}"),
-        remedy: remedy.into(),
-    }
+    Error::Format { path: path.to_owned(), problem: format!("is no whole safetensors file: it is {what}"), remedy: remedy.into() }
 }
 
 #[cfg(test)]

@@ -234,9 +234,9 @@ mod tests {
                 Some((name, dtype, view.shape().to_vec(), bytes))
             })
             .collect();
-        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
-            (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap())
-        });
+        let views = tensors
+            .iter()
+            .map(|(name, dtype, shape, bytes)| (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
         safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap()
     }
 
@@ -262,11 +262,14 @@ mod tests {
         let convert = |wide: Dtype| {
             saved_again(&bytes, |_, dtype, bytes| {
                 let numbers = as_numbers(dtype, bytes).into_iter();
-                Some((wide, match wide {
-                    Dtype::F16 => numbers.flat_map(|number| half::f16::from_f32(number).to_le_bytes()).collect(),
-                    Dtype::BF16 => numbers.flat_map(|number| half::bf16::from_f32(number).to_le_bytes()).collect(),
-                    _ => numbers.flat_map(|number| f64::from(number).to_le_bytes()).collect(),
-                }))
+                Some((
+                    wide,
+                    match wide {
+                        Dtype::F16 => numbers.flat_map(|number| half::f16::from_f32(number).to_le_bytes()).collect(),
+                        Dtype::BF16 => numbers.flat_map(|number| half::bf16::from_f32(number).to_le_bytes()).collect(),
+                        _ => numbers.flat_map(|number| f64::from(number).to_le_bytes()).collect(),
+                    },
+                ))
             })
         };
         let exact = parse(&convert(Dtype::F64)).unwrap();

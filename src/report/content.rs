@@ -151,7 +151,10 @@ impl Run {
             test_images: record.test_images,
             device: format!("{} ({})", text(record.device.get("name")), text(record.device.get("backend"))),
             metrics,
-            model: file.map(|file| weights::open(&file, Undescribed::Refuse)).transpose()?.map(|opened| (opened.parameters, opened.model)),
+            model: file
+                .map(|file| weights::open(&file, Undescribed::Refuse))
+                .transpose()?
+                .map(|opened| (opened.parameters, opened.model)),
             answers: TestAnswers::read(folder)?,
         })
     }

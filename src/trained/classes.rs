@@ -33,7 +33,8 @@ impl ClassMap {
         if !named || !model.has_class_names() {
             return Ok(Self { matching: Matching::Numbers, of_names: Vec::new() });
         }
-        let place = |name: &String| model.classes.iter().position(|class| class == name).and_then(|place| u8::try_from(place).ok());
+        let place =
+            |name: &String| model.classes.iter().position(|class| class == name).and_then(|place| u8::try_from(place).ok());
         let of_names: Vec<Option<u8>> = names.iter().map(place).collect();
         let has_images = |class: usize| labels.iter().any(|&label| usize::from(label) == class);
         let strange: Vec<&String> =

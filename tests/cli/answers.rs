@@ -231,9 +231,15 @@ fn pictures_that_cannot_be_read_are_reported_and_the_others_answered() {
     assert_eq!(ran.json_lines()[0]["file"], text(&good));
     let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), bad.len(), "{}", ran.stderr);
-    for (error, hint) in
-        errors.iter().zip(["cannot be decoded", "no picture", "is empty", "shows nothing", "30000", "cannot read", "is a folder without pictures"])
-    {
+    for (error, hint) in errors.iter().zip([
+        "cannot be decoded",
+        "no picture",
+        "is empty",
+        "shows nothing",
+        "30000",
+        "cannot read",
+        "is a folder without pictures",
+    ]) {
         assert!(error.contains(hint), "{error}");
     }
     let ran = ask("predict", &bad);
@@ -311,7 +317,10 @@ fn classes_are_compared_by_name_and_pictures_prepared_as_for_predict() {
     scans(folder.path(), &[(7, "7"), (3, "3")]);
     let dataset = ["--dataset", text(folder.path()), "--split", "all"];
     let found = evaluation(&dataset);
-    assert_eq!((&found["classes_matched_by"], &found["preparation"], &found["left_out"]), (&"names".into(), &"digit".into(), &0.into()));
+    assert_eq!(
+        (&found["classes_matched_by"], &found["preparation"], &found["left_out"]),
+        (&"names".into(), &"digit".into(), &0.into())
+    );
     assert_eq!((&found["classes"][7]["support"], &found["classes"][3]["support"]), (&20.into(), &20.into()));
     assert!(found["accuracy"].as_f64().unwrap() > 0.8, "{}", found["accuracy"]);
     // `predict` says the same of each picture, and finds them all in the folder.
@@ -336,7 +345,8 @@ fn classes_are_compared_by_name_and_pictures_prepared_as_for_predict() {
     scans(one.path(), &[(5, "5")]);
     assert_eq!(evaluation(&["--dataset", text(one.path()), "--split", "all"])["images"], 20);
     scans(one.path(), &[(1, "one")]);
-    check_refused(&ask("evaluate", &["--dataset", text(one.path())]), Refusal::Line(2), &["class 'one' is none of the model's"]).unwrap();
+    check_refused(&ask("evaluate", &["--dataset", text(one.path())]), Refusal::Line(2), &["class 'one' is none of the model's"])
+        .unwrap();
 }
 
 #[test]
@@ -385,7 +395,9 @@ fn evaluate_knows_what_a_run_held_out() {
     let out = folder.path().join("run");
     let size = ["--limit-train", "1000", "--hold-out", "500", "--epochs", "1", "--quiet"];
     run(&join(&[&["train", "--device", "cpu", "--out", text(&out)], &size])).succeeded();
-    let measure = |rest: &[&str]| run(&join(&[&["evaluate", text(&out), "--device", "cpu", "--json"], rest])).succeeded().json_lines().remove(0);
+    let measure = |rest: &[&str]| {
+        run(&join(&[&["evaluate", text(&out), "--device", "cpu", "--json"], rest])).succeeded().json_lines().remove(0)
+    };
     let found = measure(&[]);
     assert_eq!((&found["split"], &found["images"]), (&"held-out".into(), &500.into()));
     assert_eq!(found["accuracy"], last_metrics(&out)["test_accuracy_ensemble"]);

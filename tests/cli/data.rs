@@ -230,7 +230,9 @@ fn list_and_verify_say_what_is_here() {
 #[test]
 fn folders_are_found_by_the_names_that_people_give_them() {
     let train = ["train", "--device=cpu", "--epochs=1", "--batch-size=6", "--no-out", "--dataset"];
-    for (learn, test) in [("training", "testing"), ("Train", "Test"), ("train", "val"), ("wrapped/data/train", "wrapped/data/test")] {
+    for (learn, test) in
+        [("training", "testing"), ("Train", "Test"), ("train", "val"), ("wrapped/data/train", "wrapped/data/test")]
+    {
         let folder = TempDir::new().unwrap();
         pictures(&folder.path().join(learn), 4);
         pictures(&folder.path().join(test), 2);
@@ -245,7 +247,8 @@ fn folders_are_found_by_the_names_that_people_give_them() {
     let ran = run(&join(&[&train, &[text(&path("train"))]])).succeeded();
     assert!(ran.stderr.contains("test is left out; --dataset"), "{}", ran.stderr);
     let low = path("train/red");
-    check_refused(&run(&join(&[&train, &[text(&low)]])), Refusal::Line(1), &["may be one of them", text(&path("train"))]).unwrap();
+    check_refused(&run(&join(&[&train, &[text(&low)]])), Refusal::Line(1), &["may be one of them", text(&path("train"))])
+        .unwrap();
     pictures(&path("Training"), 1);
     check_refused(&run(&join(&[&train, &[text(folder.path())]])), Refusal::Line(1), &["have the same meaning"]).unwrap();
 }
@@ -262,7 +265,8 @@ fn sizes_that_are_advised_are_possible() {
     let train = ["train", "--device=cpu", "--epochs=1", "--batch-size=2", "--no-out", "--dataset", text(folder.path())];
     let ran = run(&train);
     check_refused(&ran, Refusal::Line(2), &["give --image-size 43x64"]).unwrap();
-    check_refused(&run(&join(&[&train, &["--image-size=200x300"]])), Refusal::Line(2), &["180000 numbers", "--image-size 43x64"]).unwrap();
+    check_refused(&run(&join(&[&train, &["--image-size=200x300"]])), Refusal::Line(2), &["180000 numbers", "--image-size 43x64"])
+        .unwrap();
     run(&join(&[&train, &["--image-size=43x64"]])).succeeded();
 }
 

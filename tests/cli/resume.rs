@@ -373,7 +373,8 @@ fn a_run_whose_checkpoint_is_gone_is_not_overwritten() {
     run(&train).succeeded();
     fs::remove_file(out.join("checkpoint.safetensors")).unwrap();
     let metrics = fs::read(out.join("metrics.jsonl")).unwrap();
-    let refused = || check_refused(&run(&["train", "--resume", text(&out)]), Refusal::Line(1), &["is gone", "3 epochs", "--config"]);
+    let refused =
+        || check_refused(&run(&["train", "--resume", text(&out)]), Refusal::Line(1), &["is gone", "3 epochs", "--config"]);
     refused().unwrap();
     fs::remove_file(out.join("model.safetensors")).unwrap();
     fs::remove_file(out.join("evaluation.json")).unwrap();

@@ -210,7 +210,10 @@ fn class_names(folder: &Path, least: usize) -> Result<Vec<String>> {
     match names.len() {
         0 if !children.is_empty() => fail(format!(
             "holds files, but no class folders, and may be one of them; give the folder above it{}",
-            folder.parent().filter(|above| !above.as_os_str().is_empty()).map_or_else(String::new, |above| format!(", {}", above.display()))
+            folder
+                .parent()
+                .filter(|above| !above.as_os_str().is_empty())
+                .map_or_else(String::new, |above| format!(", {}", above.display()))
         )),
         0 => fail("holds no class folders; put images into train/CLASS and test/CLASS in it, or into CLASS".into()),
         count if count < least => {
