@@ -8,12 +8,16 @@
 
 use ffcl_gpu::config::{Recipe, RunOptions, TrainingConfig};
 use ffcl_gpu::cpu::backend;
+use ffcl_gpu::dataset::file::{self, Sets, Share};
+use ffcl_gpu::dataset::gzip::Unpacked;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, archive, cifar, idx as idx_format, numbered};
+use ffcl_gpu::dataset::{npz as npz_format, table as table_format};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::output::{run_directory, weights};
+use ffcl_gpu::output::run_directory;
+use ffcl_gpu::output::weights::{self, Opened, Undescribed};
 use ffcl_gpu::report;
 use ffcl_gpu::study::{self, grid, request::Study};
 use ffcl_gpu::train::{Position, ReplicaReport, RunningEpoch, Trainer, TrainingState};
@@ -23,7 +27,7 @@ use ffcl_gpu::trained::preparation::Preparation;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -31,15 +35,18 @@ use std::path::Path;
 pub type Input = fn(&[u8]);
 
 /// All kinds, by the names of their fuzz targets.
-pub const TARGETS: [(&str, Input); 9] = [
+pub const TARGETS: [(&str, Input); 12] = [
     ("archive", archive),
     ("checkpoint", checkpoint),
     ("cifar", cifar),
     ("idx", idx),
     ("image", image),
+    ("npz", arrays),
     ("options", options),
     ("report", report),
     ("study", study),
+    ("table", table),
+    ("text", text),
     ("weights", weights),
 ];
 
@@ -83,6 +90,63 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// Arrays of NumPy: an archive as it is (0), or two arrays that are packed into one here, since the fuzzer cannot guess its checksums.
+pub fn arrays(bytes: &[u8]) {
+    let Some((&kind, rest)) = bytes.split_first() else { return };
+    let archive = match rest {
+        [low, high, arrays @ ..] if kind != 0 => {
+            let length = usize::from(u16::from_le_bytes([*low, *high])).min(arrays.len());
+            npz(&arrays[..length], &arrays[length..])
+        }
+        _ => rest.to_vec(),
+    };
+    if let Ok(sets) = npz_format::parse(name(), &archive) {
+        whole_or_refused(sets);
+    }
+}
+
+/// An archive of images and labels.
+pub fn npz(images: &[u8], labels: &[u8]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in [("x.npy", images), ("y.npy", labels)] {
+        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// Tables.
+pub fn table(bytes: &[u8]) {
+    if let Ok(sets) = table_format::read(name(), bytes) {
+        whole_or_refused(sets);
+    }
+}
+
+/// What a file holds is a data set whose parts fit each other, or none.
+fn whole_or_refused(sets: Sets) {
+    let Ok(data) = file::dataset(name(), sets, Share { asked: None, default: 0.2 }) else { return };
+    for images in [&data.train, &data.test] {
+        assert!(images.count() > 0 && images.pixels.len() == images.count() * images.pixels_per_image());
+        assert!(images.labels.iter().all(|&label| usize::from(label) < data.classes()));
+    }
+}
+
+/// Text in any encoding, and gzip streams of any content.
+pub fn text(bytes: &[u8]) {
+    if let Some(text) = ffcl_gpu::text::decode(bytes) {
+        let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+        let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(units).collect();
+        assert_eq!(ffcl_gpu::text::decode(&wide), Some(text));
+    }
+    // Something behind a stream is zeros, another stream, or an error.
+    let file = [gzip(b"abc"), bytes.to_vec()].concat();
+    let mut unpacked = Vec::new();
+    if Unpacked::new(&file[..]).read_to_end(&mut unpacked).is_ok() {
+        assert!(unpacked.starts_with(b"abc"));
+        assert!(bytes.iter().all(|&byte| byte == 0) || bytes.starts_with(&[0x1f]));
+    }
 }
 
 /// A batch of CIFAR-10: it is what is read, in another order.
@@ -142,9 +206,10 @@ pub fn image(bytes: &[u8]) {
 pub fn weights(bytes: &[u8]) {
     let Some((&kind, rest)) = bytes.split_first() else { return };
     let file = if kind == 0 { rest.to_vec() } else { safetensors(rest) };
-    let Ok((parameters, model)) = weights::parse(name(), &file) else { return };
+    let Ok(Opened { parameters, model, .. }) = weights::parse(name(), &file, Undescribed::Plain) else { return };
     let written = weights::to_bytes(name(), &parameters, &model).unwrap();
-    assert_eq!(weights::parse(name(), &written).unwrap(), (parameters.clone(), model.clone()));
+    let whole = Opened { parameters: parameters.clone(), model: model.clone(), converted: None };
+    assert_eq!(weights::parse(name(), &written, Undescribed::Refuse).unwrap(), whole);
     let trained = TrainedModel::new(parameters, model.clone()).unwrap();
     model.config().architecture().unwrap();
     let _ = Preparation::of(&model);
@@ -230,6 +295,7 @@ fn tiny_dataset() -> Dataset {
         class_names: numbered(2),
         statistics: None,
         origin: Origin::Known,
+        held_out: None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Small good inputs for each fuzz target, made by the program's own writers, from which mutations begin.
 
-use super::inputs::{gzip, idx_file};
+use super::inputs::{gzip, idx_file, npz};
 use ffcl_gpu::config::{Recipe, RunOptions};
-use ffcl_gpu::dataset::{DatasetName, ImageShape, Origin, numbered};
+use ffcl_gpu::dataset::{ImageShape, Origin, numbered};
 use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::evaluation::{Answers, Evaluation};
 use ffcl_gpu::model::{Architecture, Parameters};
@@ -23,9 +23,12 @@ pub fn of(target: &str) -> Seeds {
         "cifar" => vec![("record", cifar(1)), ("last-label", cifar(9))],
         "idx" => idx(),
         "image" => images(),
+        "npz" => arrays(),
         "options" => options(),
         "report" => reports(),
         "study" => studies(),
+        "table" => vec![("kaggle", b"label,pixel0,pixel1\n3,0,255\n0,1,2\n".to_vec()), ("bare", b"1,7\n0,8.0\n".to_vec())],
+        "text" => vec![("mark", b"\xef\xbb\xbfepochs = 1\n".to_vec()), ("wide", b"\xff\xfea\0=\x001\0".to_vec())],
         "weights" => models(),
         _ => Vec::new(),
     }
@@ -51,6 +54,27 @@ fn idx() -> Seeds {
         ("images-gzip", behind(0, &gzip(&images))),
         ("labels", behind(1, &labels)),
         ("labels-compressed-here", behind(3, &labels)),
+    ]
+}
+
+/// Two arrays, the first one's length in front; and an archive of both.
+fn arrays() -> Seeds {
+    let array = |kind: &str, shape: &str, data: &[u8]| {
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
+    };
+    let pair = |images: &[u8], labels: &[u8]| {
+        let length = (images.len() as u16).to_le_bytes();
+        behind(1, &[&length, images, labels].concat())
+    };
+    let (images, labels) = (array("|u1", "(3, 2, 2)", &noise(12)), array("<i8", "(3,)", &[0; 24]));
+    let floats: Vec<u8> = (0..12u8).flat_map(|number| (f32::from(number) / 16.0).to_le_bytes()).collect();
+    let fractions = array("<f4", "(3, 4)", &floats);
+    vec![
+        ("archive", behind(0, &npz(&images, &labels))),
+        ("bytes", pair(&images, &labels)),
+        ("colours", pair(&array("|u1", "(2, 1, 2, 3)", &noise(12)), &array("|u1", "(2, 1)", &[1, 0]))),
+        ("fractions", pair(&fractions, &labels)),
     ]
 }
 
@@ -120,6 +144,7 @@ fn model(replicas: usize, architecture: &Architecture) -> (Parameters, ModelDesc
         classes: numbered(2),
         dataset: "digits".into(),
         origin: Origin::Known,
+        held_out: None,
     };
     (Parameters::initialize(architecture, 1, replicas), description)
 }
@@ -195,7 +220,7 @@ fn studies() -> Seeds {
     let request = "title = 'A'\nbaseline = 'b'\nseeds = 2\ndatasets = ['digits']\ntrain-sizes = [5, 7]\nlayers = [['auto', 3, 2], [4, 2]]\n[base]\nbatch-size = 2\n[variants.b]\n[variants.a]\nguide = 'own'\n";
     let by_steps = "title = 'A'\nseeds = 1\nsteps = 100\nhold-out = 2\n[variants.a]\nbatch-size = 3\nhidden = [3]\n";
     let cell = |variant: &str| CellKey {
-        dataset: DatasetName::Digits,
+        dataset: "digits".into(),
         layers: vec![4, 2],
         train_images: 7,
         variant: variant.into(),

@@ -1,6 +1,9 @@
 //! Image files as pixels: one decoder for what networks learn from and for what they are asked about, so that a file is the same
 //! picture to both.
 
+mod deep;
+mod tiff;
+
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, Luma, Rgb, RgbImage};
@@ -12,9 +15,46 @@ const MAXIMUM_SIDE: u32 = 1 << 15;
 /// The most pixels that a byte of a JPEG can stand for: each block of 64 takes a bit.
 const JPEG_PIXELS: u64 = 8 * 64;
 
-/// Reads and decodes a file: its image in grey or in colours, one byte each, upright as its camera was held, and on white where it
-/// was transparent. An error is the rest of a sentence, in one line, that begins with the file's name.
+/// A file's image in grey or in colours, one byte each, upright as its camera was held, and on white where it was transparent.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// As the format defines it.
+    image: DynamicImage,
+    /// Where its numbers have 16 bits and leave the upper ones unused: how many they use, and the image by these.
+    deep: Option<(u32, DynamicImage)>,
+}
+
+impl Decoded {
+    /// The image as the format defines it, for those who compare brightness between images. An error where next to nothing is left
+    /// of it: one image cannot tell whether it is dark, or counts in fewer bits.
+    pub fn plain(&self) -> Result<&DynamicImage, String> {
+        /// With so many bits an image is at most four shades of black.
+        const LOST: u32 = 10;
+        match self.deep {
+            Some((bits, _)) if bits <= LOST => {
+                let most = (1u32 << bits) - 1;
+                Err(format!(
+                    "holds numbers of 16 bits of which none is above {most}, as devices of {bits} bits write them: it would be black"
+                ))
+            }
+            _ => Ok(&self.image),
+        }
+    }
+
+    /// The image by the bits that it uses, for those who look at one by itself; and [`Self::plain`], where that is another.
+    pub fn visible(self) -> (DynamicImage, Option<Result<DynamicImage, String>>) {
+        let plain = self.deep.is_some().then(|| self.plain().cloned());
+        (self.deep.map_or(self.image, |(_, image)| image), plain)
+    }
+}
+
+/// Reads and decodes a file as [`Decoded::plain`] has it.
 pub fn image(file: impl Read) -> Result<DynamicImage, String> {
+    decode(file)?.plain().cloned()
+}
+
+/// Reads and decodes a file. An error is the rest of a sentence, in one line, that begins with the file's name.
+pub fn decode(file: impl Read) -> Result<Decoded, String> {
     let mut bytes = Vec::new();
     file.take(MAXIMUM_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {}", one_line(&error)))?;
     if bytes.is_empty() {
@@ -50,7 +90,7 @@ fn resized(image: DynamicImage, rows: u32, columns: u32) -> DynamicImage {
     }
 }
 
-fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
+fn decoded(bytes: &[u8]) -> Result<Decoded, String> {
     let broken = |error: image::ImageError| format!("cannot be decoded: {}", one_line(&error));
     // By its content: names lie.
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
@@ -59,8 +99,12 @@ fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
     match format {
         None => return Err("is no picture of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)".into()),
         // Its decoder would make up the rest in grey.
-        Some(ImageFormat::Jpeg) if !has_end(bytes) => {
-            return Err("is truncated: the end of the JPEG image is missing".into());
+        Some(ImageFormat::Jpeg) if !has_end(bytes) => return without_end(bytes),
+        // What the general decoder does not know.
+        Some(ImageFormat::Tiff) => {
+            if let Some(image) = tiff::unusual(bytes)? {
+                return Ok(Decoded { image, deep: None });
+            }
         }
         Some(_) => {}
     }
@@ -85,7 +129,38 @@ fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
     image.apply_orientation(orientation);
-    Ok(opaque(image))
+    let deep = deep::stretched(&image).map(|(bits, image)| (bits, opaque(image)));
+    Ok(Decoded { image: opaque(image), deep })
+}
+
+/// A JPEG that lacks the mark of its end. It is whole if it does not matter what follows: a decoder that still needs bits takes them
+/// from there. (Where an image is sent in several passes, whole passes may be missing, and nobody could tell.)
+fn without_end(bytes: &[u8]) -> Result<Decoded, String> {
+    /// More than a row of blocks needs.
+    const FILLING: usize = 4096;
+    let truncated = || "is truncated: the end of the JPEG image is missing".to_owned();
+    if !is_sent_at_once(bytes) {
+        return Err(truncated());
+    }
+    // Half of the mark would make another one with what follows.
+    let bytes = bytes.strip_suffix(&[0xff]).unwrap_or(bytes);
+    let followed_by = |filling: u8| decoded(&[bytes, &[filling; FILLING], &[0xff, 0xd9]].concat()).map_err(|_| truncated());
+    let (one, other) = (followed_by(0)?, followed_by(0xa5)?);
+    if one.image == other.image { Ok(one) } else { Err(truncated()) }
+}
+
+/// Whether a JPEG is of a kind that has one pass, by the marker of its frame.
+fn is_sent_at_once(jpeg: &[u8]) -> bool {
+    let mut rest = jpeg.get(2..).unwrap_or_default();
+    while let [0xff, marker, high, low, ..] = rest {
+        match marker {
+            0xc0 | 0xc1 => return true,
+            0xc2..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return false,
+            _ => {}
+        }
+        rest = rest.get(2 + usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default();
+    }
+    false
 }
 
 /// One byte for each number, and nothing that shines through.

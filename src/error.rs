@@ -111,6 +111,15 @@ impl Error {
         Error::File { action, path: path.into(), source, remedy: remedy.to_owned() }
     }
 
+    /// What went wrong with a file, without its name: the rest of a sentence that begins with it.
+    pub fn problem(&self) -> String {
+        match self {
+            Error::Format { problem, .. } => problem.clone(),
+            Error::File { action, source, .. } => format!("cannot be used: cannot {action} it: {source}"),
+            other => other.to_string(),
+        }
+    }
+
     /// True where another attempt on a device opened anew may go well.
     pub fn is_device_loss(&self) -> bool {
         match self {

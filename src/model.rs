@@ -56,7 +56,7 @@ pub struct Architecture {
 }
 
 /// Wider layers are surely mistakes, and this bound keeps every index of a layer inside 32 bits.
-const MAX_WIDTH: usize = 1 << 16;
+pub const MAX_WIDTH: usize = 1 << 16;
 /// Depth is bounded by the 16 bits that a layer's index has in its random stream; far below that is sanity.
 const MAX_LAYERS: usize = 256;
 

@@ -1,5 +1,6 @@
 //! A network that has been trained, as something to ask: read from a run's folder or from a file of weights.
 
+pub mod classes;
 pub mod picture;
 pub mod preparation;
 
@@ -10,7 +11,7 @@ use crate::evaluation::{Answers, Evaluation};
 use crate::model::Parameters;
 use crate::output::description::ModelDescription;
 use crate::output::run_directory::{CHECKPOINT, MODEL};
-use crate::output::weights;
+use crate::output::weights::{self, Opened, Undescribed};
 use std::path::Path;
 
 /// What a run's folder may hold, best first.
@@ -21,13 +22,14 @@ const FILES: [&str; 2] = [MODEL, CHECKPOINT];
 pub struct TrainedModel {
     parameters: Parameters,
     description: ModelDescription,
+    converted: Option<String>,
 }
 
 impl TrainedModel {
     /// Of weights that are at hand, such as a trainer's, which `ModelDescription::of` its job describes.
     pub fn new(parameters: Parameters, description: ModelDescription) -> Result<Self> {
         if description.fits(&parameters) {
-            Ok(Self { parameters, description })
+            Ok(Self { parameters, description, converted: None })
         } else {
             Err(Error::Configuration("the description is of another model than these weights; give the one of their job".into()))
         }
@@ -35,6 +37,11 @@ impl TrainedModel {
 
     /// Reads a safetensors file, or that of a run's folder: its `model.safetensors`, else its `checkpoint.safetensors`.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, Undescribed::Refuse)
+    }
+
+    /// The same, where a file that does not say what its model is may be taken for a plain network.
+    pub fn open_as(path: &Path, undescribed: Undescribed) -> Result<Self> {
         let file = if path.is_dir() {
             let found = FILES.iter().map(|name| path.join(name)).find(|file| file.exists());
             found.ok_or_else(|| Error::Format {
@@ -45,8 +52,8 @@ impl TrainedModel {
         } else {
             path.to_owned()
         };
-        let (parameters, description) = weights::open(&file)?;
-        Ok(Self { parameters, description })
+        let Opened { parameters, model, converted } = weights::open(&file, undescribed)?;
+        Ok(Self { parameters, description: model, converted })
     }
 
     /// One pair of networks out of several.
@@ -73,6 +80,11 @@ impl TrainedModel {
         &self.description
     }
 
+    /// The type of the file's numbers, where they had to be converted to f32.
+    pub fn converted(&self) -> Option<&str> {
+        self.converted.as_deref()
+    }
+
     /// Asks all networks about images, which must have the model's shape and labels that are classes (zeros, where the labels are
     /// not known), on the device that `open` opens: [`crate::cpu::backend::open`] is the processor.
     pub fn answers(&self, images: &Images, open: &Open) -> Result<Answers> {
@@ -85,6 +97,7 @@ impl TrainedModel {
             class_names: self.description.classes.clone(),
             statistics: Some(self.description.statistics()),
             origin: self.description.origin,
+            held_out: None,
         };
         let config = self.description.config();
         let mut backend = open(Job { config: &config, dataset: &dataset })?;

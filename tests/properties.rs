@@ -8,13 +8,15 @@ use ffcl_gpu::config::{
     Widths,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
-use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, idx, numbered};
+use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, idx, npz, numbered, table};
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::kernels::{Pack, Tensor};
 use ffcl_gpu::layout::Linear;
 use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
-use ffcl_gpu::output::{description::ModelDescription, weights};
+use ffcl_gpu::output::description::ModelDescription;
+use ffcl_gpu::output::weights::{self, Opened, Undescribed};
 use ffcl_gpu::program::{Plan, Programs};
 use ffcl_gpu::train::{Position, RunningEpoch, TrainingState, train};
 use flate2::{Compression, write::GzEncoder};
@@ -23,6 +25,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io::Write;
@@ -57,7 +60,8 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             shape,
         };
         let (train, test) = (images(train), images(test));
-        Dataset { name: "tiny".into(), train, test, class_names: numbered(classes), statistics: None, origin: Origin::Known }
+        let class_names = numbered(classes);
+        Dataset { name: "tiny".into(), train, test, class_names, statistics: None, origin: Origin::Known, held_out: None }
     });
     let mostly = |usual: bool| prop::bool::weighted(if usual { 0.97 } else { 0.03 });
     let shape = (vec(1usize..=12, 0..4), mostly(true), mostly(true), mostly(false));
@@ -230,17 +234,25 @@ fn weights_survive_their_file() {
         let classes = vec(text(), widths[widths.len() - 1]);
         let origin =
             prop_oneof![Just(Origin::Known), option::of(0.0..1.0).prop_map(|test_fraction| Origin::Folder { test_fraction })];
-        let rest = (any::<bool>(), prop::num::f64::NORMAL, 1e-300..1e300, classes, text(), origin);
+        let held_out = option::of(1usize..9);
+        let rest = (any::<bool>(), prop::num::f64::NORMAL, 1e-300..1e300, classes, text(), origin, held_out);
         (Just(widths.clone()), parameters(widths, replicas, 0), rest)
     });
-    hold(150, models, |(widths, parameters, (normalize, mean, deviation, classes, dataset, origin))| {
+    hold(150, models, |(widths, parameters, (normalize, mean, deviation, classes, dataset, origin, held_out))| {
         let replicas = parameters.slots.len() / 2;
         let image = ImageShape::gray(1, widths[0]);
-        let model = ModelDescription { layers: widths, replicas, normalize, mean, deviation, image, classes, dataset, origin };
+        let layers = widths;
+        let model = ModelDescription { layers, replicas, normalize, mean, deviation, image, classes, dataset, origin, held_out };
         let bytes = weights::to_bytes(Path::new("model"), &parameters, &model).unwrap();
-        assert_eq!(weights::parse(Path::new("model"), &bytes).unwrap(), (parameters, model));
+        let parse = |bytes: &[u8]| weights::parse(Path::new("model"), bytes, Undescribed::Refuse);
+        let whole = Opened { parameters, model, converted: None };
+        assert_eq!(parse(&bytes).unwrap(), whole);
+        // Loaded and saved again by who knows nothing of metadata: the same model.
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let again = safetensors::serialize(tensors.tensors(), None).unwrap();
+        assert_eq!(parse(&again).unwrap(), whole);
         for length in [0, 7, bytes.len() / 2, bytes.len() - 1] {
-            assert!(weights::parse(Path::new("model"), &bytes[..length]).is_err());
+            assert!(parse(&bytes[..length]).is_err());
         }
     });
 }
@@ -273,6 +285,7 @@ fn checkpoints_survive_their_file() {
             classes: numbered(config.layers[config.layers.len() - 1]),
             dataset: "tiny".into(),
             origin: Origin::Known,
+            held_out: None,
         };
         let (of, name) = (Identity { model: &model, seed: config.seed, data: "data" }, Path::new("checkpoint"));
         let mut bytes = checkpoint::to_bytes(name, &state, of).unwrap();
@@ -393,6 +406,76 @@ fn options_survive_their_file_and_what_they_come_to_repeats_itself() {
             Ok(architecture) => assert_eq!(architecture.widths(), config.layers),
             Err(Error::Configuration(message)) => assert!(!message.contains('\n'), "{message}"),
             Err(error) => panic!("{error}"),
+        }
+    });
+}
+
+/// An `.npz` archive of images and labels, each array of a type of its own.
+fn arrays(count: usize, pixels: &[u8], labels: &[u8], kinds: [&str; 2]) -> Vec<u8> {
+    let array = |kind: &str, shape: String, bytes: &[u8]| {
+        let numbers: Vec<u8> = match kind {
+            "|u1" => bytes.to_vec(),
+            "<i8" => bytes.iter().flat_map(|&byte| i64::from(byte).to_le_bytes()).collect(),
+            ">i2" => bytes.iter().flat_map(|&byte| i16::from(byte).to_be_bytes()).collect(),
+            _ => bytes.iter().flat_map(|&byte| f64::from(byte).to_le_bytes()).collect(),
+        };
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &numbers].concat()
+    };
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let size = pixels.len() / count;
+    for (name, bytes) in [
+        ("x.npy", array(kinds[0], format!("({count}, {size})"), pixels)),
+        ("y.npy", array(kinds[1], format!("({count},)"), labels)),
+    ] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn arrays_and_tables_are_the_same_data() {
+    let kinds = select(vec!["|u1", "<i8", ">i2", "<f8"]);
+    let data = (2usize..12, 1usize..10).prop_flat_map(|(count, size)| (vec(any::<u8>(), count * size), vec(0u8..5, count)));
+    hold(100, (data, [kinds.clone(), kinds], any::<u16>()), |((mut pixels, labels), kinds, cut)| {
+        let count = labels.len();
+        // Else fractions could be meant.
+        pixels[0] = 2;
+        let share = Share { asked: None, default: 0.3 };
+        let of = |sets| file::dataset(Path::new("data"), sets, share);
+        let archive = arrays(count, &pixels, &labels, kinds);
+        let one = of(npz::parse(Path::new("data"), &archive).unwrap());
+        let size = pixels.len() / count;
+        let row = |(label, image): (&u8, &[u8])| {
+            let cells: Vec<String> = [&[*label], image].concat().iter().map(u8::to_string).collect();
+            format!("{}\n", cells.join(","))
+        };
+        let text: String = labels.iter().zip(pixels.chunks(size)).map(row).collect();
+        let other = of(table::read(Path::new("data"), text.as_bytes()).unwrap());
+        match (one, other) {
+            (Ok(one), Ok(other)) => {
+                assert_eq!((&one.train, &one.test), (&other.train, &other.test));
+                assert_eq!(one.train.count() + one.test.count(), count);
+                assert!(one.train.labels.iter().chain(&one.test.labels).all(|&label| usize::from(label) < one.classes()));
+            }
+            (one, other) => assert_eq!(one.unwrap_err().to_string(), other.unwrap_err().to_string()),
+        }
+        assert!(npz::parse(Path::new("data"), &archive[..usize::from(cut) % archive.len()]).is_err());
+    });
+}
+
+#[test]
+fn every_text_is_read_in_every_encoding() {
+    hold(200, text(), |text| {
+        let wide = |to: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to).collect::<Vec<u8>>();
+        let marked = [
+            [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+            [b"\xff\xfe", &wide(u16::to_le_bytes)[..]].concat(),
+            [b"\xfe\xff", &wide(u16::to_be_bytes)[..]].concat(),
+        ];
+        for bytes in marked {
+            assert_eq!(ffcl_gpu::text::decode(&bytes).as_deref(), Some(&text[..]));
         }
     });
 }

@@ -6,9 +6,9 @@ use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use ffcl_gpu::config::Recipe;
 use ffcl_gpu::output::run_directory;
 use ffcl_gpu::suggestion::nearest;
-use ffcl_gpu::{Error, Result};
+use ffcl_gpu::{Error, Result, home};
 use serde_json::{Map, Value};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// Options that are about this call, and say nothing about a run.
@@ -32,6 +32,7 @@ const MAY_CHANGE: [&str; 12] = [
 
 /// Parses the command line, with the options of the files that it names. What clap refuses ends the program, with its message.
 pub fn parse(arguments: Vec<OsString>) -> Result<Arguments> {
+    let arguments: Vec<OsString> = arguments.iter().map(|word| home::expand_argument(word)).collect();
     let matches = Arguments::command().get_matches_from(&arguments);
     let whole = match matches.subcommand() {
         Some(("train", train)) => match with_files(train, &arguments)? {
@@ -144,7 +145,10 @@ fn typed(path: &Path, command: &Command, train: &ArgMatches, options: &Map<Strin
                 let texts = values.iter().map(text).collect::<Option<Vec<_>>>().ok_or_else(no_value)?;
                 typed.push(format!("--{name}={}", texts.join(",")).into());
             }
-            (_, value) => typed.push(format!("--{name}={}", text(value).ok_or_else(no_value)?).into()),
+            (_, value) => {
+                let word = format!("--{name}={}", text(value).ok_or_else(no_value)?);
+                typed.push(home::expand_argument(OsStr::new(&word)));
+            }
         }
     }
     Ok(typed)

@@ -5,7 +5,7 @@ use super::terminal::{print_line, report};
 use ffcl_gpu::dataset::catalogue::{Files, KNOWN, Known};
 use ffcl_gpu::dataset::checksum::{State, check};
 use ffcl_gpu::dataset::{DatasetName, Places, fetch::fetch};
-use ffcl_gpu::error::Result;
+use ffcl_gpu::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::PathBuf;
@@ -37,6 +37,11 @@ fn fetch_all(options: &FetchOptions) -> Result<()> {
         {
             print_line(&format!("{name} was already in {}", folder.display()))?;
             continue;
+        }
+        if files.downloads.is_empty() {
+            return Err(Error::Configuration(format!(
+                "no checksums of {name} are known, so it is not fetched; get its files elsewhere, such as by torchvision.datasets, and name their folder by --data-dir"
+            )));
         }
         let folder = places.target(files)?;
         // Hidden by itself where standard error is no terminal.

@@ -1,12 +1,15 @@
 //! What can be typed about data, and the data that it comes to.
 
 use super::terminal::report;
+use super::test_set::Split;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;
-use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded};
+use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded, Skipped};
 use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Origin, Places};
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::home;
 use ffcl_gpu::output::description::ModelDescription;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
@@ -25,6 +28,8 @@ pub enum Source {
     Known(DatasetName),
     /// A folder of images, as it was typed.
     Folder(PathBuf),
+    /// A file of arrays or a table.
+    File(PathBuf),
 }
 
 impl FromStr for Source {
@@ -32,7 +37,12 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
         let known = KNOWN.iter().find(|known| known.text == text);
-        Ok(known.map_or_else(|| Self::Folder(text.into()), |known| Self::Known(known.name)))
+        let path = PathBuf::from(text);
+        Ok(match known {
+            Some(known) => Self::Known(known.name),
+            None if file::is_named_so(&path) && !path.is_dir() => Self::File(path),
+            None => Self::Folder(path),
+        })
     }
 }
 
@@ -40,7 +50,7 @@ impl Display for Source {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Known(name) => name.fmt(formatter),
-            Self::Folder(path) => path.display().fmt(formatter),
+            Self::Folder(path) | Self::File(path) => path.display().fmt(formatter),
         }
     }
 }
@@ -57,7 +67,7 @@ impl Serialize for Source {
 pub struct DataDirOption {
     /// Folder with the data set's files (or with a folder of the data set's name); else the cache of `data fetch`.
     // An empty variable is like none, which clap's own parser of paths would refuse.
-    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    #[arg(long, value_name = "DIR", env = "FFCL_DATA_DIR", value_parser = OsStringValueParser::new().map(|path| home::expand(Path::new(&path))))]
     data_dir: Option<PathBuf>,
 }
 
@@ -73,9 +83,9 @@ impl DataDirOption {
 #[command(next_help_heading = "Data")]
 #[serde(rename_all = "kebab-case")]
 pub struct DataOptions {
-    /// The data to learn: digits, mnist, fashion-mnist, kmnist, emnist-digits, emnist-balanced, cifar10, or a folder of images:
-    /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS.
-    #[arg(long, default_value = "digits", value_name = "NAME|DIR")]
+    /// The data to learn: digits, mnist, fashion-mnist, kmnist, qmnist, emnist-digits, emnist-balanced, cifar10; a folder of images:
+    /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS; or an .npz or .csv file.
+    #[arg(long, default_value = "digits", value_name = "NAME|DIR|FILE")]
     pub dataset: Source,
     #[command(flatten)]
     #[serde(flatten)]
@@ -92,7 +102,7 @@ pub struct DataOptions {
 }
 
 /// How a folder of images is read.
-#[derive(Args, Clone, Debug, Serialize)]
+#[derive(Args, Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReadingOptions {
     /// Hold back this share of each class of DIR/CLASS for testing. Default: 0.2.
@@ -107,19 +117,50 @@ pub struct ReadingOptions {
 }
 
 impl ReadingOptions {
+    /// Of images that are brought to a size, or made grey.
+    pub fn of_folder(image_size: Option<ImageSize>, grayscale: bool) -> Self {
+        Self { test_fraction: None, image_size, grayscale }
+    }
+
     /// The same, and where nothing was asked for, as the images that a model learnt from; of `folder` the part that it would have
     /// been measured on.
     pub fn or_like(&self, model: &ModelDescription, folder: &Path) -> Self {
         let ImageShape { channels, height, width } = model.image;
+        Self {
+            test_fraction: self.test_fraction_like(model, folder),
+            image_size: self.image_size.or(Some(ImageSize { height, width })),
+            grayscale: self.grayscale || channels == 1,
+        }
+    }
+
+    /// The share of each class to test on: what was asked for, or what the model's run held back of a folder without a test set.
+    pub fn test_fraction_like(&self, model: &ModelDescription, folder: &Path) -> Option<f64> {
         let held_back = match model.origin {
             Origin::Folder { test_fraction } if !folder::has_test_set(folder) => test_fraction,
             _ => None,
         };
-        Self {
-            test_fraction: self.test_fraction.or(held_back),
-            image_size: self.image_size.or(Some(ImageSize { height, width })),
-            grayscale: self.grayscale || channels == 1,
-        }
+        self.test_fraction.or(held_back)
+    }
+
+    /// Reads a file as a model was measured on it, unless another share was asked for.
+    pub fn load_file(&self, model: &ModelDescription, path: &Path, split: Split) -> Result<Dataset> {
+        let held_back = match model.origin {
+            Origin::File { test_fraction } => test_fraction,
+            _ => None,
+        };
+        // All is asked for as a share of 1, too.
+        let asked = self.test_fraction.filter(|_| split != Split::All);
+        file::load(path, Share { asked, default: held_back.unwrap_or(folder::TEST_FRACTION) })
+    }
+
+    /// The share to test on that was asked for.
+    pub fn test_fraction(&self) -> Option<f64> {
+        self.test_fraction
+    }
+
+    /// The size that was asked for.
+    pub fn image_size(&self) -> Option<ImageSize> {
+        self.image_size
     }
 
     /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
@@ -130,6 +171,11 @@ impl ReadingOptions {
                 "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
             ))),
             Source::Known(name) => name.load(&Places::new(data_dir)),
+            Source::File(path) if options.image_size.is_some() || options.grayscale => Err(Error::Configuration(format!(
+                "--image-size and --grayscale are for folders of images, and {} is a file; leave them out",
+                path.display()
+            ))),
+            Source::File(path) => file::load(path, Share { asked: self.test_fraction, default: folder::TEST_FRACTION }),
             Source::Folder(path) => load_folder(path, &options, quiet),
         }
     }
@@ -140,6 +186,7 @@ impl DataOptions {
     pub fn complete(&self) -> Self {
         let dataset = match &self.dataset {
             Source::Folder(path) => Source::Folder(absolute(path)),
+            Source::File(path) => Source::File(absolute(path)),
             known => known.clone(),
         };
         let data_dir = DataDirOption { data_dir: self.data_dir.path().map(absolute) };
@@ -170,32 +217,59 @@ pub fn given(path: Option<&PathBuf>) -> Option<&Path> {
 }
 
 fn load_folder(path: &Path, options: &FolderOptions, quiet: bool) -> Result<Dataset> {
-    if !path.is_dir() {
-        return Err(unknown(path));
+    require_folder(path)?;
+    let bar = bar(quiet);
+    let loaded = folder::load(path, options, &|done, all| bar.show(done, all));
+    bar.clear();
+    let Loaded { dataset, skipped, note } = loaded?;
+    if !quiet {
+        report_skipped(&skipped);
+        note.iter().for_each(|note| report(&format!("note: {note}")));
     }
-    // Hidden by itself where standard error is no terminal.
+    Ok(dataset)
+}
+
+/// Refuses what is no folder.
+pub fn require_folder(path: &Path) -> Result<()> {
+    if path.is_dir() { Ok(()) } else { Err(unknown(path)) }
+}
+
+/// Images that were read, of all that are to be.
+pub struct Bar(ProgressBar);
+
+/// A bar, hidden by itself where standard error is no terminal.
+pub fn bar(quiet: bool) -> Bar {
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
     if let Ok(style) = ProgressStyle::with_template("reading images {bar:24} {pos}/{len}, {eta} left") {
         bar.set_style(style);
     }
-    let loaded = folder::load(path, options, &|done, all| {
-        bar.set_length(all as u64);
+    Bar(bar)
+}
+
+impl Bar {
+    /// Shows how far it is.
+    pub fn show(&self, done: usize, all: usize) {
+        self.0.set_length(all as u64);
         // Threads report in any order.
-        if done as u64 > bar.position() {
-            bar.set_position(done as u64);
-        }
-    });
-    bar.finish_and_clear();
-    let Loaded { dataset, skipped } = loaded?;
-    if !quiet {
-        for file in skipped.iter().take(NAMED) {
-            report(&format!("warning: {} is left out: {}", file.path.display(), file.problem));
-        }
-        if skipped.len() > NAMED {
-            report(&format!("warning: and {} more", skipped.len() - NAMED));
+        if done as u64 > self.0.position() {
+            self.0.set_position(done as u64);
         }
     }
-    Ok(dataset)
+
+    /// Takes it off the terminal.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Names files that were left out.
+pub fn report_skipped(skipped: &[Skipped]) {
+    for file in skipped.iter().take(NAMED) {
+        report(&format!("warning: {} is left out: {}", file.path.display(), file.problem));
+    }
+    if skipped.len() > NAMED {
+        report(&format!("warning: and {} more", skipped.len() - NAMED));
+    }
 }
 
 /// A word that is neither a known name nor a folder.

@@ -1,13 +1,16 @@
 //! `ffcl-gpu evaluate`.
 
+use super::preparation::{describe_preparation, preparation_name};
 use super::session;
-use super::terminal::{print_line, report};
+use super::terminal::print_line;
+use super::test_set::{Split, TestSet};
 use super::trained_options::EvaluateOptions;
 use ffcl_gpu::Result;
-use ffcl_gpu::dataset::{Dataset, Origin};
+use ffcl_gpu::dataset::Origin;
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::evaluation::Evaluation;
 use ffcl_gpu::output::description::ModelDescription;
+use ffcl_gpu::trained::classes::Matching;
 use serde_json::json;
 use std::cell::RefCell;
 
@@ -17,21 +20,18 @@ const LONGEST_NAME: usize = 4;
 pub fn run(options: &EvaluateOptions) -> Result<()> {
     let model = options.model.open()?;
     let description = model.description();
-    let dataset = options.data.load(description)?;
-    if dataset.class_names != description.classes && !description.is_foreign() {
-        report("note: the classes of this data are not those that the model was trained on; they are compared by their numbers");
-    }
+    let data = options.data.load(description)?;
     let device = RefCell::new(None);
-    let evaluation = model.evaluate(&dataset.test, &|job: Job| {
+    let evaluation = model.evaluate(&data.images, &|job: Job| {
         let backend = session::open(&options.device.device, None, job)?;
         device.replace(Some(backend.device().clone()));
         Ok(backend)
     })?;
     let device = device.take();
     if options.json {
-        return print_line(&as_json(options, description, &dataset, device.as_ref(), &evaluation).to_string());
+        return print_line(&as_json(options, description, &data, device.as_ref(), &evaluation).to_string());
     }
-    head(description, &dataset, device.as_ref())?;
+    head(description, &data, device.as_ref())?;
     totals(&evaluation)?;
     scores(&evaluation, &description.classes)?;
     confusion(&evaluation, &description.classes)
@@ -40,7 +40,7 @@ pub fn run(options: &EvaluateOptions) -> Result<()> {
 fn as_json(
     options: &EvaluateOptions,
     description: &ModelDescription,
-    dataset: &Dataset,
+    data: &TestSet,
     device: Option<&DeviceDescription>,
     evaluation: &Evaluation,
 ) -> serde_json::Value {
@@ -51,12 +51,16 @@ fn as_json(
     object["model"] = json!(options.model.model.to_string_lossy());
     object["layers"] = json!(description.layers);
     object["replicas"] = json!(description.replicas);
-    object["dataset"] = json!(dataset.name);
+    object["dataset"] = json!(data.name);
+    object["split"] = json!(data.split);
+    object["left_out"] = json!(data.left_out);
+    object["classes_matched_by"] = json!(data.matching);
+    object["preparation"] = json!(data.preparation.map(preparation_name));
     object["device"] = json!(device);
     object
 }
 
-fn head(description: &ModelDescription, dataset: &Dataset, device: Option<&DeviceDescription>) -> Result<()> {
+fn head(description: &ModelDescription, data: &TestSet, device: Option<&DeviceDescription>) -> Result<()> {
     let layers = description.layers.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
     let networks = 2 * description.replicas;
     let folder = if description.origin == Origin::Known { "" } else { "the folder " };
@@ -65,7 +69,23 @@ fn head(description: &ModelDescription, dataset: &Dataset, device: Option<&Devic
         print_line(&format!("device   {device}"))?;
     }
     print_line(&format!("model    {networks} × {layers}, trained on {trained_on}"))?;
-    print_line(&format!("data     {}: {:?} to test", dataset.name, dataset.test))
+    let which = match data.split {
+        Split::Test => "to test",
+        Split::HeldOut => "held out of those for training",
+        Split::All => "to test, all that there are",
+    };
+    let left_out = match data.left_out {
+        0 => String::new(),
+        count => format!(", {count} left out (--split all takes all)"),
+    };
+    print_line(&format!("data     {}: {:?} {which}{left_out}", data.name, data.images))?;
+    if let Some(preparation) = data.preparation {
+        print_line(&format!("pictures {}", describe_preparation(preparation)))?;
+    }
+    print_line(match data.matching {
+        Matching::Names => "classes  compared by name",
+        Matching::Numbers => "classes  compared by number, since the data or the model has no names of classes",
+    })
 }
 
 fn totals(evaluation: &Evaluation) -> Result<()> {

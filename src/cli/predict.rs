@@ -1,8 +1,9 @@
 //! `ffcl-gpu predict`.
 
-use super::session;
+use super::preparation::{describe_preparation, preparation_name};
 use super::terminal::{print_line, report};
 use super::trained_options::PredictOptions;
+use super::{pictures, session};
 use ffcl_gpu::Result;
 use ffcl_gpu::dataset::{ImageShape, Images};
 use ffcl_gpu::engine::Job;
@@ -25,9 +26,12 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     let preparation = if options.raw { Preparation::Resize } else { Preparation::of(model.description()) };
     let mut images = Images { pixels: Vec::new(), labels: Vec::new(), shape };
     let mut files = Vec::new();
-    for file in &options.images {
-        match prepare(file, preparation, shape) {
-            Ok(pixels) => {
+    let named = pictures::files(&options.images);
+    let count = named.len();
+    for file in named {
+        let prepared = file.and_then(|file| Ok((prepare(&file, preparation, shape)?, file)));
+        match prepared {
+            Ok((pixels, file)) => {
                 images.pixels.extend(pixels);
                 images.labels.push(0);
                 files.push(file);
@@ -39,10 +43,13 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     if !files.is_empty() {
         let answers = model.answers(&images, &|job: Job| session::open(&options.device.device, None, job))?;
         for (index, file) in files.iter().enumerate() {
-            show(options, &model, &answers, index, file)?;
+            show(options, &model, &answers, index, file, preparation)?;
+        }
+        if !options.json {
+            print_line(&format!("pictures were {}", describe_preparation(preparation)))?;
         }
     }
-    Ok(if files.len() == options.images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if files.len() == count { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn prepare(file: &Path, preparation: Preparation, shape: ImageShape) -> Result<Vec<u8>> {
@@ -54,7 +61,14 @@ fn prepare(file: &Path, preparation: Preparation, shape: ImageShape) -> Result<V
     preparation.apply(&picture, shape)
 }
 
-fn show(options: &PredictOptions, model: &TrainedModel, answers: &Answers, index: usize, file: &Path) -> Result<()> {
+fn show(
+    options: &PredictOptions,
+    model: &TrainedModel,
+    answers: &Answers,
+    index: usize,
+    file: &Path,
+    preparation: Preparation,
+) -> Result<()> {
     let names = &model.description().classes;
     let top = |network| answers.top(network, index, TOP).into_iter().map(|(class, probability)| (&names[class], probability));
     if options.json {
@@ -68,6 +82,7 @@ fn show(options: &PredictOptions, model: &TrainedModel, answers: &Answers, index
                 "file": file.to_string_lossy(),
                 "label": best[0]["label"],
                 "probability": best[0]["probability"],
+                "preparation": preparation_name(preparation),
                 "top": best,
                 "a": list(Network::A),
                 "b": list(Network::B),

@@ -1,11 +1,13 @@
 //! `ffcl-gpu study` and `ffcl-gpu study report`.
 
 use super::arguments::{ReportOptions, StudyCommand, StudyOptions};
+use super::data_options::{ReadingOptions, Source};
 use super::session;
 use super::terminal::{print_line, report as complain};
-use ffcl_gpu::dataset::{Dataset, DatasetName, Places};
+use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::home;
 use ffcl_gpu::study::grid::{self, Cell};
 use ffcl_gpu::study::manifest::Manifest;
 use ffcl_gpu::study::report::{self, Written};
@@ -80,8 +82,8 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
     let mut failed = 0;
     for task in &open {
         let key = &task.cell.key;
-        let all = datasets.iter().find(|dataset| dataset.name == key.dataset.to_string());
-        let Some(all) = all else { continue };
+        let named = study.datasets.iter().zip(&datasets).find(|(name, _)| **name == key.dataset);
+        let Some((_, all)) = named else { continue };
         let dataset = first_images(all, key.train_images);
         let advance = &mut |steps| progress.bar.inc(steps);
         match train_cell(shared, task.cell, &task.missing, &dataset, &backend, advance) {
@@ -123,9 +125,13 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
 }
 
 fn load(study: &Study, options: &StudyOptions) -> Result<Vec<Dataset>> {
-    let places = Places::new(options.data_dir.path());
-    let load = |name: &DatasetName| {
-        let mut dataset = name.load(&places)?;
+    let load = |name: &String| {
+        let Ok(source) = home::expand(Path::new(name)).to_string_lossy().parse::<Source>();
+        let reading = match source {
+            Source::Folder(_) => ReadingOptions::of_folder(study.image_size, study.grayscale),
+            _ => ReadingOptions::default(),
+        };
+        let mut dataset = reading.load(&source, options.data_dir.path(), options.quiet || options.json)?;
         study.hold_out.map_or(Ok(()), |count| dataset.hold_out(count))?;
         Ok(dataset)
     };

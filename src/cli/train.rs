@@ -13,7 +13,7 @@ use ffcl_gpu::memory;
 use ffcl_gpu::model::Architecture;
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::output::run_directory::{self, RunDirectory, RunRecord};
+use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Advance, Event, Position, Trainer};
 use serde_json::Value;
@@ -74,6 +74,11 @@ impl Run<'_> {
         let config = job.config;
         let reopen = |path: &PathBuf| RunDirectory::reopen(path, config, of, self.steps_per_epoch());
         let mut reopened = folder.as_ref().map(reopen).transpose()?;
+        if let Some(Reopened { forgotten: epochs @ 1.., .. }) = &reopened {
+            warn(&format!(
+                "note: the run stopped before its first checkpoint; it begins anew, and writes its {epochs} epochs again"
+            ));
+        }
         let state = reopened.as_mut().and_then(|reopened| reopened.state.take());
         let mut history = reopened.as_mut().map_or_else(Vec::new, |reopened| std::mem::take(&mut reopened.history));
         let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
@@ -84,7 +89,11 @@ impl Run<'_> {
         if state.is_none() {
             let mut parameters = config.initial_parameters()?;
             if let Some(path) = &options.init_from {
-                parameters = weights::load(path, &config.architecture()?, parameters)?;
+                let converted;
+                (parameters, converted) = weights::load(path, &config.architecture()?, parameters)?;
+                if let Some(from) = converted {
+                    warn(&format!("note: the weights of {} are {from}; they are converted to F32", path.display()));
+                }
             }
             backend.set_parameters(&parameters)?;
         }

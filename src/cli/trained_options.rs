@@ -1,12 +1,12 @@
 //! What can be typed about trained models.
 
-use super::data_options::{DataDirOption, ReadingOptions, Source};
 use super::device_options::DeviceOption;
-use clap::{Args, ValueEnum};
-use ffcl_gpu::dataset::{Dataset, DatasetName, Origin};
-use ffcl_gpu::error::{Error, Result};
+use super::terminal::report;
+use super::test_set::TestOptions;
+use clap::Args;
+use ffcl_gpu::error::Result;
 use ffcl_gpu::model::Network;
-use ffcl_gpu::output::description::ModelDescription;
+use ffcl_gpu::output::weights::Undescribed;
 use ffcl_gpu::trained::TrainedModel;
 use std::path::PathBuf;
 
@@ -19,60 +19,22 @@ pub struct ModelOption {
     /// Only this pair of networks, counted from 0. Default: all pairs together.
     #[arg(long, value_name = "R")]
     pub replica: Option<usize>,
+    /// Take a file that does not say what its model is for plain networks: pixels from 0 to 1, no normalised layers, classes by number.
+    #[arg(long)]
+    pub plain: bool,
 }
 
 impl ModelOption {
     /// Reads it.
     pub fn open(&self) -> Result<TrainedModel> {
-        let model = TrainedModel::open(&self.model)?;
+        let undescribed = if self.plain { Undescribed::Plain } else { Undescribed::Refuse };
+        let model = TrainedModel::open_as(&self.model, undescribed)?;
+        if let Some(from) = model.converted() {
+            report(&format!("note: the weights of {} are {from}; they are converted to F32", self.model.display()));
+        }
         match self.replica {
             Some(replica) => model.replica(replica),
             None => Ok(model),
-        }
-    }
-}
-
-/// Test images to measure on.
-#[derive(Args, Clone, Debug)]
-pub struct TestOptions {
-    /// The data to measure on. Default: what the model was trained on.
-    #[arg(long, value_name = "NAME|DIR")]
-    dataset: Option<Source>,
-    #[command(flatten)]
-    data_dir: DataDirOption,
-    #[command(flatten)]
-    reading: ReadingOptions,
-}
-
-impl TestOptions {
-    /// Reads the data for a model; images of a folder get its size, its colours and its share of
-    /// test images unless others are asked for.
-    pub fn load(&self, model: &ModelDescription) -> Result<Dataset> {
-        let source = match &self.dataset {
-            Some(source) => source.clone(),
-            None => Source::Known(trained_on(model)?),
-        };
-        let reading = match &source {
-            Source::Folder(folder) if !model.is_foreign() => self.reading.or_like(model, folder),
-            _ => self.reading.clone(),
-        };
-        reading.load(&source, self.data_dir.path(), false)
-    }
-}
-
-/// The known data set that a model was trained on.
-fn trained_on(model: &ModelDescription) -> Result<DatasetName> {
-    let name = &model.dataset;
-    match (model.origin, DatasetName::from_str(name, false)) {
-        (Origin::Known, Ok(known)) => Ok(known),
-        (Origin::Known, Err(_)) => {
-            let message = format!("the model's data set is '{name}', which has no place of its own; give --dataset");
-            Err(Error::Configuration(message))
-        }
-        (Origin::Folder { .. }, _) => {
-            let message =
-                format!("the model was trained on a folder '{name}', and does not say where that is; give --dataset DIR");
-            Err(Error::Configuration(message))
         }
     }
 }
@@ -110,8 +72,8 @@ All other models, and all with --raw, get the picture brought to their size, and
 pub struct PredictOptions {
     #[command(flatten)]
     pub model: ModelOption,
-    /// Pictures; - reads one from standard input.
-    #[arg(value_name = "IMAGE", required = true)]
+    /// Pictures, or folders of them; - reads one from standard input.
+    #[arg(value_name = "IMAGE|DIR", required = true)]
     pub images: Vec<PathBuf>,
     /// Only bring pictures to the model's size: neither look for a digit nor invert.
     #[arg(long)]

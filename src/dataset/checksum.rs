@@ -1,14 +1,14 @@
 //! Whether files are the ones they should be.
 
 use super::catalogue::{Content, Download, Files};
+use super::gzip::Unpacked;
 use super::idx::unreadable;
 use super::places::find;
 use crate::checksum::hexadecimal;
 use crate::error::{Error, Result};
-use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The checksums of what came out of an archive, as `sha256sum` writes and reads them. They stand beside the files.
@@ -91,7 +91,7 @@ fn judge_raw(files: &Files, name: &str, path: &Path, has: String) -> Result<Stat
 
 /// The checksum of what a file holds that is compressed by gzip.
 fn unpacked(path: &Path) -> io::Result<String> {
-    File::open(path).map(MultiGzDecoder::new).and_then(sha256)
+    File::open(path).map(|file| Unpacked::new(BufReader::new(file))).and_then(sha256)
 }
 
 fn compare(has: String, sum: &str) -> State {

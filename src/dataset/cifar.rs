@@ -117,6 +117,10 @@ mod tests {
             assert!(message.contains(part) && message.contains("test_batch.bin") && !message.contains('\n'), "{message}");
         }
         std::fs::remove_file(folder.path().join("data_batch_4.bin")).unwrap();
+        let python = tempfile::tempdir().unwrap();
+        std::fs::create_dir(python.path().join("cifar-10-batches-py")).unwrap();
+        let message = DatasetName::Cifar10.load(&places(python.path())).unwrap_err().to_string();
+        assert!(message.contains("as pickles of Python") && message.contains("data fetch cifar10"), "{message}");
         let message = DatasetName::Cifar10.load(&places(folder.path())).unwrap_err().to_string();
         assert!(message.contains("lacks data_batch_4.bin") && message.contains("data fetch cifar10"), "{message}");
     }

@@ -57,6 +57,7 @@ pub fn generate_with_counts(seed: u64, train: usize, test: usize) -> Dataset {
         class_names: numbered(CLASSES),
         statistics: None,
         origin: Origin::Known,
+        held_out: None,
     }
 }
 

@@ -1,16 +1,19 @@
 //! Folders of image files: `train/<class>/*` and `test/<class>/*`, or `<class>/*` of which a part is held back for testing.
 
+mod layout;
 mod listing;
 mod picture;
 
 use super::{Dataset, ImageShape, Images, Origin};
 use crate::error::{Error, Result};
 use crate::memory;
-pub use listing::has_test_set;
-use listing::{Entry, list};
+use crate::model::MAX_WIDTH;
+use layout::Layout;
+pub use layout::has_test_set;
+use listing::{Entry, TestListing, list, list_test};
 use picture::{Picture, Trouble};
 use rayon::prelude::*;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -54,6 +57,23 @@ impl Serialize for ImageSize {
     }
 }
 
+impl<'de> Deserialize<'de> for ImageSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        /// Either way of writing it.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Size {
+            Side(usize),
+            Text(String),
+        }
+        let text = match Size::deserialize(deserializer)? {
+            Size::Side(side) => side.to_string(),
+            Size::Text(text) => text,
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl FromStr for ImageSize {
     type Err = String;
 
@@ -74,7 +94,29 @@ pub struct Loaded {
     pub dataset: Dataset,
     /// The files that could not be read as images, and are left out.
     pub skipped: Vec<Skipped>,
+    /// What the user should know about the layout of the folder.
+    pub note: Option<String>,
 }
+
+/// Images to measure a model on.
+#[derive(Debug)]
+pub struct LoadedTest {
+    /// The folder's own name.
+    pub name: String,
+    /// The images, labelled by the place of their class in
+    pub images: Images,
+    /// the names of the classes.
+    pub classes: Vec<String>,
+    /// The files that could not be read as images, and are left out.
+    pub skipped: Vec<Skipped>,
+    /// Files of the folder that are not tested on.
+    pub left_out: usize,
+    /// The share of each class that is tested on, where the folder has no test set.
+    pub test_fraction: Option<f64>,
+}
+
+/// Brings a file into the shape that a model reads, channel by channel; an error is the rest of a sentence about the file.
+pub type Prepare<'a> = &'a (dyn Fn(&Path) -> std::result::Result<Vec<u8>, String> + Sync);
 
 /// A file that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +137,7 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
     let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path)));
     // Without a size nothing can be read, and the files say why.
     let size = size.unwrap_or(ImageSize { height: 1, width: 1 });
+    check_size(1, size)?;
     let most_channels = if options.grayscale { 1 } else { 3 };
     // Each image once by itself and once among all.
     let bytes = 2 * entries.len() as u128 * (most_channels * size.height * size.width) as u128;
@@ -112,23 +155,77 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
         _ => None,
     };
     if let Some((path, other)) = entries.iter().zip(&pictures).find_map(of_other_size) {
+        let possible = possible_size(most_channels, size);
         return Err(Error::Configuration(format!(
-            "{} has {other} pixels, where the first image has {size}; give --image-size {size} (or another) to resize all",
+            "{} has {other} pixels, where the first image has {size}; give --image-size {possible} (or another) to resize all",
             path.display(),
         )));
     }
     let channels = pictures.iter().flatten().map(|picture| picture.channels).max().unwrap_or(1);
+    check_size(channels, size)?;
     let shape = ImageShape { channels, height: size.height, width: size.width };
     let (of_train, of_test) = pictures.split_at(listing.train.len());
     let mut skipped = listing.skipped;
     let train = assemble("training", &listing.train, of_train, &listing.classes, shape, &mut skipped)?;
     let test = assemble("test", &listing.test, of_test, &listing.classes, shape, &mut skipped)?;
-    // Wherever it lies: the name goes into files that others get.
-    let own = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let name = own.unwrap_or_else(|| "images".to_owned());
+    let name = own_name(root);
     let origin = Origin::Folder { test_fraction: listing.test_fraction };
-    let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None, origin };
-    Ok(Loaded { dataset, skipped })
+    let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None, origin, held_out: None };
+    let note = Layout::find(root)?.note();
+    Ok(Loaded { dataset, skipped, note })
+}
+
+/// Reads the images of a folder that a model is to be measured on, each prepared as the model needs it, as [`ImageShape`] says; a
+/// share of 1 takes all of the folder. Files that cannot be prepared are left out, unless nothing of a class is left.
+pub fn load_test(
+    root: &Path,
+    test_fraction: Option<f64>,
+    shape: ImageShape,
+    prepare: Prepare,
+    progress: Progress,
+) -> Result<LoadedTest> {
+    let TestListing { classes, test, mut skipped, left_out, test_fraction } = list_test(root, test_fraction)?;
+    let bytes = 2 * test.len() as u128 * shape.pixels() as u128;
+    memory::require_or(bytes, "the images of this folder", "evaluate it in parts")?;
+    let done = AtomicUsize::new(0);
+    let read = |entry: &Entry| {
+        let pixels = prepare(&entry.path);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, test.len());
+        pixels.map(|pixels| Picture { channels: shape.channels, pixels }).map_err(Trouble::Bad)
+    };
+    let pictures: Vec<_> = test.par_iter().map(read).collect();
+    let images = assemble("test", &test, &pictures, &classes, shape, &mut skipped)?;
+    Ok(LoadedTest { name: own_name(root), images, classes, skipped, left_out, test_fraction })
+}
+
+/// A folder's own name, wherever it lies: it goes into files that others get.
+fn own_name(root: &Path) -> String {
+    let own = root.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    own.unwrap_or_else(|| "images".to_owned())
+}
+
+/// Refuses images that no layer can take, with a size that one can.
+fn check_size(channels: usize, size: ImageSize) -> Result<()> {
+    let pixels = channels * size.height * size.width;
+    if pixels <= MAX_WIDTH {
+        return Ok(());
+    }
+    let (possible, colours) = (possible_size(channels, size), if channels == 1 { "" } else { " in colours" });
+    Err(Error::Configuration(format!(
+        "images of {size} pixels{colours} are {pixels} numbers, and a network reads at most {MAX_WIDTH}; give --image-size {possible}, for example"
+    )))
+}
+
+/// The size itself, or one of the same proportions whose longer side is [`USUAL_SIDE`], if so many pixels are too many.
+fn possible_size(channels: usize, size: ImageSize) -> ImageSize {
+    /// At this side all layers fit, in colours too, and training is fast.
+    const USUAL_SIDE: usize = 64;
+    if channels * size.height * size.width <= MAX_WIDTH {
+        return size;
+    }
+    let longer = size.height.max(size.width);
+    let side = |side: usize| (USUAL_SIDE * side).div_ceil(longer);
+    ImageSize { height: side(size.height), width: side(size.width) }
 }
 
 /// Puts the images of a split together, and notes what has to be left out.

@@ -9,8 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
-
+use super::gzip::{self, Unpacked};
 use super::{ImageShape, Images};
 use crate::error::{Error, Result};
 
@@ -21,8 +20,8 @@ mod tests;
 /// 547 MB). It bounds what a small gzip file can blow up to.
 pub const MAXIMUM_BYTES: u64 = 1 << 30;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const UNSIGNED_BYTE: u8 = 0x08;
+const FOUR_BYTES: u8 = 0x0c;
 const DOWNLOAD_AGAIN: &str = "download the file again, or use --dataset digits, which needs no files";
 const SAME_SOURCE: &str = "take all four files from the same data set, or use --dataset digits, which needs no files";
 const SWAPPED: &str = "images and labels seem swapped: rename the files";
@@ -151,6 +150,8 @@ struct Source<'path> {
     header_bytes: u64,
     /// Bytes that must follow the header.
     body_bytes: u64,
+    /// Labels that are the first of so many numbers of four bytes, as QMNIST has them.
+    columns: Option<usize>,
 }
 
 impl<'path> Source<'path> {
@@ -166,11 +167,17 @@ impl<'path> Source<'path> {
 
     /// Reads the header from `file`, which holds `length` bytes; `path` is for error messages.
     fn new(path: &'path Path, mut file: impl BufRead + 'path, length: u64, kind: Kind) -> Result<Self> {
-        let compressed = file.fill_buf().map_err(|source| unreadable(path, source))?.starts_with(&GZIP_MAGIC);
-        let reader: Box<dyn Read + 'path> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let compressed = file.fill_buf().map_err(|source| unreadable(path, source))?.starts_with(&gzip::MAGIC);
+        let reader: Box<dyn Read + 'path> = if compressed { Box::new(Unpacked::new(file)) } else { Box::new(file) };
         let header_bytes = 4 + 4 * kind as u64;
-        let mut source = Self { path, reader, compressed, sizes: [1; 3], header_bytes, body_bytes: 0 };
-        let header = source.take(header_bytes, "of the header", header_bytes)?;
+        let mut source = Self { path, reader, compressed, sizes: [1; 3], header_bytes, body_bytes: 0, columns: None };
+        let mut header = source.take(header_bytes, "of the header", header_bytes)?;
+        if let (Kind::Labels, [0, 0, FOUR_BYTES, 2, ..]) = (kind, &header[..]) {
+            let more = source.take(4, "of the header", header_bytes + 4)?;
+            source.header_bytes += more.len() as u64;
+            header.extend(more);
+            return source.of_extended_labels(&header, length);
+        }
         check_magic(path, &header, kind)?;
         if (header.len() as u64) < header_bytes {
             let problem = format!("is truncated: it holds {} bytes, less than the IDX header's {header_bytes}", header.len());
@@ -189,10 +196,30 @@ impl<'path> Source<'path> {
         Ok(source)
     }
 
+    /// QMNIST's labels: in each row the class, then where the image comes from.
+    fn of_extended_labels(mut self, header: &[u8], length: u64) -> Result<Self> {
+        let &[_, _, _, _, a, b, c, d, e, f, g, h] = header else {
+            let problem = format!("is truncated: it holds {} bytes, less than the IDX header's 12", header.len());
+            return Err(format_error(self.path, problem, DOWNLOAD_AGAIN));
+        };
+        let [count, columns] = [[a, b, c, d], [e, f, g, h]].map(u32::from_be_bytes);
+        let bytes = u64::from(count).checked_mul(u64::from(columns)).and_then(|numbers| numbers.checked_mul(4));
+        self.body_bytes = check_sizes(self.path, [count as usize, columns as usize, 4], bytes, Kind::Labels)?;
+        self.sizes = [count as usize, 1, 1];
+        self.columns = Some(columns as usize);
+        if !self.compressed {
+            self.check_length(length)?;
+        }
+        Ok(self)
+    }
+
     /// Reads at most `limit` bytes; `part` and `expected` are for the error message.
     fn take(&mut self, limit: u64, part: &str, expected: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let Err(source) = self.reader.as_mut().take(limit).read_to_end(&mut bytes) else { return Ok(bytes) };
+        if let Some(garbage) = gzip::garbage(&source) {
+            return Err(format_error(self.path, garbage.to_string(), "cut that off, or download the file again"));
+        }
         let got = bytes.len();
         let problem = match source.kind() {
             ErrorKind::UnexpectedEof if self.compressed => "is truncated: its gzip stream breaks off".to_owned(),
@@ -209,6 +236,11 @@ impl<'path> Source<'path> {
         // One byte more than announced: it shows trailing bytes, and reaching the end makes the decoder verify its checksum.
         let mut body = self.take(self.body_bytes + 1, "that its header announces", self.body_bytes)?;
         self.check_length(self.header_bytes + body.len() as u64)?;
+        if let Some(columns) = self.columns {
+            let class = |row: &[u8]| u8::try_from(u32::from_be_bytes(*row.first_chunk()?)).ok();
+            let labels = body.chunks_exact(4 * columns).map(class).collect::<Option<_>>();
+            return labels.ok_or_else(|| format_error(self.path, "holds a label above 255".into(), SAME_SOURCE));
+        }
         body.shrink_to_fit();
         Ok(body)
     }

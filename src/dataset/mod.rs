@@ -6,9 +6,13 @@ pub mod checksum;
 pub mod cifar;
 pub mod digits;
 pub mod fetch;
+pub mod file;
 pub mod folder;
+pub mod gzip;
 pub mod idx;
+pub mod npz;
 pub mod places;
+pub mod table;
 
 pub use catalogue::DatasetName;
 pub use places::Places;
@@ -120,6 +124,8 @@ pub struct Dataset {
     pub statistics: Option<(f64, f64)>,
     /// What the name is the name of.
     pub origin: Origin,
+    /// Images at the end of the training set that [`Self::hold_out`] made the test set.
+    pub held_out: Option<usize>,
 }
 
 /// Where a data set comes from. A folder may have any name, that of a known set too, and is not taken for it.
@@ -134,6 +140,18 @@ pub enum Origin {
         /// The share of each class that was held back for testing, where the folder has no test set of its own.
         test_fraction: Option<f64>,
     },
+    /// A file of arrays or a table, in which classes are numbers without names.
+    File {
+        /// The share of each class that was held back for testing, where the file has no test set.
+        test_fraction: Option<f64>,
+    },
+}
+
+impl Origin {
+    /// Whether its classes have names, and not only numbers.
+    pub fn has_class_names(self) -> bool {
+        !matches!(self, Self::File { .. })
+    }
 }
 
 /// The names of classes that have no other: their numbers.
@@ -156,7 +174,17 @@ impl Dataset {
         let size = self.train.pixels_per_image();
         let (pixels, labels) = (self.train.pixels.split_off(kept * size), self.train.labels.split_off(kept));
         self.test = Images { pixels, labels, shape: self.train.shape };
+        self.held_out = Some(count);
         Ok(())
+    }
+
+    /// Makes all images the test set, those for training, too: to measure a model that learnt elsewhere.
+    pub fn test_on_all(&mut self) {
+        let mut all = self.train.clone();
+        all.pixels.extend_from_slice(&self.test.pixels);
+        all.labels.extend_from_slice(&self.test.labels);
+        self.test = all;
+        self.held_out = None;
     }
 
     /// SHA-256 of all images and labels and the names of the classes, as hexadecimal digits: whether data is the same data.

@@ -3,6 +3,7 @@
 use super::catalogue::{DatasetName, Files, Format, KNOWN, Known};
 use super::{Dataset, Origin, cifar, digits, idx};
 use crate::error::{Error, Result};
+use crate::home;
 use crate::suggestion::nearest;
 use std::fs;
 use std::io::ErrorKind;
@@ -25,7 +26,7 @@ pub struct Places {
 impl Places {
     /// The user's folder, if there is one, and the cache of this machine: `FFCL_CACHE_DIR`, or what the platform has for it.
     pub fn new(data_dir: Option<&Path>) -> Self {
-        let own = std::env::var_os(CACHE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let own = std::env::var_os(CACHE_VARIABLE).filter(|path| !path.is_empty()).map(|path| home::expand(Path::new(&path)));
         let of_platform = || Some(directories::ProjectDirs::from("", "", "ffcl-gpu")?.cache_dir().join("data"));
         Self { data_dir: data_dir.map(Path::to_owned), cache: own.or_else(of_platform) }
     }
@@ -42,12 +43,12 @@ impl Places {
     /// the name of another set is not asked.
     fn folders(&self, files: &Files) -> Vec<PathBuf> {
         let is_of_another = |root: &Path| {
-            let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let mut others = KNOWN.iter().filter_map(|known| known.files.as_ref());
-            !files.folders.contains(&name) && others.any(|other| other.folders.contains(&name))
+            let is_called = |files: &Files| files.folders.iter().any(|folder| root.ends_with(folder));
+            !is_called(files) && KNOWN.iter().filter_map(|known| known.files.as_ref()).any(is_called)
         };
         let below = self.data_dir.iter().flat_map(|root| files.folders.iter().map(|folder| root.join(folder)));
-        let own = self.data_dir.iter().filter(|root| !is_of_another(root)).cloned();
+        // torchvision keeps the files in a folder `raw` within that of the set.
+        let own = self.data_dir.iter().flat_map(|root| [root.clone(), root.join("raw")]).filter(|root| !is_of_another(root));
         let cached = self.cache.iter().flat_map(|root| files.folders.first().map(|folder| root.join(folder)));
         below.chain(own).chain(cached).collect()
     }
@@ -92,9 +93,16 @@ impl Places {
                 Err(_) => {}
             }
         }
+        if let Some(folder) = self.pickled(files) {
+            let problem = format!("{} holds CIFAR-10 as pickles of Python, which are not read", folder.display());
+            return Err(Error::Dataset(format!("{problem}; run `ffcl-gpu data fetch {name}`, which fetches the binary version")));
+        }
         let looked: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
         let problem = format!("data set {name}: {lack}; looked for {all} in {}", looked.join(", "));
-        let fetch = format!("run `ffcl-gpu data fetch {name}`");
+        let fetch = match files.downloads {
+            [] => "get its files".to_owned(),
+            _ => format!("run `ffcl-gpu data fetch {name}`"),
+        };
         Err(if self.data_dir.is_some() {
             Error::Dataset(format!("{problem}; {fetch}, put all of them into one of these folders, or {DIGITS}"))
         } else {
@@ -102,6 +110,16 @@ impl Places {
                 "{problem}; {fetch}, name their folder by --data-dir DIR (or FFCL_DATA_DIR), or {DIGITS}"
             ))
         })
+    }
+}
+
+impl Places {
+    /// A folder with CIFAR-10 in the version for Python, which torchvision fetches.
+    fn pickled(&self, files: &Files) -> Option<PathBuf> {
+        const NAME: &str = "cifar-10-batches-py";
+        let own = self.data_dir.iter().filter(|_| files.format == Format::Cifar);
+        let mut folders = own.flat_map(|root| [root.join(NAME), root.join("cifar10").join(NAME), root.clone()]);
+        folders.find(|folder| folder.ends_with(NAME) && folder.is_dir())
     }
 }
 
@@ -125,6 +143,7 @@ impl DatasetName {
             class_names: known.classes.iter().map(ToString::to_string).collect(),
             statistics: None,
             origin: Origin::Known,
+            held_out: None,
         })
     }
 
@@ -194,6 +213,20 @@ mod tests {
         write(&own.path().join("mnist"), files.names);
         assert_eq!(places.find(files).unwrap().unwrap()[0], own.path().join("mnist/train-images-idx3-ubyte"));
         assert_eq!(places.target(files).unwrap(), own.path().join("mnist"));
+        // The folders of torchvision.
+        let torch = tempfile::tempdir().unwrap();
+        write(&torch.path().join("MNIST/raw"), files.names);
+        for (inner, set, is_there) in [
+            ("", DatasetName::Mnist, true),
+            ("MNIST", DatasetName::Mnist, true),
+            ("MNIST/raw", DatasetName::Mnist, true),
+            ("MNIST/raw", DatasetName::FashionMnist, false),
+            ("MNIST", DatasetName::Kmnist, false),
+            ("", DatasetName::FashionMnist, false),
+        ] {
+            let places = Places { data_dir: Some(torch.path().join(inner)), cache: None };
+            assert_eq!(places.find(set.known().files.as_ref().unwrap()).unwrap().is_some(), is_there, "{inner} {set}");
+        }
         // MNIST's files have the names of Fashion-MNIST's.
         let others = Places { data_dir: Some(own.path().join("mnist")), cache: None };
         assert!(others.find(files).unwrap().is_some());
@@ -204,7 +237,7 @@ mod tests {
     fn nothing_anywhere_says_how_to_get_it() {
         let cache = tempfile::tempdir().unwrap();
         let places = Places { data_dir: None, cache: Some(cache.path().into()) };
-        for known in KNOWN.iter().filter(|known| known.files.is_some()) {
+        for known in KNOWN.iter().filter(|known| known.files.as_ref().is_some_and(|files| !files.downloads.is_empty())) {
             let error = known.name.load(&places).unwrap_err();
             let message = error.to_string();
             let fetch = format!("`ffcl-gpu data fetch {}`", known.text);

@@ -70,9 +70,14 @@ fn what_is_no_picture_is_refused() {
 #[test]
 fn a_jpeg_must_have_its_end_and_may_have_more() {
     let whole = jpeg();
-    for length in [whole.len() - 1, whole.len() - 2, whole.len() - 9] {
+    for length in (whole.len() - 60..=whole.len() - 4).step_by(7) {
         let problem = image(&whole[..length]).unwrap_err();
         assert!(problem.contains("the end of the JPEG image is missing"), "{length}: {problem}");
+    }
+    // Where only the mark of the end is missing, or something else stands in its place, nothing is missing of the image.
+    let cut = &whole[..whole.len() - 2];
+    for file in [cut.to_vec(), [cut, &[0xff]].concat(), [cut, &[0; 14]].concat(), [cut, b"\r\n"].concat()] {
+        assert_eq!(image(&file[..]).unwrap(), image(&whole[..]).unwrap());
     }
     // A film behind it, in which anything may stand; a picture behind it that was cut off; a preview in front.
     let film = [&whole[..], b"film \xff\xda\xff\xd8\xff\xda"].concat();
@@ -82,7 +87,8 @@ fn a_jpeg_must_have_its_end_and_may_have_more() {
         assert_eq!(image(&file[..]).unwrap(), image(&whole[..]).unwrap());
     }
     // The preview's end is not the picture's.
-    assert!(image(&preview[..preview.len() - 2]).unwrap_err().contains("is truncated"));
+    assert!(image(&preview[..preview.len() - 9]).unwrap_err().contains("is truncated"));
+    assert_eq!(image(&preview[..preview.len() - 2]).unwrap(), image(&whole[..]).unwrap());
 }
 
 /// What is learnt from a folder is what would be asked about, whatever the file.
@@ -131,4 +137,116 @@ fn a_jpeg_must_have_bytes_for_its_pixels() {
     // An even picture is as small as they come.
     let even = encoded(GrayImage::new(2048, 2048), ImageFormat::Jpeg);
     assert!(image(&even[..]).is_ok(), "{} bytes", even.len());
+}
+
+/// Numbers of few bits in 16: one image by itself is seen, and several are not compared by what each of them uses.
+#[test]
+fn unused_upper_bits_are_no_darkness() {
+    use image::{ImageBuffer, Luma};
+    let file = |factor: u16| {
+        let image = ImageBuffer::from_fn(4, 1, |x, _| Luma([x as u16 * factor]));
+        encoded(DynamicImage::ImageLuma16(image), ImageFormat::Png)
+    };
+    for (factor, bits) in [(85u16, 8u32), (341, 10), (1365, 12), (5461, 14)] {
+        let decoded = decode(&file(factor)[..]).unwrap();
+        match decoded.plain() {
+            Ok(plain) => assert!(bits > 10 && plain.to_luma8().get_pixel(3, 0).0[0] < 65, "{bits}"),
+            Err(problem) => assert!(bits <= 10 && problem.contains(&format!("none is above {}", (1 << bits) - 1)), "{problem}"),
+        }
+        let (visible, plain) = decoded.visible();
+        assert_eq!(visible.to_luma8().into_raw(), [0, 85, 170, 255], "{bits}");
+        assert!(plain.is_some());
+    }
+    for whole in [21_845, 0] {
+        let (image, plain) = decode(&file(whole)[..]).unwrap().visible();
+        assert_eq!((image.to_luma8().get_pixel(3, 0).0[0], plain.is_none()), (if whole == 0 { 0 } else { 255 }, true));
+    }
+    // A picture of a model that only resizes, and one that learns, are refused alike.
+    let picture = Picture::decode(Path::new("it"), &file(341)).unwrap();
+    assert!(Preparation::Resize.apply(&picture, ImageShape::gray(1, 4)).unwrap_err().to_string().contains("save it in 8 bits"));
+    assert!(image(&file(341)[..]).unwrap_err().contains("would be black"));
+}
+
+/// The bytes of hexadecimal digits.
+fn hexadecimal(text: &str) -> Vec<u8> {
+    text.as_bytes().as_chunks::<2>().0.iter().map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+/// One strip of pixels and the entries of a TIFF file beside its size, in one order of bytes or the other.
+fn tiff_file(little: bool, (width, height): (u32, u32), bits: u32, photometric: u32, colours: &[u16], pixels: &[u8]) -> Vec<u8> {
+    let short = |value: u16| if little { value.to_le_bytes() } else { value.to_be_bytes() };
+    let long = |value: u32| if little { value.to_le_bytes() } else { value.to_be_bytes() };
+    let strip = 8 + 2 + 12 * 9 + 4;
+    let map = strip + pixels.len() as u32;
+    let mut entries = vec![
+        (256, 1, width),
+        (257, 1, height),
+        (258, 1, bits),
+        (259, 1, 1),
+        (262, 1, photometric),
+        (273, 1, strip),
+        (278, 1, height),
+        (279, 1, pixels.len() as u32),
+    ];
+    if !colours.is_empty() {
+        entries.push((320, colours.len() as u32, map));
+    }
+    let mut file = if little { b"II*\0".to_vec() } else { b"MM\0*".to_vec() };
+    file.extend(long(8));
+    file.extend(short(entries.len() as u16));
+    for (tag, count, value) in entries {
+        file.extend(short(tag));
+        // The map of colours is of 16 bits; all else is taken as 32, but what is tagged as 16.
+        let is_short = matches!(tag, 258 | 259 | 262 | 320);
+        file.extend(short(if is_short { 3 } else { 4 }));
+        file.extend(long(count));
+        match is_short && count == 1 {
+            true => file.extend([short(value as u16), [0; 2]].concat()),
+            false => file.extend(long(value)),
+        }
+    }
+    file.resize(strip as usize, 0);
+    file.extend(pixels);
+    colours.iter().for_each(|&colour| file.extend(short(colour)));
+    file
+}
+
+#[test]
+fn palettes_are_colours() {
+    for little in [true, false] {
+        // Four colours, two bits each: black, red, green, blue.
+        let map = [0, 0xff00, 0, 0, 0, 0, 0xff00, 0, 0, 0, 0, 0xff00];
+        let file = tiff_file(little, (5, 1), 2, 3, &map, &[0b00_01_10_11, 0b01_000000]);
+        let colours: Vec<[u8; 3]> = image(&file[..]).unwrap().to_rgb8().pixels().map(|pixel| pixel.0).collect();
+        assert_eq!(colours, [[0; 3], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 0, 0]]);
+        let short = tiff_file(little, (5, 1), 2, 3, &map[..9], &[0, 0]);
+        assert!(image(&short[..]).unwrap_err().contains("cannot be decoded"));
+        let cut = tiff_file(little, (5, 3), 2, 3, &map, &[0, 0]);
+        assert!(image(&cut[..]).is_err());
+    }
+}
+
+#[test]
+fn floating_point_greys_are_greys() {
+    let file = hexadecimal(
+        "49492a00180000000a000001040001000000030000000101040001000000020000000201030001000000200000000301030001000000010000000601030001000000010000001101040001000000860000001601040001000000020000001701040001000000180000001c010300010000000100000053010300010000000300000000000000000000000000003f0000803f0000803e000000000000803f",
+    );
+    assert_eq!(image(&file[..]).unwrap().to_luma8().into_raw(), [0, 128, 255, 64, 0, 255]);
+    let mut negative = file.clone();
+    let last = negative.len() - 1;
+    negative[last] |= 0x80;
+    assert!(image(&negative[..]).unwrap_err().contains("outside 0 to 65535"));
+}
+
+#[test]
+fn a_fax_is_black_on_white() {
+    let file = hexadecimal(
+        "49492a00180000000013505c004d6b10004d423b0013505c09000001030001000000100000000101030001000000040000000201030001000000010000000301030001000000030000000601030001000000010000001101040001000000080000001601030001000000040000001701040001000000100000001c010300010000000100000000000000",
+    );
+    let fax = image(&file[..]).unwrap().to_luma8();
+    let black: Vec<_> = fax.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] == 0).map(|(x, y, _)| (x, y)).collect();
+    assert_eq!((fax.dimensions(), &black[..]), ((16, 4), &[(3, 1), (4, 1), (5, 1), (6, 1), (10, 2), (11, 2)][..]));
+    let mut short = file;
+    short[46] = 9;
+    assert!(image(&short[..]).unwrap_err().contains("is truncated"));
 }

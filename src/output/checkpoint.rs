@@ -80,7 +80,13 @@ pub fn load(path: &Path, config: &TrainingConfig, of: Identity, steps_per_epoch:
 /// The same from a file's bytes; `name` is for messages.
 pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, steps_per_epoch: usize) -> Result<TrainingState> {
     let file = TensorFile::parse(name, bytes)?;
-    let Some(header) = &file.header else { return Err(file.fail("was not written by ffcl-gpu".into(), REMEDY)) };
+    let Some(header) = &file.header else {
+        let problem = match &file.model {
+            Some(_) => "has lost the metadata that going on takes, as scripts that load and save it drop them",
+            None => "was not written by ffcl-gpu",
+        };
+        return Err(file.fail(problem.into(), REMEDY));
+    };
     let mut unsigned = header.clone();
     let Some(checkpoint) = &mut unsigned.checkpoint else { return Err(file.fail("is no checkpoint".into(), REMEDY)) };
     let claimed = std::mem::take(&mut checkpoint.sha256);
@@ -89,7 +95,10 @@ pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, s
     if checksum(name, &unsigned, tensors.iter().map(|(name, bytes)| (name.as_str(), *bytes)))? != claimed {
         return Err(file.fail("is damaged: its checksum is another one".into(), REMEDY));
     }
-    if header.model != *of.model || checkpoint.data != of.data {
+    let mut model = header.model.clone();
+    // Old checkpoints do not say it; the data's checksum does.
+    model.held_out = model.held_out.or(of.model.held_out);
+    if model != *of.model || checkpoint.data != of.data {
         let remedy = "give the same data as before (--data-dir), or begin a new run";
         return Err(file.fail("was trained on other data than this".into(), remedy));
     }

@@ -14,6 +14,9 @@ pub(super) const KEY: &str = "ffcl-gpu";
 /// The format that this program writes, and the newest that it reads.
 pub(super) const FORMAT: u32 = 1;
 
+/// The tensor that holds the same JSON as bytes: scripts that load tensors and save them again drop the metadata, and keep this.
+pub const TENSOR: &str = "ffcl_gpu.description";
+
 /// The data set of a model that does not say what it was trained on.
 pub const UNKNOWN: &str = "unknown";
 
@@ -39,6 +42,9 @@ pub struct ModelDescription {
     /// What that is the name of. Files of old do not say.
     #[serde(default)]
     pub origin: Origin,
+    /// Images at the end of the training set that were measured on instead of the test set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<usize>,
 }
 
 impl ModelDescription {
@@ -56,12 +62,18 @@ impl ModelDescription {
             classes: dataset.class_names.clone(),
             dataset: dataset.name.clone(),
             origin: dataset.origin,
+            held_out: dataset.held_out,
         }
     }
 
     /// Whether the model does not say what it was trained on.
     pub fn is_foreign(&self) -> bool {
         self.origin == Origin::Known && self.dataset == UNKNOWN
+    }
+
+    /// Whether its classes have names, and not only numbers.
+    pub fn has_class_names(&self) -> bool {
+        !self.is_foreign() && self.origin.has_class_names()
     }
 
     /// Whether these are the numbers of a model that can be described so.

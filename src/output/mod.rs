@@ -3,6 +3,7 @@
 pub(crate) mod axis;
 pub mod checkpoint;
 pub mod description;
+mod kinds;
 pub mod onnx;
 pub mod picture;
 pub mod run_directory;

@@ -218,6 +218,7 @@ mod tests {
             classes: numbered(3),
             dataset: "digits".into(),
             origin: crate::dataset::Origin::Known,
+            held_out: None,
         }
     }
 

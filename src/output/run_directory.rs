@@ -10,6 +10,7 @@ use crate::config::TrainingConfig;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
+use crate::text;
 use crate::train::{ReplicaReport, TrainingState};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -64,7 +65,8 @@ pub fn read_options(path: &Path, remedy: &str) -> Result<Map<String, Value>> {
 /// The same from a file's bytes; `name` is for messages.
 pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<Map<String, Value>> {
     let fail = |problem: String, remedy: &str| Error::Format { path: name.to_owned(), problem, remedy: remedy.to_owned() };
-    let text = str::from_utf8(bytes).map_err(|_| fail("is no text".into(), remedy))?;
+    let decoded = text::decode(bytes).ok_or_else(|| fail("is no text".into(), remedy))?;
+    let text = decoded.as_ref();
     if text.trim_start().starts_with('{') {
         let mut record: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| fail(format!("is no JSON: {error}"), "mend the file"))?;
@@ -75,7 +77,7 @@ pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<Map<Stri
     }
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = crate::text::plain(error.message());
         fail(format!("is no TOML: line {line}: {message}"), "mend the file")
     })?;
     match serde_json::to_value(table) {
@@ -88,11 +90,12 @@ pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<Map<Stri
 pub fn read_record(folder: &Path) -> Result<Map<String, Value>> {
     let path = folder.join(CONFIG);
     let bytes = bounded_file::read(&path, LARGEST_CONFIG, "give the folder of a run, as `train` writes it")?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::Format {
-        path,
-        problem: format!("is no record of a run: {error}"),
+    let fail = |problem: String| Error::Format {
+        path: path.clone(),
+        problem: format!("is no record of a run: {problem}"),
         remedy: "give the folder of a run, as `train` writes it".into(),
-    })
+    };
+    text::json(&bytes).map_err(fail)
 }
 
 /// An open run directory. Nobody else can write to it meanwhile.
@@ -113,6 +116,8 @@ pub struct Reopened {
     pub history: Vec<ReplicaReport>,
     /// Bytes of `metrics.jsonl` that hold them.
     length: u64,
+    /// Epochs in `metrics.jsonl` that are written again, since the run stopped before its first checkpoint.
+    pub forgotten: u32,
 }
 
 impl RunDirectory {
@@ -164,6 +169,7 @@ impl RunDirectory {
             true => Some(checkpoint::load(&checkpoint, config, of, steps_per_epoch)?),
             false => None,
         };
+        let forgotten = if state.is_none() { epochs_before_checkpoint(path)? } else { 0 };
         let metrics_path = path.join(METRICS);
         // A process that was killed at its very beginning may have left none.
         let open = OpenOptions::new().write(true).create(state.is_none()).truncate(false).open(&metrics_path);
@@ -187,7 +193,7 @@ impl RunDirectory {
             let remedy = "restore the file, or train again in a new folder".into();
             return Err(Error::Format { path: metrics_path, problem, remedy });
         }
-        Ok(Reopened { directory: Self { path: path.to_owned(), metrics, _lock: lock }, state, history, length })
+        Ok(Reopened { directory: Self { path: path.to_owned(), metrics, _lock: lock }, state, history, length, forgotten })
     }
 
     /// Where it is.
@@ -243,6 +249,26 @@ impl Reopened {
     }
 }
 
+/// The epochs that a run without a checkpoint reported. There are fewer than between two checkpoints where it stopped before its
+/// first one; else the checkpoint was removed, and to begin anew would overwrite what the run has left.
+fn epochs_before_checkpoint(path: &Path) -> Result<u32> {
+    let epochs = match path.join(METRICS).exists() {
+        true => read_metrics(path)?.last().map_or(0, |report| report.epoch),
+        false => 0,
+    };
+    let options = read_record(path)?.remove("options").unwrap_or_default();
+    let every = options.get("checkpoint-every").and_then(Value::as_u64).unwrap_or(1);
+    if u64::from(epochs) <= every && [MODEL, EVALUATION].iter().all(|name| !path.join(name).exists()) {
+        return Ok(epochs);
+    }
+    let config = path.join(CONFIG);
+    Err(Error::Format {
+        path: path.join(CHECKPOINT),
+        problem: format!("is gone, and the run has reported {epochs} epochs, which going on from the beginning would overwrite"),
+        remedy: format!("restore it, or begin a new run with --config {}", config.display()),
+    })
+}
+
 /// Takes the lock of a run's folder.
 fn lock(path: &Path) -> Result<File> {
     let file = path.join(LOCK);
@@ -288,7 +314,9 @@ pub fn parse_history(name: &Path, mut file: impl BufRead, epochs: u32) -> Result
             }
             break;
         }
-        let report: ReplicaReport = serde_json::from_slice(&line).map_err(|error| damaged(number, &error))?;
+        // Editors put a byte order mark at the beginning.
+        let json = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
+        let report: ReplicaReport = serde_json::from_slice(json).map_err(|error| damaged(number, &error))?;
         if report.epoch > epochs {
             break;
         }

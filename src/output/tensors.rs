@@ -1,10 +1,12 @@
 //! Parameters as named tensors of a safetensors file: `r{replica}.{a|b}.layers.{l}.weight` `[out, in]` and `.bias` `[out]`, f32, as
 //! PyTorch's linear layers have them; and `r{replica}.{a|b}.projections.{l}.weight` where hidden layers had projections.
 
-use super::description::{FORMAT, Header, KEY};
+use super::description::{FORMAT, Header, KEY, ModelDescription, TENSOR};
+use super::kinds;
 use crate::checksum::hexadecimal;
 use crate::error::{Error, Result};
 use crate::model::{LayerParameters, Parameters};
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -69,11 +71,14 @@ fn invalid(path: &Path, error: &dyn std::fmt::Display) -> Error {
     }
 }
 
-/// The bytes of a file of tensors; `path` is for messages.
+/// The bytes of a file of tensors; `path` is for messages. The model's description stands in the metadata and in a tensor.
 pub(super) fn serialize(path: &Path, tensors: &Tensors, header: &Header) -> Result<Vec<u8>> {
-    let views = tensors.iter().map(|(name, (shape, bytes))| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| invalid(path, &error))?;
-        Ok((name.as_str(), view))
+    let description = json(path, &Header { checkpoint: None, ..header.clone() })?;
+    let numbers = tensors.iter().map(|(name, (shape, bytes))| (name.as_str(), Dtype::F32, shape.clone(), &bytes[..]));
+    let bytes = (TENSOR, Dtype::U8, vec![description.len()], description.as_bytes());
+    let views = numbers.chain([bytes]).map(|(name, dtype, shape, bytes)| {
+        let view = TensorView::new(dtype, shape, bytes).map_err(|error| invalid(path, &error))?;
+        Ok((name, view))
     });
     let metadata = HashMap::from([(KEY.to_owned(), json(path, header)?)]);
     safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|error| invalid(path, &error))
@@ -95,6 +100,10 @@ pub(super) fn read(path: &Path, remedy: &str) -> Result<Vec<u8>> {
     let Some(length) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length)) else {
         return Err(broken("it ends before its header".into()));
     };
+    if let Some(kind) = kinds::begin(&bytes) {
+        file.by_ref().take(kinds::ENOUGH).read_to_end(&mut bytes).map_err(unreadable)?;
+        return Err(kinds::refusal(path, kind, &bytes));
+    }
     if length > MAXIMUM_HEADER || known.is_some_and(|known| length > known.saturating_sub(LENGTH)) {
         return Err(broken(format!("it announces a header of {length} bytes")));
     }
@@ -123,8 +132,10 @@ pub(super) const MAXIMUM_HEADER: u64 = 100_000_000;
 pub(super) struct TensorFile<'a> {
     path: &'a Path,
     tensors: SafeTensors<'a>,
-    /// What it says about itself, if this program wrote it.
+    /// Its metadata, if this program wrote it and nobody dropped them since.
     pub header: Option<Header>,
+    /// What it says of the model, in the metadata or in a tensor.
+    pub model: Option<ModelDescription>,
 }
 
 /// What to do where a file is damaged.
@@ -137,21 +148,38 @@ impl<'a> TensorFile<'a> {
         let broken = |error: safetensors::SafeTensorError| fail(format!("is no whole safetensors file ({error})"), DAMAGED);
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let json = metadata.metadata().as_ref().and_then(|entries| entries.get(KEY));
-        let header = json.map(|json| {
+        let unreadable = |what: &str, error: &dyn std::fmt::Display| fail(format!("has unreadable {what} ({error})"), DAMAGED);
+        let header = |what: &str, json: &[u8]| -> Result<Header> {
             /// What can be read of any version.
             #[derive(serde::Deserialize)]
             struct Version {
                 format: u32,
             }
-            let version: Version = serde_json::from_str(json).map_err(|_| fail("has unreadable metadata".into(), DAMAGED))?;
+            let version: Version = serde_json::from_slice(json).map_err(|error| unreadable(what, &error))?;
             if version.format > FORMAT {
                 let problem = format!("has format {}, and this program knows formats up to {FORMAT}", version.format);
                 return Err(fail(problem, "use a newer ffcl-gpu"));
             }
-            serde_json::from_str(json).map_err(|error| fail(format!("has unreadable metadata ({error})"), DAMAGED))
-        });
-        Ok(Self { path, tensors, header: header.transpose()? })
+            serde_json::from_slice(json).map_err(|error| unreadable(what, &error))
+        };
+        let json = metadata.metadata().as_ref().and_then(|entries| entries.get(KEY));
+        let in_metadata = json.map(|json| header("metadata", json.as_bytes())).transpose()?;
+        let in_tensor = match tensors.tensor(TENSOR) {
+            Ok(view) => {
+                let json = as_bytes(&view).ok_or_else(|| unreadable(TENSOR, &"it holds no bytes"))?;
+                Some(header(TENSOR, &json)?.model)
+            }
+            Err(_) => None,
+        };
+        let model = match (&in_metadata, in_tensor) {
+            (Some(header), Some(model)) if header.model != model => {
+                let problem = format!("describes one model in its metadata and another in the tensor {TENSOR}");
+                return Err(fail(problem, "copy both from the file that the weights are from, or leave the metadata out"));
+            }
+            (Some(header), _) => Some(header.model.clone()),
+            (None, model) => model,
+        };
+        Ok(Self { path, tensors, header: in_metadata, model })
     }
 
     /// An error about this file.
@@ -164,10 +192,17 @@ impl<'a> TensorFile<'a> {
         self.tensors.tensor(name).is_ok()
     }
 
-    /// Names and bytes of all tensors, in the order of the names.
+    /// Names and bytes of all tensors of numbers, in the order of the names.
     pub fn bytes(&self) -> impl Iterator<Item = (String, &[u8])> {
-        let sorted: BTreeMap<String, &[u8]> = self.tensors.iter().map(|(name, view)| (name.to_owned(), view.data())).collect();
+        let numbers = self.tensors.iter().filter(|(name, _)| *name != TENSOR);
+        let sorted: BTreeMap<String, &[u8]> = numbers.map(|(name, view)| (name.to_owned(), view.data())).collect();
         sorted.into_iter()
+    }
+
+    /// The type of the weights, where they have to be converted.
+    pub fn converted(&self) -> Option<String> {
+        let other = |name: &str| self.tensors.tensor(name).ok().map(|view| view.dtype()).filter(|&dtype| dtype != Dtype::F32);
+        self.tensors.names().into_iter().filter(|name| *name != TENSOR).find_map(other).map(|dtype| format!("{dtype:?}"))
     }
 
     /// The shape of a tensor, if it is there.
@@ -179,11 +214,11 @@ impl<'a> TensorFile<'a> {
     pub fn numbers(&self, name: &str, shape: &[usize], remedy: &str) -> Result<Vec<f32>> {
         const LACKING: &str = "give a file with the tensors r{replica}.{a|b}.layers.{l}.weight and .bias, and --layers and --replicas as it has them";
         let view = self.tensors.tensor(name).map_err(|_| self.fail(format!("lacks the tensor {name}"), LACKING))?;
-        if view.dtype() != Dtype::F32 || view.shape() != shape {
+        let numbers = as_f32(&view).filter(|_| view.shape() == shape);
+        numbers.ok_or_else(|| {
             let problem = format!("has {name} as {:?} {:?}, but the run needs F32 {shape:?}", view.dtype(), view.shape());
-            return Err(self.fail(problem, remedy));
-        }
-        Ok(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            self.fail(problem, remedy)
+        })
     }
 
     /// One layer of a network.
@@ -222,6 +257,27 @@ impl<'a> TensorFile<'a> {
             None => Ok(parameters),
         }
     }
+}
+
+/// The numbers of a tensor of any floating-point type; those of F64 are rounded.
+fn as_f32(view: &TensorView) -> Option<Vec<f32>> {
+    let data = view.data();
+    Some(match view.dtype() {
+        Dtype::F32 => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        Dtype::F64 => data.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::BF16 => data.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        _ => return None,
+    })
+}
+
+/// The bytes of a tensor of bytes, also where it was converted together with the weights: every type of number holds them exactly.
+fn as_bytes(view: &TensorView) -> Option<Vec<u8>> {
+    if view.dtype() == Dtype::U8 {
+        return Some(view.data().to_vec());
+    }
+    let byte = |value: f32| (value == f32::from(value as u8)).then_some(value as u8);
+    as_f32(view)?.into_iter().map(byte).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Files of weights, such as a run's `model.safetensors`.
 
-use super::description::{FORMAT, Header, ModelDescription, UNKNOWN};
+use super::description::{FORMAT, Header, ModelDescription, TENSOR, UNKNOWN};
 use super::tensors::{TensorFile, Tensors, add_parameters, read, serialize};
 use super::whole_file::write_whole;
 use crate::dataset::{ImageShape, Origin, numbered};
@@ -20,9 +20,30 @@ pub fn to_bytes(name: &Path, parameters: &Parameters, model: &ModelDescription) 
     serialize(name, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: None })
 }
 
+/// What to take a file for that does not say what its model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undescribed {
+    /// Nothing: its answers would be guesses.
+    Refuse,
+    /// Plain networks on pixels from 0 to 1, without normalised layers, whose classes are numbers.
+    Plain,
+}
+
+/// A model that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// Its networks, without their projections.
+    pub parameters: Parameters,
+    /// What it says of itself.
+    pub model: ModelDescription,
+    /// The type of the file's numbers, where they had to be converted to f32.
+    pub converted: Option<String>,
+}
+
 /// Reads the parameters of the replicas that `start` has; every tensor of the network must be there in the right shape and finite.
-/// Projections stay as they are in `start` where the file has none.
-pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Result<Parameters> {
+/// Projections stay as they are in `start` where the file has none. Beside them stands the type of the file's numbers, where they
+/// had to be converted to f32.
+pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Result<(Parameters, Option<String>)> {
     let bytes = read(path, "give --init-from a safetensors file, such as a run's model.safetensors")?;
     let file = TensorFile::parse(path, &bytes)?;
     let parameters = file.parameters("", &start)?;
@@ -30,17 +51,16 @@ pub fn load(path: &Path, architecture: &Architecture, start: Parameters) -> Resu
         let problem = format!("has more than the {} layers of --layers", architecture.layer_count());
         return Err(file.fail(problem, "give --layers as the file has them, or another file"));
     }
-    Ok(parameters)
+    Ok((parameters, file.converted()))
 }
 
-/// Reads a model as the file has it: networks without their projections. A file that this program did not write is taken for a
-/// plain network on pixels from 0 to 1.
-pub fn open(path: &Path) -> Result<(Parameters, ModelDescription)> {
-    parse(path, &read(path, "give a run's folder, or a safetensors file such as its model.safetensors")?)
+/// Reads a model as the file has it.
+pub fn open(path: &Path, undescribed: Undescribed) -> Result<Opened> {
+    parse(path, &read(path, "give a run's folder, or a safetensors file such as its model.safetensors")?, undescribed)
 }
 
 /// The same from a file's bytes; `name` is for messages.
-pub fn parse(name: &Path, bytes: &[u8]) -> Result<(Parameters, ModelDescription)> {
+pub fn parse(name: &Path, bytes: &[u8], undescribed: Undescribed) -> Result<Opened> {
     let file = TensorFile::parse(name, bytes)?;
     let tensor = |slot, layer| format!("{}.weight", Parameters::tensor_name(slot, layer));
     let mut layers = Vec::new();
@@ -79,10 +99,23 @@ pub fn parse(name: &Path, bytes: &[u8]) -> Result<(Parameters, ModelDescription)
         classes: numbered(last[1]),
         dataset: UNKNOWN.into(),
         origin: Origin::Known,
+        held_out: None,
     };
-    let model = file.header.as_ref().map_or_else(plain, |header| header.model.clone());
+    let model = match (&file.model, undescribed) {
+        (Some(model), _) => model.clone(),
+        (None, Undescribed::Plain) => plain(),
+        (None, Undescribed::Refuse) => {
+            let problem = format!(
+                "lacks both its metadata and the tensor {TENSOR}, so that normalisation, standardisation, image shape and class names are not known"
+            );
+            let remedy = format!(
+                "give the file as the run wrote it, or copy {TENSOR} from that; a plain network of another origin is taken with --plain"
+            );
+            return Err(file.fail(problem, &remedy));
+        }
+    };
     if model.fits(&parameters) {
-        Ok((parameters, model))
+        Ok(Opened { parameters, model, converted: file.converted() })
     } else {
         Err(file.fail("describes other tensors than it holds".into(), "write it again"))
     }
@@ -97,6 +130,7 @@ fn foreign_shape(pixels: usize) -> ImageShape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
     /// What a run with other seeds would begin with.
     fn start(architecture: &Architecture, replicas: usize) -> Parameters {
@@ -115,7 +149,12 @@ mod tests {
             classes: numbered(architecture.classes()),
             dataset: "digits".into(),
             origin: Origin::Known,
+            held_out: None,
         }
+    }
+
+    fn refuse(path: &Path) -> Result<Opened> {
+        open(path, Undescribed::Refuse)
     }
 
     #[test]
@@ -126,10 +165,10 @@ mod tests {
         let parameters = Parameters::initialize(&architecture, 1, 2).with_projections(&architecture, 6, 1);
         let model = description(&architecture, 2);
         save(&path, &parameters, &model).unwrap();
-        assert_eq!(load(&path, &architecture, start(&architecture, 2)).unwrap(), parameters);
-        assert_eq!(load(&path, &architecture, start(&architecture, 1)).unwrap().slots[..], parameters.slots[..2]);
-        let (opened, described) = open(&path).unwrap();
-        assert_eq!((opened.slots, described), (parameters.slots, model));
+        assert_eq!(load(&path, &architecture, start(&architecture, 2)).unwrap(), (parameters.clone(), None));
+        assert_eq!(load(&path, &architecture, start(&architecture, 1)).unwrap().0.slots[..], parameters.slots[..2]);
+        let opened = refuse(&path).unwrap();
+        assert_eq!((opened.parameters.slots, opened.model, opened.converted), (parameters.slots, model, None));
         assert!(
             load(&path, &architecture, start(&architecture, 3))
                 .unwrap_err()
@@ -158,7 +197,7 @@ mod tests {
         assert!(
             load(&path, &architecture, start(&architecture, 1)).unwrap_err().to_string().contains("r0.b.layers.0.bias[1] is NaN")
         );
-        assert!(open(&path).unwrap_err().to_string().contains("not finite"));
+        assert!(refuse(&path).unwrap_err().to_string().contains("not finite"));
     }
 
     #[test]
@@ -178,9 +217,94 @@ mod tests {
         ];
         for model in wrong {
             save(&path, &parameters, &model).unwrap();
-            assert!(open(&path).unwrap_err().to_string().contains("describes other tensors"), "{model:?}");
+            assert!(refuse(&path).unwrap_err().to_string().contains("describes other tensors"), "{model:?}");
         }
         save(&path, &parameters, &right).unwrap();
-        assert_eq!(open(&path).unwrap().1, right);
+        assert_eq!(refuse(&path).unwrap().model, right);
+    }
+
+    /// The tensors of a file, changed, without its metadata: what a script in Python writes that loaded it.
+    fn saved_again(bytes: &[u8], change: impl Fn(&str, Dtype, &[u8]) -> Option<(Dtype, Vec<u8>)>) -> Vec<u8> {
+        let file = SafeTensors::deserialize(bytes).unwrap();
+        let tensors: Vec<_> = file
+            .tensors()
+            .into_iter()
+            .filter_map(|(name, view)| {
+                let (dtype, bytes) = change(&name, view.dtype(), view.data())?;
+                Some((name, dtype, view.shape().to_vec(), bytes))
+            })
+            .collect();
+        let views = tensors
+            .iter()
+            .map(|(name, dtype, shape, bytes)| (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+        safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap()
+    }
+
+    fn as_numbers(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+        match dtype {
+            Dtype::U8 => bytes.iter().map(|&byte| f32::from(byte)).collect(),
+            _ => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_description_survives_who_drops_metadata() {
+        let name = Path::new("model");
+        let architecture = Architecture::new(vec![4, 3, 2]).unwrap();
+        let parameters = Parameters::initialize(&architecture, 1, 2);
+        let model = ModelDescription { image: ImageShape::gray(2, 2), ..description(&architecture, 2) };
+        let bytes = to_bytes(name, &parameters, &model).unwrap();
+        let parse = |bytes: &[u8]| parse(name, bytes, Undescribed::Refuse);
+        let whole = Opened { parameters, model, converted: None };
+        let again = saved_again(&bytes, |_, dtype, bytes| Some((dtype, bytes.to_vec())));
+        assert_eq!(parse(&again).unwrap(), whole);
+        // All of it converted, the description, too.
+        let convert = |wide: Dtype| {
+            saved_again(&bytes, |_, dtype, bytes| {
+                let numbers = as_numbers(dtype, bytes).into_iter();
+                Some((
+                    wide,
+                    match wide {
+                        Dtype::F16 => numbers.flat_map(|number| half::f16::from_f32(number).to_le_bytes()).collect(),
+                        Dtype::BF16 => numbers.flat_map(|number| half::bf16::from_f32(number).to_le_bytes()).collect(),
+                        _ => numbers.flat_map(|number| f64::from(number).to_le_bytes()).collect(),
+                    },
+                ))
+            })
+        };
+        let exact = parse(&convert(Dtype::F64)).unwrap();
+        assert_eq!((exact.parameters, exact.converted.as_deref()), (whole.parameters.clone(), Some("F64")));
+        for (dtype, text, tolerance) in [(Dtype::F16, "F16", 1.0 / 1024.0), (Dtype::BF16, "BF16", 1.0 / 128.0)] {
+            let opened = parse(&convert(dtype)).unwrap();
+            assert_eq!((&opened.model, opened.converted.as_deref()), (&whole.model, Some(text)));
+            let (found, right) = (&opened.parameters.slots[3][0].weight, &whole.parameters.slots[3][0].weight);
+            assert!(found.iter().zip(right).all(|(found, right)| (found - right).abs() <= tolerance * right.abs()), "{text}");
+        }
+        // Without it nobody knows what the model computes.
+        let lost = saved_again(&bytes, |name, dtype, bytes| (name != TENSOR).then(|| (dtype, bytes.to_vec())));
+        let message = parse(&lost).unwrap_err().to_string();
+        assert!(message.contains("lacks both its metadata and the tensor ffcl_gpu.description"), "{message}");
+        assert!(message.contains("--plain"), "{message}");
+        let plain = super::parse(name, &lost, Undescribed::Plain).unwrap();
+        assert!(plain.model.is_foreign() && !plain.model.normalize);
+        let number = saved_again(&bytes, |name, dtype, bytes| {
+            let tensor = if name == TENSOR { (Dtype::I8, bytes.to_vec()) } else { (dtype, bytes.to_vec()) };
+            Some(tensor)
+        });
+        assert!(parse(&number).unwrap_err().to_string().contains("unreadable ffcl_gpu.description"));
+    }
+
+    #[test]
+    fn metadata_of_another_model_are_refused() {
+        let name = Path::new("model");
+        let architecture = Architecture::new(vec![4, 3]).unwrap();
+        let parameters = Parameters::initialize(&architecture, 1, 1);
+        let right = description(&architecture, 1);
+        let bytes = to_bytes(name, &parameters, &right).unwrap();
+        let other = to_bytes(name, &parameters, &ModelDescription { mean: 0.5, ..right }).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&other).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let mixed = safetensors::serialize(tensors.tensors(), metadata.metadata().clone()).unwrap();
+        assert!(parse(name, &mixed, Undescribed::Refuse).unwrap_err().to_string().contains("another in the tensor"));
     }
 }

@@ -163,6 +163,7 @@ impl Programs {
             test: images(1),
             class_names: numbered(architecture.classes()),
             statistics: None,
+            held_out: None,
             origin: Origin::Known,
         };
         Self::new(Job { config, dataset: &dataset }, plan, u64::MAX)

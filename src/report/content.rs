@@ -7,8 +7,9 @@ use crate::evaluation::Evaluation;
 use crate::model::Parameters;
 use crate::output::description::ModelDescription;
 use crate::output::run_directory::{CHECKPOINT, CONFIG, EVALUATION, LARGEST_CONFIG, MODEL, read_metrics};
-use crate::output::weights;
+use crate::output::weights::{self, Undescribed};
 use crate::output::whole_file::write_whole;
+use crate::text;
 use crate::train::ReplicaReport;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -50,8 +51,8 @@ impl TestAnswers {
     /// Writes it into a run's folder.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(EVALUATION);
-        let text = serde_json::to_vec(self).map_err(|error| damaged(&path, &error))?;
-        write_whole(&path, &text)
+        let json = serde_json::to_vec(self).map_err(|error| damaged(&path, &error))?;
+        write_whole(&path, &json)
     }
 
     fn read(folder: &Path) -> Result<Option<Self>> {
@@ -60,7 +61,7 @@ impl TestAnswers {
             return Ok(None);
         }
         let bytes = bounded_file::read(&path, LARGEST_EVALUATION, "check its permissions")?;
-        let answers: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(&path, &error))?;
+        let answers: Self = text::json(&bytes).map_err(|error| damaged(&path, &error))?;
         let classes = answers.classes.len();
         let square = |rows: &Vec<Vec<u64>>| rows.len() == classes && rows.iter().all(|row| row.len() == classes);
         let known = |class: usize| class < classes;
@@ -126,7 +127,7 @@ impl Run {
         let path = folder.join(CONFIG);
         let remedy = "give the folder of a run, as `train` writes it";
         let bytes = bounded_file::read(&path, LARGEST_CONFIG, remedy)?;
-        let record: Record = serde_json::from_slice(&bytes).map_err(|error| Error::Format {
+        let record: Record = text::json(&bytes).map_err(|error| Error::Format {
             path,
             problem: format!("is no record of a run: {error}"),
             remedy: remedy.into(),
@@ -150,7 +151,10 @@ impl Run {
             test_images: record.test_images,
             device: format!("{} ({})", text(record.device.get("name")), text(record.device.get("backend"))),
             metrics,
-            model: file.map(|file| weights::open(&file)).transpose()?,
+            model: file
+                .map(|file| weights::open(&file, Undescribed::Refuse))
+                .transpose()?
+                .map(|opened| (opened.parameters, opened.model)),
             answers: TestAnswers::read(folder)?,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::request::{Study, joined};
 use crate::config::{RunOptions, TrainingConfig};
-use crate::dataset::{Dataset, DatasetName};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use std::str::FromStr;
 /// What a cell is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellKey {
-    /// The data to learn.
-    pub dataset: DatasetName,
+    /// The data to learn, as the study's file names it.
+    pub dataset: String,
     /// Widths of the network.
     pub layers: Vec<usize>,
     /// Training images.
@@ -44,7 +44,7 @@ pub struct Cell {
 /// The cells of `study` in their order; `datasets` are those that it names, held-out images already taken away.
 pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
-    for (&name, dataset) in study.datasets.iter().zip(datasets) {
+    for (name, dataset) in study.datasets.iter().zip(datasets) {
         let available = dataset.train.count();
         let shapes: Vec<_> = study.layers.as_ref().map_or(vec![None], |shapes| shapes.iter().map(Some).collect());
         for shape in shapes {
@@ -71,7 +71,7 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                     }
                     training.architecture()?;
                     let key = CellKey {
-                        dataset: name,
+                        dataset: name.clone(),
                         layers: training.layers.clone(),
                         train_images: size,
                         variant: variant.clone(),

@@ -5,6 +5,7 @@ use super::request::{Study, check_seeds};
 use crate::bounded_file;
 use crate::error::{Error, Result};
 use crate::output::whole_file::write_whole;
+use crate::text;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::path::Path;
@@ -58,13 +59,13 @@ impl Manifest {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
         let remedy = "give a folder that `ffcl-gpu study FILE.toml --out` has made";
-        let text = bounded_file::read(&path, LARGEST, remedy)?;
+        let bytes = bounded_file::read(&path, LARGEST, remedy)?;
         let fail = |problem: &dyn Display| Error::Format {
             path: path.clone(),
             problem: format!("is no description of a study: {problem}"),
             remedy: "run the study again, which writes it anew".into(),
         };
-        let manifest: Self = serde_json::from_slice(&text).map_err(|error| fail(&error))?;
+        let manifest: Self = text::json(&bytes).map_err(|error| fail(&error))?;
         check_seeds(manifest.first_seed, manifest.seeds).map_err(|error| fail(&error))?;
         Ok(manifest)
     }

@@ -157,7 +157,7 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
                 };
                 names.iter().enumerate().filter_map(of).collect()
             };
-            let dataset = members[0].1.dataset;
+            let dataset = &members[0].1.dataset;
             charts.push(Chart {
                 name: file_name(&format!("{} {dataset} {rest}", axis.name)),
                 title: format!("{} ({dataset}, {rest})", summary.manifest.title),

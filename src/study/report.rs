@@ -56,7 +56,7 @@ fn markdown(summary: &Summary, pictures: &[Picture]) -> String {
     let mut text = format!("# {}\n\n{}\n", escaped(&summary.manifest.title), origin(summary));
     for dataset in summary.datasets() {
         let groups: Vec<_> = summary.groups_of(dataset).collect();
-        text += &format!("\n## {dataset}\n\n{}", accuracies(&groups));
+        text += &format!("\n## {}\n\n{}", escaped(dataset), accuracies(&groups));
         if let Some(baseline) = summary.manifest.baseline.as_deref() {
             text += &differences(&groups, baseline);
         }
@@ -177,7 +177,7 @@ fn table(summary: &Summary) -> String {
     for result in summary.groups.iter().flat_map(|group| &group.rows).flat_map(|row| &row.results) {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let columns = [
-            result.cell.dataset.to_string(),
+            if result.cell.dataset.contains([',', '"']) { quoted(&result.cell.dataset) } else { result.cell.dataset.clone() },
             joined(&result.cell.layers),
             result.cell.train_images.to_string(),
             quoted(&result.cell.variant),

@@ -2,10 +2,11 @@
 
 use crate::bounded_file;
 use crate::config::{RunOptions, Widths};
-use crate::dataset::DatasetName;
+use crate::dataset::folder::ImageSize;
 use crate::error::{Error, Result};
 use crate::output::run_directory::LARGEST_CONFIG;
 use crate::suggestion::nearest;
+use crate::text;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::fmt::Display;
@@ -26,9 +27,14 @@ pub struct Study {
     pub first_seed: u64,
     /// Measure on so many images from the end of the training set, which are not trained on, instead of the test set.
     pub hold_out: Option<usize>,
-    /// The data to learn.
+    /// The data to learn: names, folders of images, or files.
     #[serde(default = "datasets")]
-    pub datasets: Vec<DatasetName>,
+    pub datasets: Vec<String>,
+    /// The size of the images of folders, where they are to be resized.
+    pub image_size: Option<ImageSize>,
+    /// Whether the images of folders are made grey.
+    #[serde(default)]
+    pub grayscale: bool,
     /// Shapes of the networks; where none are named, the options' own.
     pub layers: Option<Vec<Widths>>,
     /// Numbers of training images, from the data set's beginning; where none are named, all.
@@ -46,8 +52,8 @@ fn first_seed() -> u64 {
     1
 }
 
-fn datasets() -> Vec<DatasetName> {
-    vec![DatasetName::Mnist]
+fn datasets() -> Vec<String> {
+    vec!["mnist".into()]
 }
 
 /// As many replicas as a run may have.
@@ -65,8 +71,8 @@ impl Study {
     /// The same from a file's bytes; `name` is for messages.
     pub fn parse(name: &Path, bytes: &[u8]) -> Result<Self> {
         let refused = |problem: String| Error::Configuration(format!("{}: {problem}", name.display()));
-        let text = str::from_utf8(bytes).map_err(|_| refused("it is no text; give a study as a TOML file".into()))?;
-        let study: Self = toml::from_str(text).map_err(|error| refused(explain(text, &error)))?;
+        let text = text::decode(bytes).ok_or_else(|| refused("it is no text; give a study as a TOML file".into()))?;
+        let study: Self = toml::from_str(&text).map_err(|error| refused(explain(&text, &error)))?;
         study.check().map_err(|error| refused(error.to_string()))?;
         Ok(study)
     }
@@ -97,7 +103,10 @@ impl Study {
             let names: Vec<_> = self.variants.keys().map(String::as_str).collect();
             return fail(format!("baseline = {name:?} names no variant; there are {}", names.join(", ")));
         }
-        check_axis("datasets", &self.datasets, |name| name.to_string())?;
+        check_axis("datasets", &self.datasets, String::clone)?;
+        if let Some(name) = self.datasets.iter().find(|name| name.trim().is_empty() || name.chars().any(char::is_control)) {
+            return fail(format!("datasets holds {name:?}, which is no name and no folder; give mnist, or a folder of images"));
+        }
         check_axis("layers", self.layers.as_deref().unwrap_or(&[Widths::around(&[])]), Widths::to_string)?;
         check_axis("train-sizes", self.train_sizes.as_deref().unwrap_or(&[1]), usize::to_string)?;
         if self.train_sizes.iter().flatten().any(|&size| size == 0) {
@@ -152,10 +161,10 @@ fn check_axis<T: PartialEq>(axis: &str, values: &[T], show: impl Fn(&T) -> Strin
 }
 
 /// A parser's message as one line: where, what, and the name that was probably meant.
-fn explain(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+fn explain(file: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| 1 + file[..span.start.min(file.len())].matches('\n').count());
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = text::plain(error.message());
     // "unknown field `x`, expected one of `y`, `z`": every second piece stands between backquotes.
     let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
     let meant = match quoted.split_first() {
@@ -185,7 +194,7 @@ pub(super) mod tests {
     #[test]
     fn a_short_file_has_sensible_defaults_and_keeps_the_order_of_its_variants() {
         let read = study("title = 'A'\nseeds = 2\n[variants.zebra]\n[variants.ant]\nguide = 'own'").unwrap();
-        assert_eq!((read.first_seed, read.datasets), (1, vec![DatasetName::Mnist]));
+        assert_eq!((read.first_seed, read.datasets), (1, vec!["mnist".to_owned()]));
         assert_eq!(read.variants.keys().collect::<Vec<_>>(), ["zebra", "ant"]);
     }
 

@@ -31,6 +31,7 @@ pub fn first_images(dataset: &Dataset, count: usize) -> Dataset {
         class_names: dataset.class_names.clone(),
         statistics: dataset.statistics,
         origin: dataset.origin,
+        held_out: dataset.held_out,
     }
 }
 

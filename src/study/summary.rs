@@ -4,7 +4,6 @@ use super::grid::CellKey;
 use super::manifest::Manifest;
 use super::results::SeedResult;
 use super::statistics::{mean_and_deviation, paired_interval};
-use crate::dataset::DatasetName;
 
 /// A number of each seed.
 pub type Measure = fn(&SeedResult) -> f64;
@@ -42,7 +41,7 @@ impl Row<'_> {
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
     /// The data that they learned.
-    pub dataset: DatasetName,
+    pub dataset: &'a str,
     /// Widths of the networks.
     pub layers: &'a [usize],
     /// Training images.
@@ -86,12 +85,12 @@ impl<'a> Summary<'a> {
             }
             let row = Row { cell, results: own };
             let fits = |group: &&mut Group| {
-                (group.dataset, group.layers, group.train_images) == (cell.dataset, &cell.layers[..], cell.train_images)
+                (group.dataset, group.layers, group.train_images) == (&cell.dataset[..], &cell.layers[..], cell.train_images)
             };
             match groups.iter_mut().find(fits) {
                 Some(group) => group.rows.push(row),
                 None => groups.push(Group {
-                    dataset: cell.dataset,
+                    dataset: &cell.dataset,
                     layers: &cell.layers,
                     train_images: cell.train_images,
                     rows: vec![row],
@@ -114,14 +113,14 @@ impl<'a> Summary<'a> {
     }
 
     /// The data sets that have results, in the study's order.
-    pub fn datasets(&self) -> Vec<DatasetName> {
+    pub fn datasets(&self) -> Vec<&'a str> {
         let mut datasets: Vec<_> = self.groups.iter().map(|group| group.dataset).collect();
         datasets.dedup();
         datasets
     }
 
     /// The groups of one data set.
-    pub fn groups_of(&self, dataset: DatasetName) -> impl Iterator<Item = &Group<'a>> {
+    pub fn groups_of(&self, dataset: &str) -> impl Iterator<Item = &Group<'a>> {
         self.groups.iter().filter(move |group| group.dataset == dataset)
     }
 }

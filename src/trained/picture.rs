@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 pub struct Picture {
     /// The file's name, for messages.
     pub name: PathBuf,
+    /// By the bits that its numbers use.
     pub(super) image: DynamicImage,
+    /// As its format defines it, where that is another image, or what is wrong with that.
+    pub(super) plain: Option<std::result::Result<DynamicImage, String>>,
 }
 
 impl Picture {
@@ -29,13 +32,23 @@ impl Picture {
     /// Reads a stream to its end; `name` is for messages.
     pub fn read(name: &Path, stream: impl Read) -> Result<Self> {
         const REMEDY: &str = "give a whole PNG, JPEG, BMP, GIF, PNM, TIFF or WebP picture of ordinary size";
-        let image = decode::image(stream).map_err(|problem| bad(name, problem, REMEDY))?;
-        Ok(Self { name: name.to_owned(), image })
+        let decoded = decode::decode(stream).map_err(|problem| bad(name, problem, REMEDY))?;
+        let (image, plain) = decoded.visible();
+        Ok(Self { name: name.to_owned(), image, plain })
     }
 
     /// Decodes a file's bytes; `name` is for messages.
     pub fn decode(name: &Path, bytes: &[u8]) -> Result<Self> {
         Self::read(name, bytes)
+    }
+
+    /// As its format defines it, comparable with other pictures.
+    pub(super) fn plain(&self) -> Result<&DynamicImage> {
+        match &self.plain {
+            None => Ok(&self.image),
+            Some(Ok(image)) => Ok(image),
+            Some(Err(problem)) => Err(bad(&self.name, problem.clone(), "scale its numbers to 16 bits, or save it in 8 bits")),
+        }
     }
 
     /// An error about this picture.

@@ -55,9 +55,10 @@ impl Preparation {
 }
 
 fn resized(picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
+    let plain = picture.plain()?;
     let image = match shape.channels {
-        1 => picture.image.to_luma8().into(),
-        3 => picture.image.to_rgb8().into(),
+        1 => plain.to_luma8().into(),
+        3 => plain.to_rgb8().into(),
         channels => {
             let message = format!("the model reads {channels} channels, and pictures have 1 or 3; give another model");
             return Err(Error::Configuration(message));

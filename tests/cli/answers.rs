@@ -116,14 +116,22 @@ fn models_that_are_none_are_refused() {
         }
     }
     assert!(!path("x.onnx").exists());
-    let evaluate = |name: &str, rest: &[&str]| run(&join(&[&["evaluate", text(&path(name)), "--device", "cpu"], rest]));
+    let evaluate =
+        |name: &str, rest: &[&str]| run(&join(&[&["evaluate", text(&path(name)), "--plain", "--device", "cpu"], rest]));
     check_refused(&evaluate("few.safetensors", &[]), Refusal::Line(2), &["unknown", "--dataset"]).unwrap();
     let digits = ["--dataset", "digits"];
     check_refused(&evaluate("small.safetensors", &digits), Refusal::Line(2), &["28×28", "7×7"]).unwrap();
     check_refused(&evaluate("few.safetensors", &digits), Refusal::Line(2), &["3 classes"]).unwrap();
-    // A foreign file that fits is taken.
+    // A foreign file that fits is taken, if the user says that it is a plain network.
     foreign(&path("fits.safetensors"), &[784, 10]);
-    evaluate("fits.safetensors", &digits).succeeded();
+    let ran = evaluate("fits.safetensors", &digits).succeeded();
+    assert!(ran.stdout.contains("compared by number"), "{}", ran.stdout);
+    let fits = path("fits.safetensors");
+    for arguments in [&["evaluate", text(&fits)][..], &["predict", text(&fits), text(&picture)]] {
+        check_refused(&run(arguments), Refusal::Line(1), &["lacks both its metadata and the tensor", "--plain"]).unwrap();
+    }
+    // What is no safetensors file is called by its name.
+    check_refused(&run(&["predict", text(&picture), text(&picture)]), Refusal::Line(1), &["it is a picture"]).unwrap();
     Idx::small().write(folder.path());
     check_refused(&ask("evaluate", &["--dataset", "mnist"]), Refusal::Line(2), &["--data-dir"]).unwrap();
     ask("evaluate", &["--dataset", "mnist", "--data-dir", text(folder.path())]).succeeded();
@@ -194,7 +202,8 @@ fn predict_knows_digits_however_they_are_shown() {
     }
     // For people: the file, and a line for each answer.
     let ran = ask("predict", &names[..2]).succeeded();
-    assert_eq!(ran.lines().len(), 8);
+    assert_eq!(ran.lines().len(), 9);
+    assert!(ran.lines()[8].contains("as digits of MNIST"), "{}", ran.stdout);
     assert!(ran.lines()[0].ends_with("0 dark.png") && ran.lines()[1].starts_with("    A+B"), "{}", ran.stdout);
     // Without any preparation a picture of the model's size is the image itself, and its negative is not.
     let raw = ask("predict", &join(&[&["--json", "--raw"], &names[..2]])).succeeded().json_lines();
@@ -214,16 +223,23 @@ fn pictures_that_cannot_be_read_are_reported_and_the_others_answered() {
     fs::write(path("nothing.png"), "").unwrap();
     GrayImage::from_pixel(40, 30, Luma([200])).save(path("empty.png")).unwrap();
     fs::write(path("bomb.pgm"), "P5 30000 30000 255\n").unwrap();
-    let bad = ["half.png", "text.png", "nothing.png", "empty.png", "bomb.pgm", "missing.png", "."].map(path);
+    fs::create_dir(path("folder")).unwrap();
+    let bad = ["half.png", "text.png", "nothing.png", "empty.png", "bomb.pgm", "missing.png", "folder"].map(path);
     let bad: Vec<&str> = bad.iter().map(|path| text(path)).collect();
     let ran = ask("predict", &join(&[&["--json"], &bad[..3], &[text(&good)], &bad[3..]]));
     assert_eq!((ran.code, ran.lines().len()), (Some(1), 1), "{}", ran.stderr);
     assert_eq!(ran.json_lines()[0]["file"], text(&good));
     let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), bad.len(), "{}", ran.stderr);
-    for (error, hint) in
-        errors.iter().zip(["cannot be decoded", "no picture", "is empty", "shows nothing", "30000", "cannot read", "is a folder"])
-    {
+    for (error, hint) in errors.iter().zip([
+        "cannot be decoded",
+        "no picture",
+        "is empty",
+        "shows nothing",
+        "30000",
+        "cannot read",
+        "is a folder without pictures",
+    ]) {
         assert!(error.contains(hint), "{error}");
     }
     let ran = ask("predict", &bad);
@@ -276,4 +292,115 @@ fn export_writes_a_file_or_nothing() {
     let weights = 4 * (785 * 64 + 65 * 64 + 65 * 10);
     assert!((weights..weights + 5000).contains(&size("a")) && (2 * weights..2 * weights + 10_000).contains(&size("ensemble")));
     assert_eq!(names_in(folder.path()), ["model.onnx"]);
+}
+
+/// Pictures of digits in folders of these names, some of each.
+fn scans(folder: &Path, classes: &[(u8, &str)]) {
+    for &(class, name) in classes {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        let test = digits::generate_with_counts(digits::SEED, 1, 400).test;
+        let own = (0..test.count()).filter(|&index| test.labels[index] == class);
+        for index in own.take(20) {
+            let file = folder.join(name).join(format!("{index}.png"));
+            gray(test.image(index), |ink| 255 - ink).resize(80, 90, image::imageops::FilterType::Triangle).save(file).unwrap();
+        }
+    }
+}
+
+fn evaluation(arguments: &[&str]) -> Value {
+    ask("evaluate", &join(&[&["--json"], arguments])).succeeded().json_lines().remove(0)
+}
+
+#[test]
+fn classes_are_compared_by_name_and_pictures_prepared_as_for_predict() {
+    let folder = TempDir::new().unwrap();
+    scans(folder.path(), &[(7, "7"), (3, "3")]);
+    let dataset = ["--dataset", text(folder.path()), "--split", "all"];
+    let found = evaluation(&dataset);
+    assert_eq!(
+        (&found["classes_matched_by"], &found["preparation"], &found["left_out"]),
+        (&"names".into(), &"digit".into(), &0.into())
+    );
+    assert_eq!((&found["classes"][7]["support"], &found["classes"][3]["support"]), (&20.into(), &20.into()));
+    assert!(found["accuracy"].as_f64().unwrap() > 0.8, "{}", found["accuracy"]);
+    // `predict` says the same of each picture, and finds them all in the folder.
+    let said = ask("predict", &["--json", text(folder.path())]).succeeded().json_lines();
+    let right = said.iter().filter(|line| {
+        let class = Path::new(line["file"].as_str().unwrap()).parent().unwrap().file_name().unwrap();
+        line["label"].as_str() == class.to_str()
+    });
+    assert_eq!((said.len(), right.count() as f64 / 40.0), (40, found["accuracy"].as_f64().unwrap()));
+    assert!(said.iter().all(|line| line["preparation"] == "digit"));
+    // Without preparation both are wrong about dark ink on white.
+    let raw = evaluation(&join(&[&dataset, &["--raw"]]));
+    assert_eq!(raw["preparation"], "resize");
+    assert!(raw["accuracy"].as_f64().unwrap() < 0.5, "{}", raw["accuracy"]);
+    // A part is tested on unless all is asked for, and what is left out is counted.
+    let ran = ask("evaluate", &["--dataset", text(folder.path())]).succeeded();
+    assert!(ran.stdout.contains("8 images of 28×28 to test, 32 left out (--split all"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("classes  compared by name"), "{}", ran.stdout);
+    assert_eq!(evaluation(&["--dataset", text(folder.path()), "--test-fraction", "1"])["accuracy"], found["accuracy"]);
+    // One class is enough to measure on; a strange one is named.
+    let one = TempDir::new().unwrap();
+    scans(one.path(), &[(5, "5")]);
+    assert_eq!(evaluation(&["--dataset", text(one.path()), "--split", "all"])["images"], 20);
+    scans(one.path(), &[(1, "one")]);
+    check_refused(&ask("evaluate", &["--dataset", text(one.path())]), Refusal::Line(2), &["class 'one' is none of the model's"])
+        .unwrap();
+}
+
+#[test]
+fn a_model_that_lost_its_metadata_answers_to_the_last_bit() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("run");
+    let size = ["--limit-train", "1000", "--epochs", "1", "--standardize", "--quiet"];
+    run(&join(&[&["train", "--device", "cpu", "--out", text(&out)], &size])).succeeded();
+    let bytes = fs::read(out.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let again = folder.path().join("again.safetensors");
+    fs::write(&again, safetensors::serialize(tensors.tensors(), None).unwrap()).unwrap();
+    let measure = |model: &Path| {
+        let ran = run(&["evaluate", text(model), "--device", "cpu", "--json"]).succeeded();
+        let mut found = ran.json_lines().remove(0);
+        found["model"] = Value::Null;
+        found
+    };
+    assert_eq!(measure(&out), measure(&again));
+    // In half of the digits it says so.
+    let converted: Vec<_> = tensors
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            let halves: Vec<u8> = match view.dtype() {
+                Dtype::U8 => view.data().iter().flat_map(|&byte| half::f16::from_f32(f32::from(byte)).to_le_bytes()).collect(),
+                _ => {
+                    let numbers = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+                    numbers.flat_map(|number| half::f16::from_f32(number).to_le_bytes()).collect()
+                }
+            };
+            (name, view.shape().to_vec(), halves)
+        })
+        .collect();
+    let views = converted.iter().map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F16, shape.clone(), bytes).unwrap()));
+    fs::write(&again, safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap()).unwrap();
+    let ran = run(&["evaluate", text(&again), "--device", "cpu"]).succeeded();
+    assert!(ran.stderr.contains("are F16; they are converted to F32"), "{}", ran.stderr);
+    let start = ["train", "--device", "cpu", "--limit-train", "256", "--epochs", "1", "--no-out", "--init-from", text(&again)];
+    assert!(run(&start).succeeded().stderr.contains("are F16; they are converted to F32"));
+}
+
+#[test]
+fn evaluate_knows_what_a_run_held_out() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("run");
+    let size = ["--limit-train", "1000", "--hold-out", "500", "--epochs", "1", "--quiet"];
+    run(&join(&[&["train", "--device", "cpu", "--out", text(&out)], &size])).succeeded();
+    let measure = |rest: &[&str]| {
+        run(&join(&[&["evaluate", text(&out), "--device", "cpu", "--json"], rest])).succeeded().json_lines().remove(0)
+    };
+    let found = measure(&[]);
+    assert_eq!((&found["split"], &found["images"]), (&"held-out".into(), &500.into()));
+    assert_eq!(found["accuracy"], last_metrics(&out)["test_accuracy_ensemble"]);
+    assert_eq!(measure(&["--split", "test"])["images"], 10_000);
+    check_refused(&ask("evaluate", &["--split", "held-out"]), Refusal::Line(2), &["--hold-out"]).unwrap();
 }

@@ -212,7 +212,7 @@ fn list_and_verify_say_what_is_here() {
     let folder = TempDir::new().unwrap();
     let command = |name| ["data", name, "--data-dir", text(folder.path())];
     let lines = run(&join(&[&command("list"), &["--json"]])).succeeded().json_lines();
-    assert_eq!((lines.len(), &lines[1]["name"], &lines[1]["folder"]), (7, &Value::from("mnist"), &Value::Null));
+    assert_eq!((lines.len(), &lines[1]["name"], &lines[1]["folder"]), (8, &Value::from("mnist"), &Value::Null));
     assert!(run(&command("verify")).succeeded().stdout.contains("no data set is here"));
     Idx::small().write(&folder.path().join("mnist"));
     let mnist = folder.path().join("mnist");
@@ -225,4 +225,114 @@ fn list_and_verify_say_what_is_here() {
     let ran = run(&join(&[&command("verify"), &["kmnist"]]));
     check_refused(&ran, Refusal::Line(1), &["kmnist is not here", "data fetch kmnist"]).unwrap();
     check_refused(&run(&["data", "fetch", "minst"]), Refusal::Parser, &["mnist"]).unwrap();
+}
+
+#[test]
+fn folders_are_found_by_the_names_that_people_give_them() {
+    let train = ["train", "--device=cpu", "--epochs=1", "--batch-size=6", "--no-out", "--dataset"];
+    for (learn, test) in
+        [("training", "testing"), ("Train", "Test"), ("train", "val"), ("wrapped/data/train", "wrapped/data/test")]
+    {
+        let folder = TempDir::new().unwrap();
+        pictures(&folder.path().join(learn), 4);
+        pictures(&folder.path().join(test), 2);
+        let ran = run(&join(&[&train, &[text(folder.path())]])).succeeded();
+        assert!(ran.stdout.contains("12 images of 6×8×3 to learn, 6 images of 6×8×3 to test"), "{learn}: {}", ran.stdout);
+    }
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    pictures(&path("train"), 4);
+    pictures(&path("test"), 2);
+    // One folder too low: the other one is named, and what is no folder of classes says where these are.
+    let ran = run(&join(&[&train, &[text(&path("train"))]])).succeeded();
+    assert!(ran.stderr.contains("test is left out; --dataset"), "{}", ran.stderr);
+    let low = path("train/red");
+    check_refused(&run(&join(&[&train, &[text(&low)]])), Refusal::Line(1), &["may be one of them", text(&path("train"))])
+        .unwrap();
+    pictures(&path("Training"), 1);
+    check_refused(&run(&join(&[&train, &[text(folder.path())]])), Refusal::Line(1), &["have the same meaning"]).unwrap();
+}
+
+#[test]
+fn sizes_that_are_advised_are_possible() {
+    let folder = TempDir::new().unwrap();
+    for (class, sides) in [("a", [300, 320]), ("b", [300, 310])] {
+        fs::create_dir_all(folder.path().join(class)).unwrap();
+        for side in sides {
+            RgbImage::new(side, 200).save(folder.path().join(class).join(format!("{side}.png"))).unwrap();
+        }
+    }
+    let train = ["train", "--device=cpu", "--epochs=1", "--batch-size=2", "--no-out", "--dataset", text(folder.path())];
+    let ran = run(&train);
+    check_refused(&ran, Refusal::Line(2), &["give --image-size 43x64"]).unwrap();
+    check_refused(&run(&join(&[&train, &["--image-size=200x300"]])), Refusal::Line(2), &["180000 numbers", "--image-size 43x64"])
+        .unwrap();
+    run(&join(&[&train, &["--image-size=43x64"]])).succeeded();
+}
+
+#[test]
+fn tables_and_arrays_are_data() {
+    let folder = TempDir::new().unwrap();
+    let (table, out) = (folder.path().join("bars.csv"), folder.path().join("run"));
+    let row = |index: u32| {
+        let pixels: Vec<String> = (0..36).map(|pixel| (if pixel / 12 == index % 3 { 250 } else { pixel }).to_string()).collect();
+        format!("{},{}\n", index % 3, pixels.join(","))
+    };
+    let names: Vec<String> = (0..36).map(|pixel| format!("pixel{pixel}")).collect();
+    let text_of = format!("label,{}\n{}", names.join(","), (0..60).map(row).collect::<String>());
+    fs::write(&table, text_of).unwrap();
+    let train = ["train", "--device=cpu", "--epochs=20", "--batch-size=12", "--out", text(&out), "--dataset", text(&table)];
+    let ran = run(&train).succeeded();
+    assert!(ran.stdout.contains("bars: 48 images of 6×6 to learn, 12 images of 6×6 to test"), "{}", ran.stdout);
+    let measure = |rest: &[&str]| {
+        let evaluate = ["evaluate", text(&out), "--device=cpu", "--json", "--dataset", text(&table)];
+        run(&join(&[&evaluate, rest])).succeeded().json_lines().remove(0)
+    };
+    let found = measure(&[]);
+    assert_eq!((&found["accuracy"], &found["images"], &found["left_out"]), (&1.0.into(), &12.into(), &48.into()));
+    assert_eq!((&found["classes_matched_by"], &measure(&["--split=all"])["images"]), (&"numbers".into(), &60.into()));
+    check_refused(&run(&["evaluate", text(&out)]), Refusal::Line(2), &["trained on a file 'bars'", "--dataset FILE"]).unwrap();
+    fs::write(&table, "label,pixel0\n1,300\n").unwrap();
+    let wrong = ["train", "--no-out", "--dataset", text(&table)];
+    check_refused(&run(&wrong), Refusal::Line(1), &["bars.csv", "\"300\" in row 2"]).unwrap();
+}
+
+#[test]
+fn what_stands_behind_a_gzip_stream_is_zeros_or_an_error() {
+    use flate2::{Compression, write::GzEncoder};
+    let folder = TempDir::new().unwrap();
+    let idx = Idx::small();
+    idx.write(folder.path());
+    let labels = folder.path().join(Idx::FILES[3]);
+    fs::remove_file(&labels).unwrap();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&idx.test_labels).unwrap();
+    let stream = encoder.finish().unwrap();
+    let train = ["train", "--device=cpu", "--epochs=1", "--no-out", "--dataset=mnist", "--data-dir", text(folder.path())];
+    let with = |behind: &[u8]| {
+        fs::write(labels.with_extension("gz"), [&stream, behind].concat()).unwrap();
+        run(&train)
+    };
+    with(&[0; 512]).succeeded();
+    check_refused(&with(b"\r\n"), Refusal::Line(1), &["something else behind its gzip stream", "0d 0a"]).unwrap();
+}
+
+#[test]
+fn files_of_options_may_have_any_encoding_and_a_home() {
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("options");
+    let run_config = |bytes: &[u8]| {
+        fs::write(&config, bytes).unwrap();
+        run_with(&["train", "--config", text(&config), "--quiet"], &[("HOME", text(folder.path()))])
+    };
+    let options = "epochs = 1\nlimit-train = 256\ndevice = 'cpu'\n";
+    let wide = |text: &str| [vec![0xff, 0xfe], text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat();
+    run_config(&[b"\xef\xbb\xbf", options.as_bytes()].concat()).succeeded();
+    run_config(&wide(options)).succeeded();
+    run_config(format!("{options}out = '~/in/file'\n").as_bytes()).succeeded();
+    assert!(folder.path().join("in/file/config.json").exists());
+    let words = ["train", "--device=cpu", "--epochs=1", "--limit-train=256", "--quiet", "--out=~/typed"];
+    run_with(&words, &[("HOME", text(folder.path()))]).succeeded();
+    assert!(folder.path().join("typed/config.json").exists());
+    check_refused(&run_config(b"\xff\xfe\x00"), Refusal::Line(1), &["is no text"]).unwrap();
 }

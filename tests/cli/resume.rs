@@ -299,3 +299,25 @@ fn without_out_a_run_gets_a_folder_of_its_own() {
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines[0].ends_with("-digits-4") && lines[1] == format!("{}-2", lines[0]) && lines[2] == "runs", "{lines:?}");
 }
+
+#[test]
+fn a_run_whose_checkpoint_is_gone_is_not_overwritten() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("run");
+    let train = ["train", "--device=cpu", "--limit-train=256", "--epochs=3", "--quiet", "--out", text(&out)];
+    run(&train).succeeded();
+    fs::remove_file(out.join("checkpoint.safetensors")).unwrap();
+    let metrics = fs::read(out.join("metrics.jsonl")).unwrap();
+    let refused =
+        || check_refused(&run(&["train", "--resume", text(&out)]), Refusal::Line(1), &["is gone", "3 epochs", "--config"]);
+    refused().unwrap();
+    fs::remove_file(out.join("model.safetensors")).unwrap();
+    fs::remove_file(out.join("evaluation.json")).unwrap();
+    refused().unwrap();
+    assert_eq!(fs::read(out.join("metrics.jsonl")).unwrap(), metrics);
+    // A run that was killed before its first checkpoint begins anew, and says so.
+    let one = metrics.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    fs::write(out.join("metrics.jsonl"), &metrics[..one]).unwrap();
+    let ran = run(&["train", "--resume", text(&out)]).succeeded();
+    assert!(ran.stderr.contains("begins anew, and writes its 1 epochs again"), "{}", ran.stderr);
+}

@@ -2,6 +2,7 @@
 //! file system lists its files: they are ordered by a hash of their names, which also mixes the classes, so that the first N
 //! images are a fair sample.
 
+use super::layout::Layout;
 use super::{Skipped, TEST_FRACTION};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -9,10 +10,6 @@ use std::path::{Path, PathBuf};
 
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;
-
-/// The folders of a data set that has been split already.
-const TRAIN: &str = "train";
-const TEST: &str = "test";
 
 /// A file that may hold an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,91 +37,170 @@ pub struct Listing {
     pub test_fraction: Option<f64>,
 }
 
-/// Whether a folder has images to learn from and others to test on, each in a folder of their own.
-pub fn has_test_set(root: &Path) -> bool {
-    [TRAIN, TEST].iter().all(|split| holds_folders(&root.join(split)))
+/// Images to measure a model on.
+#[derive(Debug)]
+pub struct TestListing {
+    /// The names of their classes, sorted.
+    pub classes: Vec<String>,
+    /// Files to test on.
+    pub test: Vec<Entry>,
+    /// What stands among the files and is none.
+    pub skipped: Vec<Skipped>,
+    /// Files of the folder that are not tested on.
+    pub left_out: usize,
+    /// The share that was held back; none where the folder has a test set, or where all is asked for.
+    pub test_fraction: Option<f64>,
 }
 
-fn holds_folders(folder: &Path) -> bool {
-    folder.is_dir() && children(folder).is_ok_and(|children| children.iter().any(|path| path.is_dir()))
-}
-
-/// Lists a folder; where it has no `test`, that share of each class is taken from it.
+/// Lists a folder to train on; where it has no part for testing, that share of each class is taken from it.
 pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
-    let fail = |problem: String| Err(Error::Dataset(problem));
-    let (train_root, test_root) = (root.join(TRAIN), root.join(TEST));
-    let is_split = holds_folders(&train_root);
-    if !is_split && holds_folders(&test_root) {
-        return fail(format!(
-            "{} has a folder test, but none of the name train with class folders in it; add it",
-            root.display()
-        ));
-    }
-    if is_split && !holds_folders(&test_root) {
-        let (root, train) = (root.display(), train_root.display());
-        return fail(format!(
-            "{root} has a folder train, but no folder test; add it, or give {train} to have a part of it held back"
-        ));
-    }
-    if is_split && test_fraction.is_some() {
-        let problem =
-            format!("--test-fraction is for folders without a test set, and {} is one; leave it out", test_root.display());
-        return Err(Error::Configuration(problem));
-    }
     let mut skipped = Vec::new();
-    let first = if is_split { &train_root } else { root };
-    let classes = class_names(first)?;
-    let mut by_class = Vec::new();
-    for (class, name) in classes.iter().enumerate() {
-        let files = files(&first.join(name), name, class as u8, &mut skipped)?;
-        if files.is_empty() {
-            return fail(format!("{} holds no files; add images of this class or remove the folder", first.join(name).display()));
+    let (classes, mut train, mut test, fraction) = match Layout::to_train(root)? {
+        Layout::Split { train: None, .. } => return Err(no_test_images(root)),
+        Layout::Split { train: Some(train_root), test: test_root } => {
+            refuse_fraction(test_fraction, &test_root)?;
+            let classes = class_names(&train_root, 2)?;
+            let train = of_classes(&train_root, &classes, &mut skipped)?.concat();
+            let mut test = Vec::new();
+            for name in class_names(&test_root, 1)? {
+                let folder = test_root.join(&name);
+                let Ok(class) = classes.binary_search(&name) else {
+                    let (folder, train) = (folder.display(), train_root.display());
+                    return Err(Error::Dataset(format!("{folder} is a class that {train} lacks; add it there or remove it")));
+                };
+                test.extend(files(&folder, &name, class as u8, &mut skipped)?);
+            }
+            (classes, train, test, None)
         }
-        by_class.push(files);
-    }
-    let (mut train, mut test) = (Vec::new(), Vec::new());
-    let fraction = test_fraction.unwrap_or(TEST_FRACTION);
-    if is_split {
-        train = by_class.concat();
-        for name in class_names(&test_root)? {
-            let folder = test_root.join(&name);
-            let Ok(class) = classes.binary_search(&name) else {
-                let train = train_root.display();
-                return fail(format!("{} is a class that {train} lacks; add it there or remove it", folder.display()));
-            };
-            test.extend(files(&folder, &name, class as u8, &mut skipped)?);
+        Layout::Whole(root) => {
+            let fraction = test_fraction.unwrap_or(TEST_FRACTION);
+            if !(fraction > 0.0 && fraction < 1.0) {
+                let problem = format!("--test-fraction {fraction} is out of range; give a number between 0 and 1, such as 0.2");
+                return Err(Error::Configuration(problem));
+            }
+            let classes = class_names(&root, 2)?;
+            let (train, test) = held_back(of_classes(&root, &classes, &mut skipped)?, fraction);
+            (classes, train, test, Some(fraction))
         }
-    } else {
-        if !(fraction > 0.0 && fraction < 1.0) {
-            let problem = format!("--test-fraction {fraction} is out of range; give a number between 0 and 1, such as 0.2");
-            return Err(Error::Configuration(problem));
-        }
-        for mut files in by_class {
-            files.sort_by(by_rank);
-            // A class of one image has it for learning.
-            let most = files.len() - 1;
-            let count = ((fraction * files.len() as f64).round() as usize).clamp(most.min(1), most);
-            train.extend(files.split_off(count));
-            test.append(&mut files);
-        }
-    }
+    };
     if test.is_empty() {
-        return fail(format!("{} leaves no image to test on; add images", root.display()));
+        return Err(no_test_images(root));
     }
     train.sort_by(by_rank);
     test.sort_by(by_rank);
-    Ok(Listing { classes, train, test, skipped, test_fraction: (!is_split).then_some(fraction) })
+    Ok(Listing { classes, train, test, skipped, test_fraction: fraction })
+}
+
+/// Lists a folder to measure a model on: its part for testing; or that share of each class, the same files as in training; or, by a
+/// share of 1, all of it.
+pub fn list_test(root: &Path, test_fraction: Option<f64>) -> Result<TestListing> {
+    let mut skipped = Vec::new();
+    let all = test_fraction == Some(1.0);
+    let fraction = test_fraction.unwrap_or(TEST_FRACTION);
+    if !(fraction > 0.0 && fraction <= 1.0) {
+        let problem = format!("--test-fraction {fraction} is out of range; give a number above 0 and up to 1, which is all");
+        return Err(Error::Configuration(problem));
+    }
+    let (classes, mut test, left_out, test_fraction) = match Layout::find(root)? {
+        Layout::Split { train, test } if all => {
+            let roots: Vec<PathBuf> = train.into_iter().chain([test]).collect();
+            let mut classes = Vec::new();
+            for root in &roots {
+                classes.extend(class_names(root, 1)?);
+            }
+            classes.sort();
+            classes.dedup();
+            let test = of_roots(&roots, &classes, &mut skipped)?;
+            (classes, test, 0, None)
+        }
+        Layout::Split { train, test } => {
+            refuse_fraction(test_fraction, &test)?;
+            let mut left_out = 0;
+            if let Some(train) = &train {
+                for name in class_names(train, 1)? {
+                    left_out += files(&train.join(&name), &name, 0, &mut Vec::new())?.len();
+                }
+            }
+            let classes = class_names(&test, 1)?;
+            let test = of_roots(&[test], &classes, &mut skipped)?;
+            (classes, test, left_out, None)
+        }
+        Layout::Whole(root) => {
+            let classes = class_names(&root, 1)?;
+            let by_class = of_classes(&root, &classes, &mut skipped)?;
+            let (train, test) = if all { (Vec::new(), by_class.concat()) } else { held_back(by_class, fraction) };
+            (classes, test, train.len(), (!all).then_some(fraction))
+        }
+    };
+    if test.is_empty() {
+        return Err(no_test_images(root));
+    }
+    test.sort_by(by_rank);
+    Ok(TestListing { classes, test, skipped, left_out, test_fraction })
+}
+
+fn refuse_fraction(test_fraction: Option<f64>, test: &Path) -> Result<()> {
+    if test_fraction.is_none() {
+        return Ok(());
+    }
+    let test = test.display();
+    Err(Error::Configuration(format!("--test-fraction is for folders without a test set, and {test} is one; leave it out")))
+}
+
+fn no_test_images(root: &Path) -> Error {
+    Error::Dataset(format!("{} leaves no image to test on; add images", root.display()))
+}
+
+/// The files of classes that several folders have, or some of them.
+fn of_roots(roots: &[PathBuf], classes: &[String], skipped: &mut Vec<Skipped>) -> Result<Vec<Entry>> {
+    let mut all = Vec::new();
+    for root in roots {
+        for (class, name) in classes.iter().enumerate().filter(|(_, name)| root.join(name).is_dir()) {
+            all.extend(files(&root.join(name), name, class as u8, skipped)?);
+        }
+    }
+    Ok(all)
+}
+
+/// The files of each class; every class has some.
+fn of_classes(root: &Path, classes: &[String], skipped: &mut Vec<Skipped>) -> Result<Vec<Vec<Entry>>> {
+    let mut by_class = Vec::new();
+    for (class, name) in classes.iter().enumerate() {
+        let files = files(&root.join(name), name, class as u8, skipped)?;
+        if files.is_empty() {
+            let folder = root.join(name);
+            let problem = format!("{} holds no files; add images of this class or remove the folder", folder.display());
+            return Err(Error::Dataset(problem));
+        }
+        by_class.push(files);
+    }
+    Ok(by_class)
+}
+
+/// The files of all classes to learn from, and that share of each class.
+fn held_back(by_class: Vec<Vec<Entry>>, fraction: f64) -> (Vec<Entry>, Vec<Entry>) {
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for mut files in by_class {
+        files.sort_by(by_rank);
+        // A class of one image has it for learning.
+        let most = files.len() - 1;
+        let count = ((fraction * files.len() as f64).round() as usize).clamp(most.min(1), most);
+        train.extend(files.split_off(count));
+        test.append(&mut files);
+    }
+    (train, test)
 }
 
 fn by_rank(one: &Entry, other: &Entry) -> std::cmp::Ordering {
     (&one.rank, &one.path).cmp(&(&other.rank, &other.path))
 }
 
-/// The names of a folder's folders, sorted.
-fn class_names(folder: &Path) -> Result<Vec<String>> {
+/// The names of a folder's folders, sorted: as many as there must be at least.
+fn class_names(folder: &Path, least: usize) -> Result<Vec<String>> {
     let fail = |problem: String| Err(Error::Dataset(format!("{} {problem}", folder.display())));
     let mut names = Vec::new();
-    for path in children(folder)?.iter().filter(|path| path.is_dir()) {
+    let children = children(folder)?;
+    for path in children.iter().filter(|path| path.is_dir()) {
         match path.file_name().and_then(|name| name.to_str()) {
             Some(name) => names.push(name.to_owned()),
             None => return fail(format!("holds {path:?}, whose name is no UTF-8; rename it")),
@@ -132,8 +208,17 @@ fn class_names(folder: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     match names.len() {
+        0 if !children.is_empty() => fail(format!(
+            "holds files, but no class folders, and may be one of them; give the folder above it{}",
+            folder
+                .parent()
+                .filter(|above| !above.as_os_str().is_empty())
+                .map_or_else(String::new, |above| format!(", {}", above.display()))
+        )),
         0 => fail("holds no class folders; put images into train/CLASS and test/CLASS in it, or into CLASS".into()),
-        1 => fail(format!("holds one class folder, {}; add another: one class leaves nothing to learn", names[0])),
+        count if count < least => {
+            fail(format!("holds one class folder, {}; add another: one class leaves nothing to learn", names[0]))
+        }
         count if count > MAX_CLASSES => fail(format!("holds {count} class folders; give at most {MAX_CLASSES}")),
         _ => Ok(names),
     }
@@ -154,13 +239,14 @@ fn files(folder: &Path, name: &str, class: u8, skipped: &mut Vec<Skipped>) -> Re
     Ok(files)
 }
 
-/// What a folder holds, apart from hidden files.
-fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+/// What a folder holds, apart from hidden files and what macOS puts into archives.
+pub(super) fn children(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error| Error::file("read the folder", folder, error, "give a folder of images that can be read");
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with('.') && name != "__MACOSX" {
             paths.push(entry.path());
         }
     }

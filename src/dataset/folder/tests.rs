@@ -42,7 +42,7 @@ fn channels_stand_one_after_another_and_classes_are_sorted() {
     let folder = folder(SPLIT, colour);
     fs::write(folder.path().join("train/dog/.hidden"), "").unwrap();
     let counts = std::sync::Mutex::new(Vec::new());
-    let Loaded { dataset, skipped } =
+    let Loaded { dataset, skipped, .. } =
         load(folder.path(), &FolderOptions::default(), &|done, all| counts.lock().unwrap().push((done, all))).unwrap();
     assert_eq!((dataset.train.count(), dataset.test.count(), skipped.len()), (4, 2, 0));
     assert_eq!(dataset.class_names, ["ant", "cat", "dog"]);
@@ -99,7 +99,7 @@ fn bad_files_are_left_out_and_named() {
     let mut bomb = whole.clone();
     bomb[16..24].copy_from_slice(&[0, 0, 255, 255, 0, 0, 255, 255]);
     fs::write(folder.path().join("train/ant/bomb.png"), bomb).unwrap();
-    let Loaded { dataset, skipped } = read(&folder, FolderOptions::default()).unwrap();
+    let Loaded { dataset, skipped, .. } = read(&folder, FolderOptions::default()).unwrap();
     assert_eq!((dataset.train.count(), dataset.test.count()), (5, 2));
     let mut names: Vec<_> = skipped.iter().map(|skipped| skipped.path.file_name().unwrap().to_str().unwrap()).collect();
     names.sort_unstable();
@@ -129,7 +129,7 @@ fn random_damage_never_panics() {
             fs::write(folder.path().join("train/cat").join(format!("{index}.{extension}")), bytes).unwrap();
         }
     }
-    let Loaded { dataset, skipped } =
+    let Loaded { dataset, skipped, .. } =
         read(&folder, FolderOptions { image_size: "3x4".parse().ok(), ..FolderOptions::default() }).unwrap();
     assert_eq!(dataset.train.count() + skipped.len(), 4 + 7 + 2100);
     assert!(dataset.train.count() > 200 && skipped.len() > 200, "{} damaged", skipped.len());

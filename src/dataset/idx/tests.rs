@@ -283,3 +283,22 @@ fn real_mnist() {
     assert_eq!((sum(&mnist.train), sum(&mnist.test)), (1_567_298_545, 264_923_200));
     assert_eq!(load("mnist", &directory.join("mnist")).unwrap().train, mnist.train);
 }
+
+/// The first number of each row is the class.
+#[test]
+fn extended_labels_are_labels() {
+    let file = |columns: u32, numbers: &[u32]| -> Vec<u8> {
+        let head = [0, 0, 12, 2].into_iter().chain((numbers.len() as u32 / columns.max(1)).to_be_bytes());
+        head.chain(columns.to_be_bytes()).chain(numbers.iter().flat_map(|number| number.to_be_bytes())).collect()
+    };
+    let name = Path::new("qmnist-train-labels-idx2-int");
+    let good = file(3, &[7, 1, 900, 0, 2, 3]);
+    assert_eq!(parse_labels(name, &good).unwrap(), [7, 0]);
+    let refused = |bytes: &[u8]| parse_labels(name, bytes).unwrap_err().to_string();
+    assert!(refused(&file(3, &[256, 0, 0])).contains("label above 255"));
+    assert!(refused(&good[..good.len() - 1]).contains("is truncated"));
+    assert!(refused(&good[..10]).contains("is truncated"));
+    assert!(refused(&[&good[..], &[0]].concat()).contains("trailing bytes"));
+    assert!(refused(&file(0, &[])).contains("is empty"));
+    assert!(parse_images(name, &good).is_err());
+}

@@ -11,7 +11,7 @@ fn letter(size: (u32, u32), position: (u32, u32), height: u32, colours: [[u8; 3]
         let inked = x < width && y < height && (x < pen || y >= height - pen);
         Rgb(colours[usize::from(inked)])
     });
-    Picture { name: "it".into(), image: pixels.into() }
+    Picture { name: "it".into(), image: pixels.into(), plain: None }
 }
 
 fn box_of(image: &[u8]) -> [usize; 4] {
@@ -80,6 +80,7 @@ fn one_shade_shows_nothing_and_odd_shapes_do_no_harm() {
         let line = Picture {
             name: "it".into(),
             image: RgbImage::from_fn(size.0, size.1, |x, y| Rgb([[0, 255][usize::from(x + y == 1)]; 3])).into(),
+            plain: None,
         };
         for shape in [FRAME, ImageShape::gray(1, 784), ImageShape::gray(784, 1), ImageShape::gray(1, 1)] {
             assert_eq!(Preparation::Digit.apply(&line, shape).unwrap().len(), shape.pixels());
@@ -90,7 +91,7 @@ fn one_shade_shows_nothing_and_odd_shapes_do_no_harm() {
 #[test]
 fn resizing_keeps_colours_and_nothing_else_changes() {
     let pixels = RgbImage::from_fn(4, 2, |x, _| if x < 2 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
-    let picture = Picture { name: "it".into(), image: pixels.into() };
+    let picture = Picture { name: "it".into(), image: pixels.into(), plain: None };
     let shape = ImageShape { channels: 3, height: 1, width: 2 };
     let image = Preparation::Resize.apply(&picture, shape).unwrap();
     assert!(image[0] > 200 && image[1] < 50 && image[2..4] == [0, 0] && image[4] < 50 && image[5] > 200, "{image:?}");
@@ -112,6 +113,7 @@ fn the_data_set_decides() {
         classes: crate::dataset::numbered(10),
         dataset: dataset.into(),
         origin: Origin::Known,
+        held_out: None,
     };
     for name in ["digits", "mnist", "kmnist", "emnist-balanced", "unknown"] {
         assert_eq!(Preparation::of(&model(name, FRAME)), Preparation::Digit, "{name}");

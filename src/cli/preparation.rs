@@ -1,0 +1,21 @@
+//! How pictures were prepared, as `evaluate` and `predict` say it.
+
+use ffcl_gpu::trained::preparation::Preparation;
+
+/// For JSON.
+pub fn preparation_name(preparation: Preparation) -> &'static str {
+    match preparation {
+        Preparation::Resize => "resize",
+        Preparation::Digit => "digit",
+    }
+}
+
+/// For people.
+pub fn describe_preparation(preparation: Preparation) -> &'static str {
+    match preparation {
+        Preparation::Resize => "brought to the model's size, else as they are",
+        Preparation::Digit => {
+            "prepared as digits of MNIST are: found, inverted if dark on light, scaled, centred (--raw leaves them as they are)"
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Data sets that are one file: archives of NumPy arrays (`npz.rs`) and tables (`table.rs`). Their classes are numbers without names.
+
+use super::{Dataset, ImageShape, Images, Origin, npz, numbered, table};
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::Path;
+
+const LABELS: &str = "number the classes from 0 to at most 255";
+
+/// Numbers of any type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    /// From 0 to 255.
+    Bytes(Vec<u8>),
+    /// Whole ones.
+    Integers(Vec<i64>),
+    /// Others.
+    Floats(Vec<f32>),
+}
+
+/// Images and labels as a file has them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// All pixels,
+    pub images: Numbers,
+    /// and the array's shape: images first.
+    pub shape: Vec<usize>,
+    /// A number for each image.
+    pub labels: Numbers,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sets {
+    /// Images to learn from, or all that there are.
+    pub train: Labelled,
+    /// Images to test on, if the file tells them apart.
+    pub test: Option<Labelled>,
+}
+
+/// Whether a name is that of such a file.
+pub fn is_named_so(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ["npz", "csv"].iter().any(|own| ending.eq_ignore_ascii_case(own))
+}
+
+/// How much of a file without a test set is held back for testing, always the same images of each class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// What was asked for. A file that has a test set refuses it.
+    pub asked: Option<f64>,
+    /// What is taken where nothing was asked for.
+    pub default: f64,
+}
+
+/// Reads a file.
+pub fn load(path: &Path, share: Share) -> Result<Dataset> {
+    let unreadable = |error| Error::file("read", path, error, "give an .npz or .csv file that can be read");
+    // Asked before the file is opened, since opening a named pipe would wait for a writer.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(fail(path, "is not a regular file".into(), "give an .npz or .csv file"));
+    }
+    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut begin = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut begin).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    let sets = if begin == b"PK" { npz::read(path, file)? } else { table::read(path, file)? };
+    dataset(path, sets, share)
+}
+
+/// The data set of what a file holds; its name is the file's, without its ending.
+pub fn dataset(path: &Path, sets: Sets, share: Share) -> Result<Dataset> {
+    let name = path.file_stem().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
+    let shape = image_shape(path, &sets.train.shape)?;
+    let scale = scale(path, [Some(&sets.train), sets.test.as_ref()].into_iter().flatten())?;
+    let images = |labelled: Labelled| images(path, labelled, shape, scale);
+    let has_test_set = sets.test.is_some();
+    let (train, test, fraction) = match sets.test {
+        Some(_) if share.asked.is_some() => {
+            let problem = format!("--test-fraction is for data without a test set, and {} has one; leave it out", path.display());
+            return Err(Error::Configuration(problem));
+        }
+        Some(test) => (images(sets.train)?, images(test)?, None),
+        None => {
+            let fraction = share.asked.unwrap_or(share.default);
+            if !(fraction > 0.0 && fraction < 1.0) {
+                let problem = format!("--test-fraction {fraction} is out of range; give a number between 0 and 1, such as 0.2");
+                return Err(Error::Configuration(problem));
+            }
+            let (train, test) = held_back(&images(sets.train)?, fraction);
+            (train, test, Some(fraction))
+        }
+    };
+    if train.count() == 0 || test.count() == 0 {
+        let what = if has_test_set { "holds a set without images" } else { "holds too few images to hold some back" };
+        return Err(fail(path, what.into(), "add images"));
+    }
+    let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |&last| usize::from(last) + 1);
+    Ok(Dataset {
+        name,
+        train,
+        test,
+        class_names: numbered(classes),
+        statistics: None,
+        origin: Origin::File { test_fraction: fraction },
+        held_out: None,
+    })
+}
+
+fn fail(path: &Path, problem: String, remedy: &str) -> Error {
+    Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() }
+}
+
+/// The shape of an image in an array of them: rows of pixels are squares where they can be, of three colours or in grey.
+fn image_shape(path: &Path, shape: &[usize]) -> Result<ImageShape> {
+    let square = |pixels: usize| {
+        let side = pixels.isqrt();
+        (side * side == pixels).then_some(side)
+    };
+    let of = match *shape {
+        [_, pixels] => match (square(pixels), square(pixels / 3)) {
+            (Some(side), _) => ImageShape::gray(side, side),
+            (None, Some(side)) if pixels.is_multiple_of(3) => ImageShape { channels: 3, height: side, width: side },
+            _ => ImageShape::gray(1, pixels),
+        },
+        [_, height, width] => ImageShape::gray(height, width),
+        [_, height, width, channels @ (1 | 3)] | [_, channels @ (1 | 3), height, width] => ImageShape { channels, height, width },
+        _ => {
+            let remedy = "give images as [images, height, width] or with 1 or 3 channels behind them";
+            return Err(fail(path, format!("holds images as an array of the shape {shape:?}"), remedy));
+        }
+    };
+    if of.checked_pixels().is_none_or(|pixels| pixels == 0) {
+        return Err(fail(path, format!("holds images without pixels: {shape:?}"), "give images"));
+    }
+    Ok(of)
+}
+
+/// What numbers are multiplied by to be bytes: 255 where all of them are fractions from 0 to 1, else 1.
+fn scale<'a>(path: &Path, all: impl Iterator<Item = &'a Labelled>) -> Result<f32> {
+    let mut scale = 255.0;
+    for labelled in all {
+        let (within, fractions) = match &labelled.images {
+            Numbers::Bytes(_) => (true, false),
+            Numbers::Integers(numbers) => (numbers.iter().all(|number| (0..=255).contains(number)), false),
+            Numbers::Floats(numbers) => {
+                let fractions = numbers.iter().all(|number| (0.0..=1.0).contains(number));
+                let bytes = || numbers.iter().all(|number| (0.0..=255.0).contains(number) && number.fract() == 0.0);
+                (fractions || bytes(), fractions)
+            }
+        };
+        if !within {
+            let problem = "holds pixels that are neither fractions from 0 to 1 nor whole numbers from 0 to 255";
+            return Err(fail(
+                path,
+                problem.into(),
+                "bring them into one of these ranges (standardised pixels lack it: --standardize does that here)",
+            ));
+        }
+        if !fractions {
+            scale = 1.0;
+        }
+    }
+    Ok(scale)
+}
+
+fn images(path: &Path, labelled: Labelled, shape: ImageShape, scale: f32) -> Result<Images> {
+    if image_shape(path, &labelled.shape)? != shape {
+        let problem = format!("holds images of {shape} to learn from, and to test on an array of the shape {:?}", labelled.shape);
+        return Err(fail(path, problem, "give images of one shape"));
+    }
+    let label = |number: Option<u8>| {
+        number.ok_or_else(|| fail(path, "holds a label that is no whole number from 0 to 255".into(), LABELS))
+    };
+    let labels: Vec<u8> = match labelled.labels {
+        Numbers::Bytes(labels) => labels,
+        Numbers::Integers(labels) => labels.into_iter().map(|number| label(number.try_into().ok())).collect::<Result<_>>()?,
+        Numbers::Floats(labels) => {
+            let whole = |number: f32| (number == f32::from(number as u8)).then_some(number as u8);
+            labels.into_iter().map(|number| label(whole(number))).collect::<Result<_>>()?
+        }
+    };
+    let mut pixels: Vec<u8> = match labelled.images {
+        Numbers::Bytes(bytes) => bytes,
+        Numbers::Integers(numbers) => numbers.into_iter().map(|number| number as u8).collect(),
+        Numbers::Floats(numbers) => numbers.into_iter().map(|number| (number * scale).round() as u8).collect(),
+    };
+    if labels.len().checked_mul(shape.pixels()) != Some(pixels.len()) {
+        let problem = format!("holds {} labels for {} images", labels.len(), pixels.len() / shape.pixels());
+        return Err(fail(path, problem, "give a label for each image"));
+    }
+    // Channel by channel, where they stand pixel by pixel.
+    if shape.channels > 1 && matches!(labelled.shape[..], [.., last] if labelled.shape.len() == 4 && last == shape.channels) {
+        for image in pixels.chunks_exact_mut(shape.pixels()) {
+            let by_pixel = image.to_vec();
+            let planes = (0..shape.channels).flat_map(|channel| by_pixel.iter().skip(channel).step_by(shape.channels));
+            image.iter_mut().zip(planes).for_each(|(pixel, value)| *pixel = *value);
+        }
+    }
+    Ok(Images { pixels, labels, shape })
+}
+
+/// Images to learn from, and that share of each class to test on: by a hash of their places, so that they are always the same.
+fn held_back(all: &Images, fraction: f64) -> (Images, Images) {
+    let rank = |index: usize| -> [u8; 32] { Sha256::digest((index as u64).to_le_bytes()).into() };
+    let mut is_test = vec![false; all.count()];
+    for class in 0..=u8::MAX {
+        let mut own: Vec<usize> = (0..all.count()).filter(|&index| all.labels[index] == class).collect();
+        if own.is_empty() {
+            continue;
+        }
+        own.sort_by_cached_key(|&index| rank(index));
+        // A class of one image has it for learning.
+        let most = own.len() - 1;
+        let count = ((fraction * own.len() as f64).round() as usize).clamp(most.min(1), most);
+        own[..count].iter().for_each(|&index| is_test[index] = true);
+    }
+    let part = |test: bool| {
+        let indices: Vec<usize> = (0..all.count()).filter(|&index| is_test[index] == test).collect();
+        Images {
+            pixels: indices.iter().flat_map(|&index| all.image(index)).copied().collect(),
+            labels: indices.iter().map(|&index| all.labels[index]).collect(),
+            shape: all.shape,
+        }
+    };
+    (part(false), part(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labelled(images: Numbers, shape: &[usize], labels: Numbers) -> Labelled {
+        Labelled { images, shape: shape.to_vec(), labels }
+    }
+
+    fn of(train: Labelled, test: Option<Labelled>) -> Result<Dataset> {
+        dataset(Path::new("dir/some.npz"), Sets { train, test }, Share { asked: None, default: 0.2 })
+    }
+
+    #[test]
+    fn fractions_and_bytes_are_the_same_images() {
+        let bytes = labelled(Numbers::Bytes(vec![0, 255, 51, 102]), &[2, 1, 2], Numbers::Bytes(vec![0, 1]));
+        let fractions = labelled(Numbers::Floats(vec![0.0, 1.0, 0.2, 0.4]), &[2, 2], Numbers::Floats(vec![0.0, 1.0]));
+        let whole = labelled(Numbers::Floats(vec![0.0, 255.0, 51.0, 102.0]), &[2, 2], Numbers::Integers(vec![0, 1]));
+        let expected = of(bytes.clone(), Some(bytes)).unwrap();
+        assert_eq!((expected.name.as_str(), expected.classes(), expected.train.shape), ("some", 2, ImageShape::gray(1, 2)));
+        assert!(!expected.origin.has_class_names());
+        for other in [fractions.clone(), whole.clone()] {
+            let found = of(other.clone(), Some(other)).unwrap();
+            assert_eq!((&found.train.pixels, &found.test.labels), (&expected.train.pixels, &expected.test.labels));
+        }
+        // One scale for both: fractions beside whole numbers are whole numbers, too.
+        let dark = labelled(Numbers::Floats(vec![0.0, 1.0, 1.0, 0.0]), &[2, 2], Numbers::Integers(vec![0, 1]));
+        assert_eq!(of(whole, Some(dark)).unwrap().test.pixels, [0, 1, 1, 0]);
+        let standardised = labelled(Numbers::Floats(vec![-0.42, 2.8, 0.0, 0.1]), &[2, 2], Numbers::Integers(vec![0, 1]));
+        assert!(of(standardised, None).unwrap_err().to_string().contains("neither fractions"));
+    }
+
+    #[test]
+    fn colours_stand_channel_by_channel() {
+        let pixels = Numbers::Bytes(vec![1, 2, 3, 4, 5, 6]);
+        let labels = || Numbers::Bytes(vec![0]);
+        let behind = labelled(pixels.clone(), &[1, 1, 2, 3], labels());
+        let before = labelled(pixels, &[1, 3, 1, 2], labels());
+        let read = |one: Labelled| of(one.clone(), Some(one)).unwrap().train.pixels;
+        assert_eq!(read(behind), [1, 4, 2, 5, 3, 6]);
+        assert_eq!(read(before), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let bytes = |count: usize| Numbers::Bytes(vec![0; count]);
+        for (shape, count, labels, part) in [
+            (&[3usize, 2][..], 6, bytes(2), "2 labels for 3 images"),
+            (&[2, 2, 2, 2], 16, bytes(2), "of the shape [2, 2, 2, 2]"),
+            (&[2, 0], 0, bytes(2), "without pixels"),
+            (&[2, 1], 2, Numbers::Integers(vec![0, 256]), "no whole number from 0 to 255"),
+            (&[2, 1], 2, Numbers::Floats(vec![0.0, 0.5]), "no whole number from 0 to 255"),
+            (&[1, 1], 1, bytes(1), "too few images"),
+        ] {
+            let message = of(labelled(bytes(count), shape, labels), None).unwrap_err().to_string();
+            assert!(message.contains(part) && message.contains("some.npz"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_each_class_is_held_back_and_always_the_same() {
+        let labels: Vec<u8> = (0..50).map(|index| index % 5).collect();
+        let all = labelled(Numbers::Bytes((0..50).collect()), &[50, 1], Numbers::Bytes(labels));
+        let one = of(all.clone(), None).unwrap();
+        assert_eq!((one.train.count(), one.test.count()), (40, 10));
+        for class in 0..5 {
+            assert_eq!(one.test.labels.iter().filter(|&&label| label == class).count(), 2);
+        }
+        assert!(one.test.pixels.iter().zip(&one.test.labels).all(|(pixel, label)| pixel % 5 == *label));
+        assert_eq!(of(all, None).unwrap().test.pixels, one.test.pixels);
+    }
+}

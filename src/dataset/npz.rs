@@ -1,0 +1,213 @@
+//! Archives of NumPy arrays, as Keras (`mnist.npz`), MedMNIST and many a notebook write them: images and their labels by names.
+//!
+//! An `.npz` file is a zip archive of `.npy` files. Such a file has a header that is a literal of Python's, `{'descr': '|u1',
+//! 'fortran_order': False, 'shape': (60000, 28, 28), }`, and the numbers behind it.
+
+use super::file::{Labelled, Numbers, Sets};
+use crate::error::{Error, Result};
+use std::io::{Cursor, Read, Seek};
+use std::path::Path;
+use zip::ZipArchive;
+
+/// The most that one array may hold: 2 GiB, CIFAR-10 in numbers of 64 bits.
+const MAXIMUM_BYTES: u64 = 2 << 30;
+/// The most that its header may have.
+const MAXIMUM_HEADER: usize = 64 << 10;
+
+/// The names of images and labels: to learn from, to test on, and all in one.
+const TRAIN: [(&str, &str); 2] = [("x_train", "y_train"), ("train_images", "train_labels")];
+const TEST: [(&str, &str); 2] = [("x_test", "y_test"), ("test_images", "test_labels")];
+const WHOLE: [(&str, &str); 3] = [("x", "y"), ("images", "labels"), ("data", "target")];
+
+const NAMES: &str = "save it as np.savez(FILE, x_train=…, y_train=…, x_test=…, y_test=…), or with x and y alone";
+
+/// Reads the images and labels of an archive.
+pub fn read(path: &Path, file: impl Read + Seek) -> Result<Sets> {
+    let fail = |problem: String, remedy: &str| Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() };
+    let broken = |error: zip::result::ZipError| fail(format!("is no whole .npz archive ({error})"), "write it again");
+    let mut archive = ZipArchive::new(file).map_err(broken)?;
+    let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+    let entry = |wanted: &str| {
+        names.iter().find(|name| name.strip_suffix(".npy").is_some_and(|name| name.eq_ignore_ascii_case(wanted))).cloned()
+    };
+    let pair = |pairs: &[(&str, &str)]| pairs.iter().find_map(|(x, y)| Some((entry(x)?, entry(y)?)));
+    let mut array = |name: &str| -> Result<Array> {
+        let entry = archive.by_name(name).map_err(broken)?;
+        let mut bytes = Vec::new();
+        entry
+            .take(MAXIMUM_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| fail(format!("holds {name}, which cannot be unpacked ({error})"), "write it again"))?;
+        Array::parse(&bytes).map_err(|problem| {
+            fail(format!("holds {name}, {problem}"), "save it as numbers without structure, such as x.astype(np.uint8)")
+        })
+    };
+    let mut labelled = |(x, y): (String, String)| -> Result<Labelled> {
+        let (images, labels) = (array(&x)?, array(&y)?);
+        let labels_shape = labels.shape.clone();
+        // MedMNIST keeps each label in a row of its own.
+        if labels_shape.is_empty() || labels_shape[1..].iter().any(|&size| size != 1) {
+            let problem = format!("holds {y} of the shape {labels_shape:?}, where each image has one number");
+            return Err(fail(problem, "save the classes as numbers, such as y.argmax(axis=1)"));
+        }
+        Ok(Labelled { images: images.numbers, shape: images.shape, labels: labels.numbers })
+    };
+    match (pair(&TRAIN), pair(&TEST), pair(&WHOLE)) {
+        (Some(train), Some(test), _) => Ok(Sets { train: labelled(train)?, test: Some(labelled(test)?) }),
+        (Some(train), None, _) | (None, None, Some(train)) => Ok(Sets { train: labelled(train)?, test: None }),
+        _ => {
+            let problem = format!("holds {}, and no images with labels by names that are known", names.join(", "));
+            Err(fail(problem, NAMES))
+        }
+    }
+}
+
+/// The same from bytes; `name` is for messages.
+pub fn parse(name: &Path, bytes: &[u8]) -> Result<Sets> {
+    read(name, Cursor::new(bytes))
+}
+
+/// One array.
+#[derive(Debug, PartialEq)]
+struct Array {
+    shape: Vec<usize>,
+    numbers: Numbers,
+}
+
+impl Array {
+    /// Takes apart an `.npy` file; an error is the rest of a sentence about it.
+    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let cut = || "which is truncated".to_owned();
+        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("which is no array of NumPy")?;
+        let (length, rest) = match rest {
+            [1, _, low, high, rest @ ..] => (usize::from(u16::from_le_bytes([*low, *high])), rest),
+            [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
+            _ => return Err(cut()),
+        };
+        if length > MAXIMUM_HEADER {
+            return Err("whose header is too long".into());
+        }
+        let (header, data) = rest.split_at_checked(length).ok_or_else(cut)?;
+        let header = str::from_utf8(header).map_err(|_| "whose header is no text")?;
+        let (kind, shape) = header_of(header).ok_or_else(|| format!("whose header is not understood ({})", header.trim()))?;
+        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        let count = count.filter(|&count| count <= data.len()).ok_or_else(cut)?;
+        let numbers = numbers(&kind, data, count)?;
+        Ok(Self { shape, numbers })
+    }
+}
+
+/// The type and the shape that a header names.
+fn header_of(header: &str) -> Option<(String, Vec<usize>)> {
+    let value = |key: &str| {
+        let at = ['\'', '"'].into_iter().find_map(|quote| header.split_once(&format!("{quote}{key}{quote}")));
+        Some(at?.1.trim_start().strip_prefix(':')?.trim_start())
+    };
+    let kind = value("descr")?;
+    let quote = kind.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
+    let kind = kind[1..].split(quote).next()?.to_owned();
+    let shape = value("shape")?.strip_prefix('(')?.split_once(')')?.0;
+    let sizes = shape.split(',').map(|size| size.trim().trim_end_matches('L')).filter(|size| !size.is_empty());
+    let shape: Vec<usize> = sizes.map(|size| size.parse().ok()).collect::<Option<_>>()?;
+    let by_columns = value("fortran_order")?.starts_with("True");
+    // In one dimension both orders are the same.
+    (!by_columns || shape.len() < 2).then_some((kind, shape))
+}
+
+/// `count` numbers of a type such as `<f4`.
+fn numbers(kind: &str, data: &[u8], count: usize) -> std::result::Result<Numbers, String> {
+    macro_rules! read {
+        ($type:ty, $variant:ident, $as:ty) => {{
+            const SIZE: usize = size_of::<$type>();
+            let (numbers, rest) = data.as_chunks::<SIZE>();
+            if numbers.len() != count || !rest.is_empty() {
+                return Err(format!("which announces {count} numbers, and holds {} bytes", data.len()));
+            }
+            let big = kind.starts_with('>');
+            let read = |bytes: &[u8; SIZE]| if big { <$type>::from_be_bytes(*bytes) } else { <$type>::from_le_bytes(*bytes) };
+            Ok(Numbers::$variant(numbers.iter().map(|bytes| read(bytes) as $as).collect()))
+        }};
+    }
+    let kind_of = kind.trim_start_matches(['<', '>', '|', '=']);
+    // Truth values are black and white.
+    if kind_of == "b1" && data.len() == count {
+        return Ok(Numbers::Floats(data.iter().map(|&byte| f32::from(u8::from(byte != 0))).collect()));
+    }
+    match kind_of {
+        "u1" => read!(u8, Bytes, u8),
+        "i1" => read!(i8, Integers, i64),
+        "u2" => read!(u16, Integers, i64),
+        "i2" => read!(i16, Integers, i64),
+        "u4" => read!(u32, Integers, i64),
+        "i4" => read!(i32, Integers, i64),
+        "i8" => read!(i64, Integers, i64),
+        "u8" => read!(u64, Integers, i64),
+        "f4" => read!(f32, Floats, f32),
+        "f8" => read!(f64, Floats, f32),
+        other => Err(format!("whose type is {other}, which is no plain number")),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// An `.npy` file.
+    pub fn npy(kind: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
+    }
+
+    /// An archive of arrays.
+    pub fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in arrays {
+            writer.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn arrays_of_every_type_are_the_same_numbers() {
+        let floats = |numbers: &[f32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>();
+        let big: Vec<u8> = [1i32, -2].iter().flat_map(|number| number.to_be_bytes()).collect();
+        let cases: [(&str, Vec<u8>, Numbers); 5] = [
+            ("|u1", vec![1, 2], Numbers::Bytes(vec![1, 2])),
+            ("|b1", vec![1, 0], Numbers::Floats(vec![1.0, 0.0])),
+            ("<f4", floats(&[0.5, 1.0]), Numbers::Floats(vec![0.5, 1.0])),
+            (">i4", big, Numbers::Integers(vec![1, -2])),
+            ("<u8", [1u64, 2].iter().flat_map(|number| number.to_le_bytes()).collect(), Numbers::Integers(vec![1, 2])),
+        ];
+        for (kind, data, numbers) in cases {
+            assert_eq!(Array::parse(&npy(kind, "(2,)", &data)), Ok(Array { shape: vec![2], numbers }), "{kind}");
+        }
+        let refused = |bytes: &[u8]| Array::parse(bytes).unwrap_err();
+        assert!(refused(&npy("<U5", "(2,)", &[0; 40])).contains("whose type is U5"));
+        assert!(refused(&npy("|u1", "(3,)", &[1, 2])).contains("truncated"));
+        assert!(refused(&npy("|u1", "(1,)", &[1, 2])).contains("announces 1 numbers"));
+        assert!(refused(&npy("|u1", "(4294967296, 4294967296)", &[1])).contains("truncated"));
+        assert!(refused(b"abc").contains("no array"));
+        let by_columns = String::from_utf8_lossy(&npy("|u1", "(1, 2)", &[1, 2])).into_owned();
+        assert!(!by_columns.contains("True"));
+        let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (1, 2), }";
+        assert_eq!(header_of(header), None);
+    }
+
+    #[test]
+    fn names_tell_what_is_for_testing() {
+        let images = |count: u8| npy("|u1", &format!("({count}, 1, 2)"), &vec![7; 2 * usize::from(count)]);
+        let labels = |count: u8| npy("|u1", &format!("({count},)"), &(0..count).collect::<Vec<_>>());
+        let parse = |arrays: &[(&str, Vec<u8>)]| parse(Path::new("it.npz"), &npz(arrays));
+        let both =
+            parse(&[("x_test", images(1)), ("y_train", labels(3)), ("X_train", images(3)), ("y_test", labels(1))]).unwrap();
+        assert_eq!((both.train.labels, both.test.unwrap().labels), (Numbers::Bytes(vec![0, 1, 2]), Numbers::Bytes(vec![0])));
+        assert!(parse(&[("X", images(2)), ("y", labels(2))]).unwrap().test.is_none());
+        let message = parse(&[("a", images(2))]).unwrap_err().to_string();
+        assert!(message.contains("holds a.npy") && message.contains("x_train"), "{message}");
+        let one_hot = npy("|u1", "(2, 3)", &[0; 6]);
+        assert!(parse(&[("x", images(2)), ("y", one_hot)]).unwrap_err().to_string().contains("argmax"));
+        assert!(super::parse(Path::new("it"), b"PK\x03\x04").unwrap_err().to_string().contains("no whole .npz"));
+    }
+}
