@@ -1,0 +1,176 @@
+//! Which ink is a digit, and which is part of the same one.
+
+use super::components::{Component, INK, Labelled, PAPER, mask, quantile};
+use super::illumination::Page;
+use super::{Bounds, Doubt, Found, Ink};
+use image::{GrayImage, Luma};
+use imageproc::distance_transform::Norm;
+use imageproc::morphology::dilate;
+
+/// The least height of a digit in pixels, and as a share of the picture's shorter side: less is a speck.
+const LEAST_SIZE: (u32, f32) = (6, 0.03);
+/// A digit among larger ones is at least so high, as a share of the largest: a comma is less.
+const LEAST_OF_LARGEST: f32 = 0.45;
+/// No stroke is wider than this share of a digit's longer side: a blot is.
+const WIDEST_STROKE: f32 = 0.5;
+/// How much of an outline may lie at the picture's edge: of a strip, such as that of a table, half does.
+const MOST_AT_EDGE: f32 = 0.42;
+/// Wider than high by more than this is no single digit.
+const WIDE: f32 = 1.5;
+/// Wider than this is none at all.
+const WIDEST: f32 = 4.0;
+
+/// Components that make up one digit.
+struct Group {
+    bounds: Bounds,
+    members: Vec<usize>,
+}
+
+/// The digits of a page: `without` is its ink without lines, `all` with them.
+pub(super) fn digits(page: &Page, without: &GrayImage, all: &GrayImage) -> Vec<Found> {
+    let labelled = Labelled::of(without);
+    let shorter = without.width().min(without.height());
+    let mut mains: Vec<usize> =
+        (0..labelled.list.len()).filter(|&index| may_be_digit(&labelled.list[index], shorter)).collect();
+    // What touches the edge counts beside what does not only if it is no larger.
+    let inner = mains.iter().filter(|&&index| labelled.list[index].at_edge == 0);
+    let largest_inner = inner.map(|&index| labelled.list[index].bounds.longer()).max();
+    if let Some(largest) = largest_inner {
+        mains.retain(|&index| {
+            let component = &labelled.list[index];
+            component.at_edge == 0 || component.bounds.longer() as f32 <= 1.3 * largest as f32
+        });
+    }
+    let Some(largest) = mains.iter().map(|&index| labelled.list[index].bounds.longer()).max() else { return Vec::new() };
+    mains.retain(|&index| labelled.list[index].bounds.longer() as f32 >= LEAST_OF_LARGEST * largest as f32);
+    let mut groups: Vec<Group> =
+        mains.iter().map(|&index| Group { bounds: labelled.list[index].bounds, members: vec![index] }).collect();
+    merge(&mut groups, &labelled.list);
+    attach(&mut groups, &labelled.list);
+    let mut found: Vec<Found> =
+        groups.iter().filter_map(|group| digit(page, &labelled, group, all)).collect();
+    if is_texture(&labelled.list, &groups) {
+        return Vec::new();
+    }
+    sort(&mut found);
+    found
+}
+
+fn may_be_digit(component: &Component, shorter: u32) -> bool {
+    let Bounds { width, height, .. } = component.bounds;
+    let (wide, high, longer) = (width as f32, height as f32, component.bounds.longer() as f32);
+    let size = longer >= (LEAST_SIZE.1 * shorter as f32).max(LEAST_SIZE.0 as f32);
+    let strokes = component.thickness as f32 <= WIDEST_STROKE * longer;
+    let inside = component.at_edge as f32 <= MOST_AT_EDGE * component.outline as f32;
+    // A box that is full is a blot or a rule, unless it is a one.
+    let open = component.area as f32 <= 0.8 * wide * high || high >= 2.0 * wide;
+    size && strokes && inside && open && wide <= WIDEST * high
+}
+
+/// Pieces of one digit whose stroke is broken in the middle.
+fn merge(groups: &mut Vec<Group>, list: &[Component]) {
+    let belong = |one: &Group, other: &Group| {
+        let (a, b) = (&one.bounds, &other.bounds);
+        let narrower = a.width.min(b.width).max(1) as f32;
+        let above = a.shared_columns(b) as f32 >= 0.5 * narrower;
+        let thickness = one.members.iter().chain(&other.members).map(|&index| list[index].thickness).max().unwrap_or(0);
+        let smaller = (a.width * a.height).min(b.width * b.height).max(1) as f32;
+        let inside = (a.shared_columns(b) * a.shared_rows(b)) as f32 >= 0.6 * smaller;
+        inside || above && a.gap(b) <= thickness
+    };
+    let mut index = 0;
+    while index < groups.len() {
+        match (index + 1..groups.len()).find(|&other| belong(&groups[index], &groups[other])) {
+            Some(other) => {
+                let taken = groups.remove(other);
+                groups[index].bounds = groups[index].bounds.with(&taken.bounds);
+                groups[index].members.extend(taken.members);
+                index = 0;
+            }
+            None => index += 1,
+        }
+    }
+}
+
+/// Small pieces go to the digit that they are near and above or below; crumbs are thinner than strokes.
+fn attach(groups: &mut [Group], list: &[Component]) {
+    let owned: Vec<usize> = groups.iter().flat_map(|group| group.members.clone()).collect();
+    for (index, piece) in list.iter().enumerate().filter(|(index, piece)| !owned.contains(index) && piece.at_edge == 0) {
+        let fits = |group: &Group| {
+            let thickness = group.members.iter().map(|&member| list[member].thickness).max().unwrap_or(0);
+            let gap = group.bounds.gap(&piece.bounds);
+            let columns = piece.bounds.shared_columns(&group.bounds) as f32;
+            let near = gap as f32 <= 0.2 * group.bounds.height as f32 && columns >= 0.5 * piece.bounds.width as f32
+                || gap <= thickness && piece.bounds.longer() < group.bounds.height / 2;
+            let solid = piece.thickness as f32 >= 0.4 * thickness as f32 && piece.bounds.longer() as f32 >= 0.1 * group.bounds.longer() as f32;
+            (near && solid).then_some(gap)
+        };
+        let nearest = groups.iter_mut().filter_map(|group| fits(group).map(|gap| (gap, group))).min_by_key(|(gap, _)| *gap);
+        if let Some((_, group)) = nearest {
+            group.bounds = group.bounds.with(&piece.bounds);
+            group.members.push(index);
+        }
+    }
+}
+
+/// Whether what is left over is as much as what was found.
+fn is_texture(list: &[Component], groups: &[Group]) -> bool {
+    let area = |index: &usize| u64::from(list[*index].area);
+    let found: u64 = groups.iter().flat_map(|group| &group.members).map(area).sum();
+    let inner: u64 = list.iter().filter(|component| component.at_edge == 0).map(|component| u64::from(component.area)).sum();
+    inner > 2 * found
+}
+
+/// The group's ink, cut out.
+fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Option<Found> {
+    let Bounds { left, top, width, height } = group.bounds;
+    let members = |x: u32, y: u32| group.members.contains(&((labelled.labels.get_pixel(x, y).0[0] as usize).wrapping_sub(1)));
+    let own = GrayImage::from_fn(width, height, |x, y| if members(left + x, top + y) { INK } else { PAPER });
+    let values = own.enumerate_pixels().filter(|(.., pixel)| **pixel == INK);
+    let contrast = quantile(values.map(|(x, y, _)| page.ink.get_pixel(left + x, top + y).0[0]).collect(), 0.8);
+    let thickness = group.members.iter().map(|&index| labelled.list[index].thickness).max().unwrap_or(1);
+    // The soft edge of a stroke is its own, that of a line beside it is not.
+    let soft = dilate(&own, Norm::LInf, (thickness / 2).clamp(2, 40) as u8);
+    let ink = Ink::from_fn(width, height, |x, y| {
+        let is_own = *own.get_pixel(x, y) == INK;
+        let near = *soft.get_pixel(x, y) == INK && *all.get_pixel(left + x, top + y) == PAPER;
+        let value = page.ink.get_pixel(left + x, top + y).0[0];
+        Luma([if is_own || near { (value / contrast).min(1.0) } else { 0.0 }])
+    });
+    let count = |share: f32| mask(&ink, |_, _, value| value > share).iter().filter(|value| **value > 0).count();
+    let (wide, narrow) = (count(0.3), count(0.7));
+    let outline: u32 = group.members.iter().map(|&index| labelled.list[index].outline).sum();
+    let at_edge: u32 = group.members.iter().map(|&index| labelled.list[index].at_edge).sum();
+    // Strokes have edges, hills have slopes.
+    if wide as f32 > 3.0 * narrow as f32 + outline as f32 {
+        return None;
+    }
+    let mut doubts = Vec::new();
+    if width as f32 > WIDE * height as f32 {
+        doubts.push(Doubt::Wide);
+    }
+    if at_edge * 20 > outline {
+        doubts.push(Doubt::AtEdge);
+    }
+    if contrast < 2.0 * page.least {
+        doubts.push(Doubt::Faint);
+    }
+    Some(Found { bounds: group.bounds, ink, doubts })
+}
+
+/// Rows from the top, digits of a row from the left. What begins above the middle of a row's first digit is in this row.
+fn sort(found: &mut Vec<Found>) {
+    found.sort_by_key(|digit| digit.bounds.top);
+    let mut rows: Vec<Vec<Found>> = Vec::new();
+    for digit in found.drain(..) {
+        let middle = |row: &Vec<Found>| row.first().map(|first| first.bounds.top + first.bounds.height / 2);
+        match rows.last_mut() {
+            Some(row) if middle(row).is_some_and(|middle| digit.bounds.top < middle) => row.push(digit),
+            _ => rows.push(vec![digit]),
+        }
+    }
+    for row in &mut rows {
+        row.sort_by_key(|digit| digit.bounds.left);
+    }
+    found.extend(rows.into_iter().flatten());
+}
