@@ -1,6 +1,6 @@
 //! Which ink is a digit, and which is part of the same one.
 
-use super::components::{Component, INK, Labelled, PAPER, mask, quantile};
+use super::components::{Component, INK, Labelled, PAPER, quantile};
 use super::illumination::Page;
 use super::{Bounds, Doubt, Found, Ink};
 use image::{GrayImage, Luma};
@@ -19,6 +19,19 @@ const MOST_AT_EDGE: f32 = 0.42;
 const WIDE: f32 = 1.5;
 /// Wider than this is none at all.
 const WIDEST: f32 = 4.0;
+
+/// How much of a stroke's ink its outline has to lose within a fifth of the stroke's width, for three quarters of the outline: strokes
+/// have edges, and what shadows and stains leave behind has slopes.
+const LEAST_SHARP: f32 = 0.55;
+/// How much fainter than the darkest digit another one may be.
+const LEAST_OF_DARKEST: f32 = 0.4;
+
+/// What may be a digit.
+struct Candidate {
+    contrast: f32,
+    at_edge: bool,
+    found: Found,
+}
 
 /// Components that make up one digit.
 struct Group {
@@ -41,19 +54,32 @@ pub(super) fn digits(page: &Page, without: &GrayImage, all: &GrayImage) -> Vec<F
             component.at_edge == 0 || component.bounds.longer() as f32 <= 1.3 * largest as f32
         });
     }
-    let Some(largest) = mains.iter().map(|&index| labelled.list[index].bounds.longer()).max() else { return Vec::new() };
-    mains.retain(|&index| labelled.list[index].bounds.longer() as f32 >= LEAST_OF_LARGEST * largest as f32);
     let mut groups: Vec<Group> =
         mains.iter().map(|&index| Group { bounds: labelled.list[index].bounds, members: vec![index] }).collect();
     merge(&mut groups, &labelled.list);
     attach(&mut groups, &labelled.list);
-    let mut found: Vec<Found> =
-        groups.iter().filter_map(|group| digit(page, &labelled, group, all)).collect();
+    let candidates: Vec<Candidate> = groups.iter().filter_map(|group| digit(page, &labelled, group, all)).collect();
     if is_texture(&labelled.list, &groups) {
         return Vec::new();
     }
+    let mut found = consistent(candidates);
     sort(&mut found);
     found
+}
+
+/// Who wrote one digit wrote the others with the same pen, about as large, and none of them half outside of the picture.
+fn consistent(mut candidates: Vec<Candidate>) -> Vec<Found> {
+    let inner = || candidates.iter().filter(|candidate| !candidate.at_edge);
+    let contrast = inner().map(|candidate| candidate.contrast).fold(0.0, f32::max);
+    let heights: Vec<u32> = inner().map(|candidate| candidate.found.bounds.height).collect();
+    let (low, high) = (heights.iter().min().map_or(0, |least| least * 3 / 4), heights.iter().max().map_or(u32::MAX, |most| most * 4 / 3));
+    candidates.retain(|candidate| {
+        let alike = candidate.contrast > 0.7 * contrast && (low..=high).contains(&candidate.found.bounds.height);
+        if candidate.at_edge { alike } else { candidate.contrast > LEAST_OF_DARKEST * contrast }
+    });
+    let largest = candidates.iter().map(|candidate| candidate.found.bounds.longer()).max().unwrap_or(0) as f32;
+    candidates.retain(|candidate| candidate.found.bounds.longer() as f32 >= LEAST_OF_LARGEST * largest);
+    candidates.into_iter().map(|candidate| candidate.found).collect()
 }
 
 fn may_be_digit(component: &Component, shorter: u32) -> bool {
@@ -76,7 +102,10 @@ fn merge(groups: &mut Vec<Group>, list: &[Component]) {
         let thickness = one.members.iter().chain(&other.members).map(|&index| list[index].thickness).max().unwrap_or(0);
         let smaller = (a.width * a.height).min(b.width * b.height).max(1) as f32;
         let inside = (a.shared_columns(b) * a.shared_rows(b)) as f32 >= 0.6 * smaller;
-        inside || above && a.gap(b) <= thickness
+        // The bar of a five stands beside its body rather than above it.
+        let (low, high) = (a.height.min(b.height), a.height.max(b.height));
+        let bar = a.shared_columns(b) as f32 >= 0.2 * narrower && low as f32 <= 0.6 * high as f32;
+        inside || (above || bar) && a.gap(b) <= thickness
     };
     let mut index = 0;
     while index < groups.len() {
@@ -122,7 +151,7 @@ fn is_texture(list: &[Component], groups: &[Group]) -> bool {
 }
 
 /// The group's ink, cut out.
-fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Option<Found> {
+fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Option<Candidate> {
     let Bounds { left, top, width, height } = group.bounds;
     let members = |x: u32, y: u32| group.members.contains(&((labelled.labels.get_pixel(x, y).0[0] as usize).wrapping_sub(1)));
     let own = GrayImage::from_fn(width, height, |x, y| if members(left + x, top + y) { INK } else { PAPER });
@@ -137,12 +166,14 @@ fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Op
         let value = page.ink.get_pixel(left + x, top + y).0[0];
         Luma([if is_own || near { (value / contrast).min(1.0) } else { 0.0 }])
     });
-    let count = |share: f32| mask(&ink, |_, _, value| value > share).iter().filter(|value| **value > 0).count();
-    let (wide, narrow) = (count(0.3), count(0.7));
+    let count = |share: f32| ink.pixels().filter(|value| value.0[0] > share).count();
+    let sharp = sharpness(page, &own, &group.bounds, thickness) / contrast;
+    if std::env::var("DBG").is_ok() {
+        eprintln!("{:?} c {contrast:.2} least {:.3} sharp {sharp:.2} t {thickness} soft {:.2}", group.bounds, page.least, count(0.3) as f32 / count(0.7) as f32);
+    }
     let outline: u32 = group.members.iter().map(|&index| labelled.list[index].outline).sum();
     let at_edge: u32 = group.members.iter().map(|&index| labelled.list[index].at_edge).sum();
-    // Strokes have edges, hills have slopes.
-    if wide as f32 > 3.0 * narrow as f32 + outline as f32 {
+    if sharp < LEAST_SHARP {
         return None;
     }
     let mut doubts = Vec::new();
@@ -155,7 +186,28 @@ fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Op
     if contrast < 2.0 * page.least {
         doubts.push(Doubt::Faint);
     }
-    Some(Found { bounds: group.bounds, ink, doubts })
+    Some(Candidate { contrast, at_edge: at_edge > 0, found: Found { bounds: group.bounds, ink, doubts } })
+}
+
+/// How much the ink changes across the outline, where it does so least.
+fn sharpness(page: &Page, own: &GrayImage, bounds: &Bounds, thickness: u32) -> f32 {
+    let reach = (thickness / 5).clamp(2, 8);
+    let (width, height) = page.ink.dimensions();
+    let outline = own.enumerate_pixels().filter(|&(x, y, pixel)| {
+        let open = |x: u32, y: u32| own.get_pixel_checked(x, y).is_none_or(|pixel| *pixel == PAPER);
+        *pixel == INK && (open(x.wrapping_sub(1), y) || open(x + 1, y) || open(x, y.wrapping_sub(1)) || open(x, y + 1))
+    });
+    let range = |(x, y, _): (u32, u32, &Luma<u8>)| {
+        let (x, y) = (bounds.left + x, bounds.top + y);
+        let window = |at: u32, length: u32| at.saturating_sub(reach)..(at + reach + 1).min(length);
+        let values = window(y, height).flat_map(|y| window(x, width).map(move |x| (x, y)));
+        let (low, high) = values.fold((f32::MAX, 0.0f32), |(low, high), (x, y)| {
+            let value = page.ink.get_pixel(x, y).0[0];
+            (low.min(value), high.max(value))
+        });
+        high - low
+    };
+    quantile(outline.map(range).collect(), 0.25)
 }
 
 /// Rows from the top, digits of a row from the left. What begins above the middle of a row's first digit is in this row.

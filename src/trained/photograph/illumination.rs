@@ -1,7 +1,7 @@
 //! Shadows evened out: what a pixel would be on paper that is lit alike everywhere.
 
 use super::Ink;
-use image::imageops::resize;
+use image::imageops::{crop_imm, resize};
 use image::{GrayImage, Luma, imageops::FilterType};
 use imageproc::filter::{gaussian_blur_f32, median_filter};
 use imageproc::morphology::{Mask, grayscale_dilate, grayscale_erode};
@@ -15,6 +15,9 @@ const BLUR: f32 = 1.0 / 500.0;
 
 /// Ratios closer than this are one shade.
 const LEAST_CONTRAST: f32 = 0.06;
+
+/// Paper this dark is as good as black: what differs from it does so by noise.
+const DARKEST: f32 = 48.0;
 
 /// Whether strokes are darker or brighter than what they are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +40,8 @@ pub(super) fn pens(gray: &GrayImage) -> [Pen; 2] {
     let scale = (SIDE / f64::from(gray.width().max(gray.height()))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     let small = resize(gray, side(gray.width()), side(gray.height()), FilterType::Triangle);
-    let reach = reach(&small);
+    // What is between a digit and the edge of the paper that it stands on is wider than most strokes.
+    let reach = reach(&small, 0.5 * REACH);
     let surroundings = median_filter(&small, (small.width() / 4).max(1), (small.height() / 4).max(1));
     let (closed, opened) = (close(&small, reach), open(&small, reach));
     let (mut dark, mut bright) = (0.0, 0.0);
@@ -57,9 +61,9 @@ pub(super) fn flatten(gray: &GrayImage, pen: Pen) -> Option<Page> {
     let blur = BLUR * gray.width().max(gray.height()) as f32;
     // Less than this would mix a pixel with nothing.
     let even = if blur >= 0.3 { gaussian_blur_f32(&gray, blur) } else { gray };
-    let paper = close(&even, reach(&even));
+    let paper = paper(&even);
     // Ink takes a share of the light, however much of it there is.
-    let share = |(value, paper): (&u8, &u8)| 1.0 - f32::from(*value) / f32::from(*paper).max(1.0);
+    let share = |(value, paper): (&u8, &u8)| 1.0 - f32::from(*value) / f32::from(*paper).max(DARKEST);
     let mut ink: Vec<f32> = even.iter().zip(paper.iter()).map(share).collect();
     // The paper is what most pixels are; noise lies to both sides of it.
     let level = median(ink.clone())?;
@@ -73,8 +77,40 @@ pub(super) fn flatten(gray: &GrayImage, pen: Pen) -> Option<Page> {
     (most > least).then_some(Page { ink, least })
 }
 
-fn reach(gray: &GrayImage) -> u8 {
-    (REACH * gray.width().min(gray.height()) as f32).round().clamp(2.0, 250.0) as u8
+/// What the paper alone would look like.
+fn paper(gray: &GrayImage) -> GrayImage {
+    if let Some(level) = even_level(gray) {
+        return GrayImage::from_pixel(gray.width(), gray.height(), Luma([level]));
+    }
+    // What is beyond the edge looks like the edge: dark strips go on there, and are wide.
+    let reach = reach(gray, REACH);
+    let margin = u32::from(reach);
+    let inside = |at: u32, length: u32| at.saturating_sub(margin).min(length - 1);
+    let wide = GrayImage::from_fn(gray.width() + 2 * margin, gray.height() + 2 * margin, |x, y| {
+        *gray.get_pixel(inside(x, gray.width()), inside(y, gray.height()))
+    });
+    crop_imm(&close(&wide, reach), margin, margin, gray.width(), gray.height()).to_image()
+}
+
+/// The shade of paper that has one: that of the picture's edge, if all else is as bright, or is strokes with sharp edges.
+fn even_level(gray: &GrayImage) -> Option<u8> {
+    let (right, bottom) = (gray.width() - 1, gray.height() - 1);
+    let rows = (0..=right).flat_map(|x| [(x, 0), (x, bottom)]);
+    let columns = (0..=bottom).flat_map(|y| [(0, y), (right, y)]);
+    let mut edge: Vec<u8> = rows.chain(columns).map(|(x, y)| gray.get_pixel(x, y).0[0]).collect();
+    edge.sort_unstable();
+    let level = edge[edge.len() / 2];
+    let darkest = gray.iter().copied().min()?;
+    let contrast = f32::from(level.checked_sub(darkest)?);
+    let share = |value: u8| (f32::from(level) - f32::from(value)) / contrast.max(1.0);
+    let even = |values: &mut dyn Iterator<Item = u8>| values.filter(|&value| share(value).abs() < 0.1).count();
+    let between = gray.iter().filter(|&&value| (0.1..0.5).contains(&share(value)) || share(value) < -0.1).count();
+    let ink = gray.iter().filter(|&&value| share(value) >= 0.5).count();
+    (even(&mut edge.iter().copied()) * 5 >= edge.len() * 4 && between <= ink && contrast > 0.0).then_some(level)
+}
+
+fn reach(gray: &GrayImage, share: f32) -> u8 {
+    (share * gray.width().min(gray.height()) as f32).round().clamp(2.0, 250.0) as u8
 }
 
 /// What remains of bright things that the square fits into, and dark ones that it does not fit into are gone.
