@@ -115,6 +115,7 @@ pub(super) fn digits(gray: &GrayImage) -> Vec<Found> {
     let mut found = Vec::new();
     for pen in illumination::pens(small) {
         found = search(small, pen);
+        if std::env::var("DBG").is_ok() { eprintln!("{pen:?} {}", found.len()); }
         if !found.is_empty() {
             break;
         }

@@ -74,7 +74,7 @@ pub(super) fn ink_mask(page: &Page) -> GrayImage {
             shades[*label as usize].push(*ink);
         }
     }
-    let contrasts: Vec<f32> = shades.into_iter().map(|shades| quantile(shades, 0.95)).collect();
+    let contrasts: Vec<f32> = shades.into_iter().map(|shades| quantile(shades, 0.99)).collect();
     GrayImage::from_fn(width, height, |x, y| {
         let label = labels.get_pixel(x, y).0[0];
         let inked = label > 0 && page.ink.get_pixel(x, y).0[0] > 0.5 * contrasts[label as usize];

@@ -20,9 +20,9 @@ const WIDE: f32 = 1.5;
 /// Wider than this is none at all.
 const WIDEST: f32 = 4.0;
 
-/// How much of a stroke's ink its outline has to lose within a fifth of the stroke's width, for three quarters of the outline: strokes
+/// How much of a stroke's ink its outline has to lose within a quarter of the stroke's width, for three quarters of the outline: strokes
 /// have edges, and what shadows and stains leave behind has slopes.
-const LEAST_SHARP: f32 = 0.55;
+const LEAST_SHARP: f32 = 0.45;
 /// How much fainter than the darkest digit another one may be.
 const LEAST_OF_DARKEST: f32 = 0.4;
 
@@ -105,7 +105,10 @@ fn merge(groups: &mut Vec<Group>, list: &[Component]) {
         // The bar of a five stands beside its body rather than above it.
         let (low, high) = (a.height.min(b.height), a.height.max(b.height));
         let bar = a.shared_columns(b) as f32 >= 0.2 * narrower && low as f32 <= 0.6 * high as f32;
-        inside || (above || bar) && a.gap(b) <= thickness
+        // Two halves, as high together as a digit is; two rows of text are higher.
+        let both = a.with(b);
+        let halves = above && 5 * a.gap(b) <= both.height && 2 * both.width >= both.height;
+        inside || halves || (above || bar) && a.gap(b) <= thickness
     };
     let mut index = 0;
     while index < groups.len() {
@@ -173,7 +176,7 @@ fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Op
     }
     let outline: u32 = group.members.iter().map(|&index| labelled.list[index].outline).sum();
     let at_edge: u32 = group.members.iter().map(|&index| labelled.list[index].at_edge).sum();
-    if sharp < LEAST_SHARP {
+    if sharp < LEAST_SHARP || is_edge_of_paper(page, &group.bounds) {
         return None;
     }
     let mut doubts = Vec::new();
@@ -189,9 +192,28 @@ fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Op
     Some(Candidate { contrast, at_edge: at_edge > 0, found: Found { bounds: group.bounds, ink, doubts } })
 }
 
+/// Whether this is a sliver that was left over where the paper ends: narrow, and with other paper to its one side than to its other.
+fn is_edge_of_paper(page: &Page, bounds: &Bounds) -> bool {
+    let Bounds { left, top, width, height } = *bounds;
+    let (narrower, longer) = (width.min(height), bounds.longer());
+    if longer < 4 * narrower {
+        return false;
+    }
+    let shade = |x: u32, y: u32| {
+        page.paper.get_pixel(x.min(page.paper.width() - 1), y.min(page.paper.height() - 1)).0[0]
+    };
+    let (beyond_x, beyond_y) = (left + width + narrower, top + height + narrower);
+    let (before_x, before_y) = (left.saturating_sub(narrower), top.saturating_sub(narrower));
+    let sides = (0..longer).map(|at| {
+        if height > width { (shade(before_x, top + at), shade(beyond_x, top + at)) } else { (shade(left + at, before_y), shade(left + at, beyond_y)) }
+    });
+    let differ = sides.filter(|&(one, other)| 10 * u32::from(one.min(other)) < 7 * u32::from(one.max(other))).count();
+    2 * differ as u32 > longer
+}
+
 /// How much the ink changes across the outline, where it does so least.
 fn sharpness(page: &Page, own: &GrayImage, bounds: &Bounds, thickness: u32) -> f32 {
-    let reach = (thickness / 5).clamp(2, 8);
+    let reach = (thickness / 4).clamp(2, 10);
     let (width, height) = page.ink.dimensions();
     let outline = own.enumerate_pixels().filter(|&(x, y, pixel)| {
         let open = |x: u32, y: u32| own.get_pixel_checked(x, y).is_none_or(|pixel| *pixel == PAPER);
@@ -210,15 +232,18 @@ fn sharpness(page: &Page, own: &GrayImage, bounds: &Bounds, thickness: u32) -> f
     quantile(outline.map(range).collect(), 0.25)
 }
 
-/// Rows from the top, digits of a row from the left. What begins above the middle of a row's first digit is in this row.
+/// Rows from the top, digits of a row from the left. Digits are in one row if they share a third of the lower one's height.
 fn sort(found: &mut Vec<Found>) {
     found.sort_by_key(|digit| digit.bounds.top);
     let mut rows: Vec<Vec<Found>> = Vec::new();
     for digit in found.drain(..) {
-        let middle = |row: &Vec<Found>| row.first().map(|first| first.bounds.top + first.bounds.height / 2);
-        match rows.last_mut() {
-            Some(row) if middle(row).is_some_and(|middle| digit.bounds.top < middle) => row.push(digit),
-            _ => rows.push(vec![digit]),
+        let beside = |other: &Found| {
+            let (one, other) = (&digit.bounds, &other.bounds);
+            3 * one.shared_rows(other) >= one.height.min(other.height)
+        };
+        match rows.iter_mut().find(|row| row.iter().any(beside)) {
+            Some(row) => row.push(digit),
+            None => rows.push(vec![digit]),
         }
     }
     for row in &mut rows {

@@ -29,12 +29,14 @@ pub(super) enum Pen {
 /// A picture without its shadows.
 pub(super) struct Page {
     pub ink: Ink,
+    /// The shade of the paper under it.
+    pub paper: GrayImage,
     /// What counts as ink at all.
     pub least: f32,
 }
 
-/// The pens to look for, the likelier one first.
-pub(super) fn pens(gray: &GrayImage) -> [Pen; 2] {
+/// The pens to look for, the likelier one first, and the other one only if there is about as much to see of it.
+pub(super) fn pens(gray: &GrayImage) -> Vec<Pen> {
     // What is narrow, and on the darker or brighter side of its surroundings. Small pictures say it as well as large ones.
     const SIDE: f64 = 160.0;
     let scale = (SIDE / f64::from(gray.width().max(gray.height()))).min(1.0);
@@ -49,7 +51,10 @@ pub(super) fn pens(gray: &GrayImage) -> [Pen; 2] {
         dark += f64::from((closed - value).min(around.saturating_sub(*value))).powi(2);
         bright += f64::from((value - opened).min(value.saturating_sub(*around))).powi(2);
     }
-    if bright > dark { [Pen::Bright, Pen::Dark] } else { [Pen::Dark, Pen::Bright] }
+    let mut pens = vec![(dark, Pen::Dark), (bright, Pen::Bright)];
+    pens.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let least = pens[0].0 / 4.0;
+    pens.into_iter().filter(|(energy, _)| *energy >= least).map(|(_, pen)| pen).collect()
 }
 
 /// The ink of a picture; nothing if it has no contrast at all.
@@ -74,7 +79,7 @@ pub(super) fn flatten(gray: &GrayImage, pen: Pen) -> Option<Page> {
     let least = LEAST_CONTRAST.max(5.0 * noise);
     let most = ink.iter().copied().fold(0.0, f32::max);
     let ink = Ink::from_raw(even.width(), even.height(), ink)?;
-    (most > least).then_some(Page { ink, least })
+    (most > least).then_some(Page { ink, paper, least })
 }
 
 /// What the paper alone would look like.
