@@ -22,6 +22,8 @@ pub(super) struct Component {
     pub at_edge: u32,
     /// The widest stroke.
     pub thickness: u32,
+    /// The ink that most of it has.
+    pub contrast: f32,
 }
 
 /// The components of a mask, and the number of each pixel's: 0 for paper, else one more than the place in the list.
@@ -31,7 +33,7 @@ pub(super) struct Labelled {
 }
 
 impl Labelled {
-    pub fn of(mask: &GrayImage) -> Self {
+    pub fn of(mask: &GrayImage, page: &Page) -> Self {
         let labels = connected_components(mask, Connectivity::Eight, PAPER);
         let inverted = GrayImage::from_fn(mask.width(), mask.height(), |x, y| Luma([255 - mask.get_pixel(x, y).0[0]]));
         let depth = distance_transform(&inverted, Norm::LInf);
@@ -41,9 +43,13 @@ impl Labelled {
             outline: 0,
             at_edge: 0,
             thickness: 0,
+            contrast: 0.0,
         };
         let count = labels.iter().copied().max().unwrap_or(0) as usize;
         let mut list = vec![none; count];
+        for (component, shades) in list.iter_mut().zip(shades(&labels, &page.ink).into_iter().skip(1)) {
+            component.contrast = quantile(shades, 0.8);
+        }
         let (last_column, last_row) = (mask.width() - 1, mask.height() - 1);
         for (x, y, label) in labels.enumerate_pixels() {
             let Some(component) = (label.0[0] as usize).checked_sub(1).and_then(|index| list.get_mut(index)) else { continue };
@@ -67,14 +73,7 @@ pub(super) fn ink_mask(page: &Page) -> GrayImage {
     let (width, height) = page.ink.dimensions();
     let any = mask(&page.ink, |_, _, ink| ink > page.least);
     let labels = connected_components(&any, Connectivity::Eight, PAPER);
-    let count = labels.iter().copied().max().unwrap_or(0) as usize;
-    let mut shades = vec![Vec::new(); count + 1];
-    for (label, ink) in labels.iter().zip(page.ink.iter()) {
-        if *label > 0 {
-            shades[*label as usize].push(*ink);
-        }
-    }
-    let contrasts: Vec<f32> = shades.into_iter().map(|shades| quantile(shades, 0.99)).collect();
+    let contrasts: Vec<f32> = shades(&labels, &page.ink).into_iter().map(|shades| quantile(shades, 0.99)).collect();
     GrayImage::from_fn(width, height, |x, y| {
         let label = labels.get_pixel(x, y).0[0];
         let inked = label > 0 && page.ink.get_pixel(x, y).0[0] > 0.5 * contrasts[label as usize];
@@ -82,8 +81,18 @@ pub(super) fn ink_mask(page: &Page) -> GrayImage {
     })
 }
 
+/// The ink of each label's pixels; of paper, label 0, none.
+fn shades(labels: &ImageBuffer<Luma<u32>, Vec<u32>>, ink: &Ink) -> Vec<Vec<f32>> {
+    let count = labels.iter().copied().max().unwrap_or(0) as usize;
+    let mut shades = vec![Vec::new(); count + 1];
+    for (label, ink) in labels.iter().zip(ink.iter()).filter(|(label, _)| **label > 0) {
+        shades[*label as usize].push(*ink);
+    }
+    shades
+}
+
 /// The pixels of which something holds.
-pub(super) fn mask(ink: &Ink, holds: impl Fn(u32, u32, f32) -> bool) -> GrayImage {
+fn mask(ink: &Ink, holds: impl Fn(u32, u32, f32) -> bool) -> GrayImage {
     GrayImage::from_fn(ink.width(), ink.height(), |x, y| if holds(x, y, ink.get_pixel(x, y).0[0]) { INK } else { PAPER })
 }
 

@@ -23,6 +23,8 @@ const WIDEST: f32 = 4.0;
 /// How much of a stroke's ink its outline has to lose within a quarter of the stroke's width, for three quarters of the outline: strokes
 /// have edges, and what shadows and stains leave behind has slopes.
 const LEAST_SHARP: f32 = 0.45;
+/// The same of what is hardly darker than the unevenness around it.
+const LEAST_SHARP_FAINT: f32 = 0.75;
 /// How much fainter than the darkest digit another one may be.
 const LEAST_OF_DARKEST: f32 = 0.4;
 
@@ -41,10 +43,10 @@ struct Group {
 
 /// The digits of a page: `without` is its ink without lines, `all` with them.
 pub(super) fn digits(page: &Page, without: &GrayImage, all: &GrayImage) -> Vec<Found> {
-    let labelled = Labelled::of(without);
+    let labelled = Labelled::of(without, page);
     let shorter = without.width().min(without.height());
     let mut mains: Vec<usize> =
-        (0..labelled.list.len()).filter(|&index| may_be_digit(&labelled.list[index], shorter)).collect();
+        (0..labelled.list.len()).filter(|&index| may_be_digit(&labelled.list[index], shorter) && is_drawn(page, &labelled, index)).collect();
     // What touches the edge counts beside what does not only if it is no larger.
     let inner = mains.iter().filter(|&&index| labelled.list[index].at_edge == 0);
     let largest_inner = inner.map(|&index| labelled.list[index].bounds.longer()).max();
@@ -93,6 +95,12 @@ fn may_be_digit(component: &Component, shorter: u32) -> bool {
     size && strokes && inside && open && wide <= WIDEST * high
 }
 
+/// Whether a component has enough of a group's ink to be drawn with the same pen.
+fn alike(list: &[Component], group: &Group, index: usize) -> bool {
+    let (one, other) = (list[group.members[0]].contrast, list[index].contrast);
+    one.min(other) >= 0.5 * one.max(other)
+}
+
 /// Pieces of one digit whose stroke is broken in the middle.
 fn merge(groups: &mut Vec<Group>, list: &[Component]) {
     let belong = |one: &Group, other: &Group| {
@@ -104,11 +112,11 @@ fn merge(groups: &mut Vec<Group>, list: &[Component]) {
         let inside = (a.shared_columns(b) * a.shared_rows(b)) as f32 >= 0.6 * smaller;
         // The bar of a five stands beside its body rather than above it.
         let (low, high) = (a.height.min(b.height), a.height.max(b.height));
-        let bar = a.shared_columns(b) as f32 >= 0.2 * narrower && low as f32 <= 0.6 * high as f32;
+        let bar = low as f32 <= 0.5 * high as f32;
         // Two halves, as high together as a digit is; two rows of text are higher.
         let both = a.with(b);
         let halves = above && 5 * a.gap(b) <= both.height && 2 * both.width >= both.height;
-        inside || halves || (above || bar) && a.gap(b) <= thickness
+        alike(list, one, other.members[0]) && (inside || halves || (above || bar) && a.gap(b) <= thickness)
     };
     let mut index = 0;
     while index < groups.len() {
@@ -135,7 +143,7 @@ fn attach(groups: &mut [Group], list: &[Component]) {
             let near = gap as f32 <= 0.2 * group.bounds.height as f32 && columns >= 0.5 * piece.bounds.width as f32
                 || gap <= thickness && piece.bounds.longer() < group.bounds.height / 2;
             let solid = piece.thickness as f32 >= 0.4 * thickness as f32 && piece.bounds.longer() as f32 >= 0.1 * group.bounds.longer() as f32;
-            (near && solid).then_some(gap)
+            (near && solid && alike(list, group, index)).then_some(gap)
         };
         let nearest = groups.iter_mut().filter_map(|group| fits(group).map(|gap| (gap, group))).min_by_key(|(gap, _)| *gap);
         if let Some((_, group)) = nearest {
@@ -159,7 +167,8 @@ fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Op
     let members = |x: u32, y: u32| group.members.contains(&((labelled.labels.get_pixel(x, y).0[0] as usize).wrapping_sub(1)));
     let own = GrayImage::from_fn(width, height, |x, y| if members(left + x, top + y) { INK } else { PAPER });
     let values = own.enumerate_pixels().filter(|(.., pixel)| **pixel == INK);
-    let contrast = quantile(values.map(|(x, y, _)| page.ink.get_pixel(left + x, top + y).0[0]).collect(), 0.8);
+    let full = quantile(values.map(|(x, y, _)| page.ink.get_pixel(left + x, top + y).0[0]).collect(), 0.98);
+    let contrast = labelled.list[*group.members.first()?].contrast;
     let thickness = group.members.iter().map(|&index| labelled.list[index].thickness).max().unwrap_or(1);
     // The soft edge of a stroke is its own, that of a line beside it is not.
     let soft = dilate(&own, Norm::LInf, (thickness / 2).clamp(2, 40) as u8);
@@ -167,18 +176,10 @@ fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Op
         let is_own = *own.get_pixel(x, y) == INK;
         let near = *soft.get_pixel(x, y) == INK && *all.get_pixel(left + x, top + y) == PAPER;
         let value = page.ink.get_pixel(left + x, top + y).0[0];
-        Luma([if is_own || near { (value / contrast).min(1.0) } else { 0.0 }])
+        Luma([if is_own || near { (value / full.max(f32::MIN_POSITIVE)).min(1.0) } else { 0.0 }])
     });
-    let count = |share: f32| ink.pixels().filter(|value| value.0[0] > share).count();
-    let sharp = sharpness(page, &own, &group.bounds, thickness) / contrast;
-    if std::env::var("DBG").is_ok() {
-        eprintln!("{:?} c {contrast:.2} least {:.3} sharp {sharp:.2} t {thickness} soft {:.2}", group.bounds, page.least, count(0.3) as f32 / count(0.7) as f32);
-    }
     let outline: u32 = group.members.iter().map(|&index| labelled.list[index].outline).sum();
     let at_edge: u32 = group.members.iter().map(|&index| labelled.list[index].at_edge).sum();
-    if sharp < LEAST_SHARP || is_edge_of_paper(page, &group.bounds) {
-        return None;
-    }
     let mut doubts = Vec::new();
     if width as f32 > WIDE * height as f32 {
         doubts.push(Doubt::Wide);
@@ -186,7 +187,7 @@ fn digit(page: &Page, labelled: &Labelled, group: &Group, all: &GrayImage) -> Op
     if at_edge * 20 > outline {
         doubts.push(Doubt::AtEdge);
     }
-    if contrast < 2.0 * page.least {
+    if is_faint(page, contrast) {
         doubts.push(Doubt::Faint);
     }
     Some(Candidate { contrast, at_edge: at_edge > 0, found: Found { bounds: group.bounds, ink, doubts } })
@@ -211,16 +212,27 @@ fn is_edge_of_paper(page: &Page, bounds: &Bounds) -> bool {
     2 * differ as u32 > longer
 }
 
+/// Whether somebody drew this, with a pen that has an edge.
+fn is_drawn(page: &Page, labelled: &Labelled, index: usize) -> bool {
+    let component = &labelled.list[index];
+    let least = if is_faint(page, component.contrast) { LEAST_SHARP_FAINT } else { LEAST_SHARP };
+    !is_edge_of_paper(page, &component.bounds) && sharpness(page, labelled, index) >= least * component.contrast
+}
+
+fn is_faint(page: &Page, contrast: f32) -> bool {
+    contrast < 2.0 * page.least
+}
+
 /// How much the ink changes across the outline, where it does so least.
-fn sharpness(page: &Page, own: &GrayImage, bounds: &Bounds, thickness: u32) -> f32 {
+fn sharpness(page: &Page, labelled: &Labelled, index: usize) -> f32 {
+    let Component { bounds, thickness, .. } = labelled.list[index];
     let reach = (thickness / 4).clamp(2, 10);
     let (width, height) = page.ink.dimensions();
-    let outline = own.enumerate_pixels().filter(|&(x, y, pixel)| {
-        let open = |x: u32, y: u32| own.get_pixel_checked(x, y).is_none_or(|pixel| *pixel == PAPER);
-        *pixel == INK && (open(x.wrapping_sub(1), y) || open(x + 1, y) || open(x, y.wrapping_sub(1)) || open(x, y + 1))
+    let own = |x: u32, y: u32| labelled.labels.get_pixel_checked(x, y).is_some_and(|label| label.0[0] as usize == index + 1);
+    let outline = (bounds.top..bounds.bottom()).flat_map(|y| (bounds.left..bounds.right()).map(move |x| (x, y))).filter(|&(x, y)| {
+        own(x, y) && !(own(x.wrapping_sub(1), y) && own(x + 1, y) && own(x, y.wrapping_sub(1)) && own(x, y + 1))
     });
-    let range = |(x, y, _): (u32, u32, &Luma<u8>)| {
-        let (x, y) = (bounds.left + x, bounds.top + y);
+    let range = |(x, y): (u32, u32)| {
         let window = |at: u32, length: u32| at.saturating_sub(reach)..(at + reach + 1).min(length);
         let values = window(y, height).flat_map(|y| window(x, width).map(move |x| (x, y)));
         let (low, high) = values.fold((f32::MAX, 0.0f32), |(low, high), (x, y)| {
