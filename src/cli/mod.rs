@@ -12,6 +12,7 @@ mod display;
 mod evaluate;
 mod export;
 mod interruption;
+mod pictures;
 mod predict;
 mod recorder;
 mod run_report;

@@ -115,7 +115,6 @@ pub(super) fn digits(gray: &GrayImage) -> Vec<Found> {
     let mut found = Vec::new();
     for pen in illumination::pens(small) {
         found = search(small, pen);
-        if std::env::var("DBG").is_ok() { eprintln!("{pen:?} {}", found.len()); }
         if !found.is_empty() {
             break;
         }
@@ -132,6 +131,19 @@ pub(super) fn digits(gray: &GrayImage) -> Vec<Found> {
         digit.bounds = Bounds { left, top, width: width.min(gray.width() - left), height: height.min(gray.height() - top) };
     }
     found
+}
+
+/// The one digit of a picture that is known to show one: the largest, and of those that are about as large the most central.
+pub(super) fn main_digit(gray: &GrayImage) -> Option<Found> {
+    let middle = (f64::from(gray.width()) / 2.0, f64::from(gray.height()) / 2.0);
+    let weight = |found: &Found| {
+        let Bounds { left, top, width, height } = found.bounds;
+        let offset = |start: u32, length: u32, middle: f64| (f64::from(start) + f64::from(length) / 2.0 - middle) / middle.max(1.0);
+        let away = offset(left, width, middle.0).hypot(offset(top, height, middle.1));
+        // At a corner of the picture a digit counts a bit more than half of what it would count in the middle.
+        f64::from(found.bounds.longer()) / (1.0 + 0.5 * away)
+    };
+    digits(gray).into_iter().max_by(|one, other| weight(one).total_cmp(&weight(other)))
 }
 
 fn search(gray: &GrayImage, pen: illumination::Pen) -> Vec<Found> {
