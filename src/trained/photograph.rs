@@ -152,3 +152,6 @@ fn search(gray: &GrayImage, pen: illumination::Pen) -> Vec<Found> {
     let without = lines::remove(&mask);
     grouping::digits(&page, &without, &mask)
 }
+
+#[cfg(test)]
+mod tests;
