@@ -168,9 +168,9 @@ impl Speaker<'_> {
             .map(|(index, prepared)| {
                 let image = picture.first + index;
                 let (label, probability) = self.best(image);
-                let bounds = prepared.bounds.map(|Bounds { left, top, width, height }| {
-                    json!({ "left": left, "top": top, "width": width, "height": height })
-                });
+                let bounds = prepared.bounds.map(
+                    |Bounds { left, top, width, height }| json!({ "left": left, "top": top, "width": width, "height": height }),
+                );
                 json!({
                     "label": label,
                     "probability": probability,

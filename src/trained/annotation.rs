@@ -16,7 +16,8 @@ pub fn check_path(path: &Path, option: &str) -> Result<()> {
     if is_png && !path.is_dir() && folder.is_dir() {
         return Ok(());
     }
-    let message = format!("{option} {} cannot be written; give a file that ends in .png, in a folder that exists", path.display());
+    let message =
+        format!("{option} {} cannot be written; give a file that ends in .png, in a folder that exists", path.display());
     Err(Error::Configuration(message))
 }
 

@@ -120,7 +120,8 @@ pub(super) fn digits(gray: &GrayImage) -> Vec<Found> {
         }
     }
     // Rounded outwards: what was reduced may lie anywhere in its pixel.
-    let (across, down) = (f64::from(gray.width()) / f64::from(small.width()), f64::from(gray.height()) / f64::from(small.height()));
+    let (across, down) =
+        (f64::from(gray.width()) / f64::from(small.width()), f64::from(gray.height()) / f64::from(small.height()));
     for digit in &mut found {
         let Bounds { left, top, width, height } = digit.bounds;
         let stretch = |start: u32, length: u32, by: f64| {
@@ -138,7 +139,8 @@ pub(super) fn main_digit(gray: &GrayImage) -> Option<Found> {
     let middle = (f64::from(gray.width()) / 2.0, f64::from(gray.height()) / 2.0);
     let weight = |found: &Found| {
         let Bounds { left, top, width, height } = found.bounds;
-        let offset = |start: u32, length: u32, middle: f64| (f64::from(start) + f64::from(length) / 2.0 - middle) / middle.max(1.0);
+        let offset =
+            |start: u32, length: u32, middle: f64| (f64::from(start) + f64::from(length) / 2.0 - middle) / middle.max(1.0);
         let away = offset(left, width, middle.0).hypot(offset(top, height, middle.1));
         // At a corner of the picture a digit counts a bit more than half of what it would count in the middle.
         f64::from(found.bounds.longer()) / (1.0 + 0.5 * away)

@@ -93,7 +93,8 @@ impl Preparation {
         {
             return Ok(vec![Prepared { pixels: framed(&ink, shape), bounds: Some(bounds), doubts: one.doubts.clone() }]);
         }
-        let prepared = |found: Found| Prepared { pixels: framed(&found.ink, shape), bounds: Some(found.bounds), doubts: found.doubts };
+        let prepared =
+            |found: Found| Prepared { pixels: framed(&found.ink, shape), bounds: Some(found.bounds), doubts: found.doubts };
         Ok(found.into_iter().map(prepared).collect())
     }
 }

@@ -222,9 +222,15 @@ fn pictures_that_cannot_be_read_are_reported_and_the_others_answered() {
     assert_eq!(ran.json_lines()[0]["file"], text(&good));
     let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), bad.len(), "{}", ran.stderr);
-    for (error, hint) in
-        errors.iter().zip(["cannot be decoded", "no picture", "is empty", "shows nothing", "30000", "cannot read", "folder without pictures"])
-    {
+    for (error, hint) in errors.iter().zip([
+        "cannot be decoded",
+        "no picture",
+        "is empty",
+        "shows nothing",
+        "30000",
+        "cannot read",
+        "folder without pictures",
+    ]) {
         assert!(error.contains(hint), "{error}");
     }
     let ran = ask("predict", &bad);

@@ -45,8 +45,9 @@ struct Group {
 pub(super) fn digits(page: &Page, without: &GrayImage, all: &GrayImage) -> Vec<Found> {
     let labelled = Labelled::of(without, page);
     let shorter = without.width().min(without.height());
-    let mut mains: Vec<usize> =
-        (0..labelled.list.len()).filter(|&index| may_be_digit(&labelled.list[index], shorter) && is_drawn(page, &labelled, index)).collect();
+    let mut mains: Vec<usize> = (0..labelled.list.len())
+        .filter(|&index| may_be_digit(&labelled.list[index], shorter) && is_drawn(page, &labelled, index))
+        .collect();
     // What touches the edge counts beside what does not only if it is no larger.
     let inner = mains.iter().filter(|&&index| labelled.list[index].at_edge == 0);
     let largest_inner = inner.map(|&index| labelled.list[index].bounds.longer()).max();
@@ -74,7 +75,8 @@ fn consistent(mut candidates: Vec<Candidate>) -> Vec<Found> {
     let inner = || candidates.iter().filter(|candidate| !candidate.at_edge);
     let contrast = inner().map(|candidate| candidate.contrast).fold(0.0, f32::max);
     let heights: Vec<u32> = inner().map(|candidate| candidate.found.bounds.height).collect();
-    let (low, high) = (heights.iter().min().map_or(0, |least| least * 3 / 4), heights.iter().max().map_or(u32::MAX, |most| most * 4 / 3));
+    let (low, high) =
+        (heights.iter().min().map_or(0, |least| least * 3 / 4), heights.iter().max().map_or(u32::MAX, |most| most * 4 / 3));
     candidates.retain(|candidate| {
         let alike = candidate.contrast > 0.7 * contrast && (low..=high).contains(&candidate.found.bounds.height);
         if candidate.at_edge { alike } else { candidate.contrast > LEAST_OF_DARKEST * contrast }
@@ -142,7 +144,8 @@ fn attach(groups: &mut [Group], list: &[Component]) {
             let columns = piece.bounds.shared_columns(&group.bounds) as f32;
             let near = gap as f32 <= 0.2 * group.bounds.height as f32 && columns >= 0.5 * piece.bounds.width as f32
                 || gap <= thickness && piece.bounds.longer() < group.bounds.height / 2;
-            let solid = piece.thickness as f32 >= 0.4 * thickness as f32 && piece.bounds.longer() as f32 >= 0.1 * group.bounds.longer() as f32;
+            let solid = piece.thickness as f32 >= 0.4 * thickness as f32
+                && piece.bounds.longer() as f32 >= 0.1 * group.bounds.longer() as f32;
             (near && solid && alike(list, group, index)).then_some(gap)
         };
         let nearest = groups.iter_mut().filter_map(|group| fits(group).map(|gap| (gap, group))).min_by_key(|(gap, _)| *gap);
@@ -200,13 +203,15 @@ fn is_edge_of_paper(page: &Page, bounds: &Bounds) -> bool {
     if longer < 4 * narrower {
         return false;
     }
-    let shade = |x: u32, y: u32| {
-        page.paper.get_pixel(x.min(page.paper.width() - 1), y.min(page.paper.height() - 1)).0[0]
-    };
+    let shade = |x: u32, y: u32| page.paper.get_pixel(x.min(page.paper.width() - 1), y.min(page.paper.height() - 1)).0[0];
     let (beyond_x, beyond_y) = (left + width + narrower, top + height + narrower);
     let (before_x, before_y) = (left.saturating_sub(narrower), top.saturating_sub(narrower));
     let sides = (0..longer).map(|at| {
-        if height > width { (shade(before_x, top + at), shade(beyond_x, top + at)) } else { (shade(left + at, before_y), shade(left + at, beyond_y)) }
+        if height > width {
+            (shade(before_x, top + at), shade(beyond_x, top + at))
+        } else {
+            (shade(left + at, before_y), shade(left + at, beyond_y))
+        }
     });
     let differ = sides.filter(|&(one, other)| 10 * u32::from(one.min(other)) < 7 * u32::from(one.max(other))).count();
     2 * differ as u32 > longer
@@ -229,9 +234,10 @@ fn sharpness(page: &Page, labelled: &Labelled, index: usize) -> f32 {
     let reach = (thickness / 4).clamp(2, 10);
     let (width, height) = page.ink.dimensions();
     let own = |x: u32, y: u32| labelled.labels.get_pixel_checked(x, y).is_some_and(|label| label.0[0] as usize == index + 1);
-    let outline = (bounds.top..bounds.bottom()).flat_map(|y| (bounds.left..bounds.right()).map(move |x| (x, y))).filter(|&(x, y)| {
-        own(x, y) && !(own(x.wrapping_sub(1), y) && own(x + 1, y) && own(x, y.wrapping_sub(1)) && own(x, y + 1))
-    });
+    let outline =
+        (bounds.top..bounds.bottom()).flat_map(|y| (bounds.left..bounds.right()).map(move |x| (x, y))).filter(|&(x, y)| {
+            own(x, y) && !(own(x.wrapping_sub(1), y) && own(x + 1, y) && own(x, y.wrapping_sub(1)) && own(x, y + 1))
+        });
     let range = |(x, y): (u32, u32)| {
         let window = |at: u32, length: u32| at.saturating_sub(reach)..(at + reach + 1).min(length);
         let values = window(y, height).flat_map(|y| window(x, width).map(move |x| (x, y)));

@@ -254,7 +254,8 @@ fn erase<'a>(mask: &mut GrayImage, lines: impl Iterator<Item = &'a Segment>) {
         let last = ((line.end.x + margin) as usize).min(columns.len() - 1);
         for (x, runs) in columns.iter().enumerate().take(last + 1).skip(first) {
             let row = line.start.y + slope * (x as f32 - line.start.x);
-            for run in runs.iter().filter(|run| run.is_near(row, tolerance) && run.length() as f32 <= 1.6 * line.thickness + 2.0) {
+            for run in runs.iter().filter(|run| run.is_near(row, tolerance) && run.length() as f32 <= 1.6 * line.thickness + 2.0)
+            {
                 (run.top..run.bottom).for_each(|y| mask.put_pixel(x as u32, y, PAPER));
             }
         }
