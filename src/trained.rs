@@ -1,6 +1,8 @@
 //! A network that has been trained, as something to ask: read from a run's folder or from a file of weights.
 
+pub mod annotation;
 pub mod classes;
+pub mod photograph;
 pub mod picture;
 pub mod preparation;
 

@@ -58,13 +58,13 @@ pub const PREDICT_HELP: &str = "\
 Example: ffcl-gpu predict runs/first photo.jpg scan.png
 
 Pictures may be PNG, JPEG, BMP, GIF, PNM, TIFF or WebP, of any size; what is transparent lies on white.
-Models of digits and letters (digits, mnist, kmnist, emnist-…, and 28×28 of unknown origin) get them as MNIST was made:
-  1. grey, by luminance;
-  2. the darkest pixel becomes 0, the brightest 255;
-  3. inverted if the background is light: if the median of the border's pixels is; then the background becomes 0;
-  4. Otsu's threshold tells ink from background; the box around the ink is the digit;
-  5. the box is scaled, averaging over areas, until its longer side takes 20/28 of the frame;
-  6. its centre of mass goes to the middle pixel of the frame (row and column 14 of 28, from 0).
+Models of digits and letters (digits, mnist, kmnist, emnist-…, and 28×28 of unknown origin) get each digit that is found in a
+picture, from left to right, as MNIST was made:
+  1. grey, by luminance; shadows are evened out, ruled lines, frames, table edges and specks left out;
+  2. ink becomes bright, paper 0, whichever of them is darker in the picture;
+  3. the box around a digit's ink is scaled, averaging over areas, until its longer side takes 20/28 of the frame;
+  4. its centre of mass goes to the middle pixel of the frame (row and column 14 of 28, from 0).
+A picture without a digit has no answer, and the exit code is 1.
 All other models, and all with --raw, get the picture brought to their size, and to grey if they read grey: as in training on a folder.";
 
 /// Options of `predict`.
@@ -83,6 +83,9 @@ pub struct PredictOptions {
     /// Print one JSON object for each picture.
     #[arg(long)]
     pub json: bool,
+    /// Draw the picture with a box around each digit, and its answer.
+    #[arg(long, value_name = "OUT.png")]
+    pub annotate: Option<PathBuf>,
 }
 
 /// Options of `export`.

@@ -1,12 +1,13 @@
 //! From a picture to the image that a model reads: resized only, or a digit brought into the place that digits have in MNIST.
 
+use super::photograph::{self, Bounds, Doubt, Found, Ink};
 use super::picture::Picture;
 use crate::dataset::{ImageShape, Origin};
 use crate::decode;
 use crate::error::{Error, Result};
 use crate::output::description::ModelDescription;
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{GrayImage, ImageBuffer, Luma};
+use image::{GrayImage, Luma};
 
 /// The data sets whose images are bright digits or letters on black, centred, with a margin. What begins with "emnist" is one, too.
 const DIGIT_LIKE: [&str; 4] = ["digits", "mnist", "kmnist", "qmnist"];
@@ -14,22 +15,32 @@ const DIGIT_LIKE: [&str; 4] = ["digits", "mnist", "kmnist", "qmnist"];
 /// Shades closer than this are one: a picture without any other shows nothing.
 const LEAST_CONTRAST: u8 = 16;
 
-/// A picture's ink: 0 for the background, 1 for the pen.
-type Ink = ImageBuffer<Luma<f32>, Vec<f32>>;
+/// Pictures whose longer side is at most so many times the frame's show one digit and nothing else: there is no room.
+const SMALL: f32 = 1.5;
+
+/// An image for the model, and where in the picture it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Channel by channel, row by row.
+    pub pixels: Vec<u8>,
+    /// The digit's box; nothing where the whole picture is the image.
+    pub bounds: Option<Bounds>,
+    /// Why the box may be wrong.
+    pub doubts: Vec<Doubt>,
+}
 
 /// How a picture becomes an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preparation {
     /// As the images of a folder in training: brought to the model's height and width, and to grey if it reads grey.
     Resize,
-    /// As MNIST was made:
+    /// As MNIST was made. Of each digit that is found in the picture:
     ///
-    /// 1. grey, by luminance;
-    /// 2. the darkest pixel becomes 0, the brightest 1;
-    /// 3. inverted if the background is light: if the median of the border's pixels is above ½; then that median becomes 0;
-    /// 4. Otsu's threshold tells ink from background; the box around all ink is the digit;
-    /// 5. the box is scaled until its longer side takes 20/28 of the frame, averaging over areas, and its brightest pixel becomes 255;
-    /// 6. it is placed with its centre of mass at the middle pixel (row and column 14 of 28, from 0), but never across the edge.
+    /// 1. grey, by luminance, and in a photograph without shadows, lines, specks and what else is not the digit's ink;
+    /// 2. the ink is 1, the background 0, whichever of them is brighter;
+    /// 3. the box around the ink is scaled until its longer side takes 20/28 of the frame, averaging over areas, and its brightest
+    ///    pixel becomes 255;
+    /// 4. it is placed with its centre of mass at the middle pixel (row and column 14 of 28, from 0), but never across the edge.
     Digit,
 }
 
@@ -45,13 +56,79 @@ impl Preparation {
         if known && digits && model.image.channels == 1 { Self::Digit } else { Self::Resize }
     }
 
-    /// The image, channel by channel, row by row.
+    /// The one image of a picture that is known to show one thing, such as one of a labelled data set, channel by channel, row by
+    /// row. Where no digit can be told from what is around it, all that is not background is it.
     pub fn apply(self, picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
         match self {
             Self::Resize => resized(picture, shape),
-            Self::Digit => digit(picture, shape),
+            Self::Digit => {
+                let gray = picture.image.to_luma8();
+                let found = if is_small(&gray, shape) { None } else { photograph::main_digit(&gray) };
+                let plain = plain_digit(&gray);
+                match (found, plain) {
+                    (Some(found), Some(plain)) if !is_same(&found, &plain, &gray) => Ok(framed(&found.ink, shape)),
+                    (_, Some((_, ink))) => Ok(framed(&ink, shape)),
+                    (Some(found), None) => Ok(framed(&found.ink, shape)),
+                    (None, None) => Err(blank(picture)),
+                }
+            }
         }
     }
+
+    /// All images that a picture holds: each digit that is found, from left to right, or the picture itself. There may be none, of
+    /// noise or blank paper; an error says that the picture is all of one shade.
+    pub fn find(self, picture: &Picture, shape: ImageShape) -> Result<Vec<Prepared>> {
+        let whole = |pixels| Prepared { pixels, bounds: None, doubts: Vec::new() };
+        if self == Self::Resize {
+            return Ok(vec![whole(resized(picture, shape)?)]);
+        }
+        let gray = picture.image.to_luma8();
+        let (bounds, ink) = plain_digit(&gray).ok_or_else(|| blank(picture))?;
+        if is_small(&gray, shape) {
+            return Ok(vec![Prepared { pixels: framed(&ink, shape), bounds: Some(bounds), doubts: Vec::new() }]);
+        }
+        let found = photograph::digits(&gray);
+        if let [one] = &found[..]
+            && is_same(one, &(bounds, ink.clone()), &gray)
+        {
+            return Ok(vec![Prepared { pixels: framed(&ink, shape), bounds: Some(bounds), doubts: one.doubts.clone() }]);
+        }
+        let prepared =
+            |found: Found| Prepared { pixels: framed(&found.ink, shape), bounds: Some(found.bounds), doubts: found.doubts };
+        Ok(found.into_iter().map(prepared).collect())
+    }
+}
+
+fn blank(picture: &Picture) -> Error {
+    picture.fail("shows nothing: it is all of one shade", "give a picture of a digit, or --raw to ask about it as it is")
+}
+
+fn is_small(gray: &GrayImage, shape: ImageShape) -> bool {
+    gray.width().max(gray.height()) as f32 <= SMALL * shape.width.max(shape.height) as f32
+}
+
+/// Whether the picture is clean: a search for digits came to the same box as the box around all ink, to a fiftieth of the picture, and
+/// the paper has one shade. Then nothing needs to be taken away.
+fn is_same(found: &Found, plain: &(Bounds, Ink), gray: &GrayImage) -> bool {
+    let tolerance = gray.width().max(gray.height()) / 50 + 1;
+    let (one, other) = (&found.bounds, &plain.0);
+    let ends = |bounds: &Bounds| [bounds.left, bounds.top, bounds.left + bounds.width, bounds.top + bounds.height];
+    let close = ends(one).into_iter().zip(ends(other)).all(|(one, other)| one.abs_diff(other) <= tolerance);
+    close && !has_shadow(gray)
+}
+
+/// Whether the paper has more than one shade: whether its median differs along the picture's edge by more than a tenth.
+fn has_shadow(gray: &GrayImage) -> bool {
+    let (right, bottom) = (gray.width() - 1, gray.height() - 1);
+    let median = |mut values: Vec<u8>| {
+        values.sort_unstable();
+        values[values.len() / 2]
+    };
+    let row = |y: u32| median((0..=right).map(|x| gray.get_pixel(x, y).0[0]).collect());
+    let column = |x: u32| median((0..=bottom).map(|y| gray.get_pixel(x, y).0[0]).collect());
+    let sides = [row(0), row(bottom), column(0), column(right)];
+    let (low, high) = (sides.iter().min().copied().unwrap_or(0), sides.iter().max().copied().unwrap_or(0));
+    u32::from(high - low) * 10 > u32::from(high)
 }
 
 fn resized(picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
@@ -67,18 +144,23 @@ fn resized(picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
     Ok(decode::planes(image, shape.height, shape.width))
 }
 
-fn digit(picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
-    let gray = picture.image.to_luma8();
-    let ink = ink(&gray).ok_or_else(|| {
-        picture.fail("shows nothing: it is all of one shade", "give a picture of a digit, or --raw to ask about it as it is")
-    })?;
-    let [left, top, width, height] = bounds(&ink, threshold(&ink));
+/// The box around all that is darker, or brighter, than the background, by one threshold for the whole picture, and what is in it;
+/// nothing if all is of one shade.
+fn plain_digit(gray: &GrayImage) -> Option<(Bounds, Ink)> {
+    let ink = ink(gray)?;
+    let bounds = bounds(&ink, threshold(&ink));
+    let Bounds { left, top, width, height } = bounds;
+    Some((bounds, crop_imm(&ink, left, top, width, height).to_image()))
+}
+
+/// A digit's ink, scaled and placed as those of MNIST are.
+fn framed(ink: &Ink, shape: ImageShape) -> Vec<u8> {
+    let (width, height) = ink.dimensions();
     let scale = |side: usize, length: u32| 20.0 / 28.0 * side as f32 / length as f32;
     let scale = scale(shape.width, width).min(scale(shape.height, height));
     let scaled = |length: u32, side: usize| ((length as f32 * scale).round() as u32).clamp(1, side as u32);
     let size = (scaled(width, shape.width), scaled(height, shape.height));
-    let small = resize(&*crop_imm(&ink, left, top, width, height), size.0, size.1, FilterType::Triangle);
-    Ok(placed(&small, shape))
+    placed(&resize(ink, size.0, size.1, FilterType::Triangle), shape)
 }
 
 /// How much ink each pixel has; nothing if there is no contrast.
@@ -121,15 +203,18 @@ fn threshold(ink: &Ink) -> f32 {
     (best as f32 - 0.5) / (LEVELS - 1) as f32
 }
 
-/// Left, top, width and height of the box around all that is above `threshold`.
-fn bounds(ink: &Ink, threshold: f32) -> [u32; 4] {
+/// The box around all that is above `threshold`.
+fn bounds(ink: &Ink, threshold: f32) -> Bounds {
     let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
     for (x, y, pixel) in ink.enumerate_pixels() {
         if pixel.0[0] > threshold {
             (left, top, right, bottom) = (left.min(x), top.min(y), right.max(x), bottom.max(y));
         }
     }
-    if left > right { [0, 0, ink.width(), ink.height()] } else { [left, top, right - left + 1, bottom - top + 1] }
+    if left > right {
+        return Bounds { left: 0, top: 0, width: ink.width(), height: ink.height() };
+    }
+    Bounds { left, top, width: right - left + 1, height: bottom - top + 1 }
 }
 
 /// The frame with the digit in it. The middle is a pixel: in MNIST the centre of mass is at row and column 14, counted from 0, give or

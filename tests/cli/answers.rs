@@ -404,3 +404,64 @@ fn evaluate_knows_what_a_run_held_out() {
     assert_eq!(measure(&["--split", "test"])["images"], 10_000);
     check_refused(&ask("evaluate", &["--split", "held-out"]), Refusal::Line(2), &["--hold-out"]).unwrap();
 }
+
+/// A page with digits of the test set, 140 pixels large, side by side.
+fn digits_on_paper(classes: &[u8]) -> GrayImage {
+    let inks: Vec<Vec<u8>> = classes.iter().map(|&class| image_of(class)).collect();
+    GrayImage::from_fn(200 * classes.len() as u32, 300, |x, y| {
+        let (x_in, y_in) = (x % 200, y.wrapping_sub(60));
+        let inked = (20..160).contains(&x_in) && y_in < 140;
+        let ink = if inked { inks[(x / 200) as usize][(28 * (y_in / 5) + (x_in - 20) / 5) as usize] } else { 0 };
+        Luma([235 - (u32::from(ink) * 190 / 255) as u8])
+    })
+}
+
+#[test]
+fn several_digits_are_answered_one_by_one() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("two.png");
+    digits_on_paper(&[4, 7]).save(&file).unwrap();
+    let drawn = folder.path().join("drawn.png");
+    let line = ask("predict", &["--json", text(&file), "--annotate", text(&drawn)]).succeeded().json_lines().remove(0);
+    let digits = line["digits"].as_array().unwrap();
+    assert_eq!((digits.len(), &line["label"]), (2, &"47".into()), "{line}");
+    for (index, digit) in digits.iter().enumerate() {
+        let number = |key: &str| digit["box"][key].as_u64().unwrap();
+        let (left, top) = (number("left"), number("top"));
+        assert!(left >= 200 * index as u64 && left + number("width") <= 200 * (index as u64 + 1), "{digit}");
+        assert!(top >= 55 && top + number("height") <= 205 && digit["top"].as_array().unwrap().len() == 3, "{digit}");
+    }
+    // The page, with colours on it.
+    let drawn = image::open(&drawn).unwrap().to_rgb8();
+    assert_eq!(drawn.dimensions(), (400, 300));
+    assert!(drawn.pixels().any(|pixel| pixel.0[0] != pixel.0[1]));
+    let ran = ask("predict", &[text(&file)]).succeeded();
+    assert_eq!((ran.lines().len(), ran.stdout.matches("  digit ").count()), (9, 2), "{}", ran.stdout);
+    let refused = |arguments: &[&str], hint: &str| check_refused(&ask("predict", arguments), Refusal::Line(2), &[hint]).unwrap();
+    refused(&[text(&file), text(&file), "--annotate", "x.png"], "one picture");
+    refused(&[text(&file), "--annotate", "x.jpg"], ".png");
+}
+
+#[test]
+fn a_picture_without_a_digit_is_said_to_have_none() {
+    let folder = TempDir::new().unwrap();
+    let (noise, good) = (folder.path().join("a noise.png"), folder.path().join("b digit.png"));
+    let mut state = 1u32;
+    let noisy = GrayImage::from_fn(400, 300, |_, _| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Luma([100 + (state >> 24) as u8 / 5])
+    });
+    noisy.save(&noise).unwrap();
+    digits_on_paper(&[7]).save(&good).unwrap();
+    fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
+    // By the folder that both are in.
+    let ran = ask("predict", &["--json", text(folder.path())]);
+    let lines = ran.json_lines();
+    assert_eq!((ran.code, lines.len()), (Some(1), 2), "{}", ran.stderr);
+    assert!(lines[0]["label"].is_null() && lines[0]["digits"].as_array().unwrap().is_empty());
+    assert_eq!((&lines[1]["label"], &lines[1]["file"]), (&"7".into(), &text(&good).into()));
+    assert!(ran.stderr.contains("a noise.png shows no digit"), "{}", ran.stderr);
+    let ran = ask("predict", &[text(&noise)]);
+    assert!(ran.code == Some(1) && ran.stdout.contains("no digit found"), "{}", ran.stdout);
+    assert!(ask("predict", &["--raw", "--json", text(&noise)]).succeeded().json_lines()[0]["label"].is_string());
+}

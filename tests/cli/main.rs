@@ -7,6 +7,7 @@ mod data;
 #[cfg(unix)]
 mod disk_faults;
 mod output;
+mod readme;
 mod refusals;
 mod report;
 mod resume;

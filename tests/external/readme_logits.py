@@ -24,7 +24,7 @@ PICTURES = 50
 MODELS = [["--normalize", "--standardize"], ["--recipe", "paper", "--epochs", "3"], []]
 
 program = Path(sys.argv[1]).resolve()
-readme = (Path(__file__).parent.parent / "README.md").read_text()
+readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
 code = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "def logits(" in block)
 exec(code)
 
