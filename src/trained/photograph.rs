@@ -81,8 +81,6 @@ pub enum Doubt {
     AtEdge,
     /// Hardly darker than the unevenness around it.
     Faint,
-    /// A straight stroke that may be a ruled line.
-    Line,
 }
 
 impl fmt::Display for Doubt {
@@ -91,7 +89,6 @@ impl fmt::Display for Doubt {
             Self::Wide => "it is wider than a digit, and may be several that touch",
             Self::AtEdge => "it touches the picture's edge",
             Self::Faint => "it hardly stands out from what is around it",
-            Self::Line => "it may be a ruled line",
         })
     }
 }
