@@ -138,7 +138,10 @@ mod tests {
         let text = r#"{"layers":[784,64,64,10],"epochs":30,"batch_size":128,"adam":{"learning_rate":0.002,"beta_1":0.9,"beta_2":0.999,"epsilon":1e-8},"schedule":"cosine","seed":0,"replicas":1,"shuffle":true,"max_steps":null,"method":"local","output_loss":"cross-entropy","hidden_loss":"prototypes","representation":"activation","centre":false,"guide":"partner","projection":32,"temperature":0.1,"mutual":0.0,"normalize":true,"augmentation":{"shift":0,"rotation":0.0,"scale":0.0,"shared":false},"standardize":false}"#;
         let config = Recipe::Contrastive.config();
         assert_eq!(serde_json::from_str::<TrainingConfig>(text).unwrap(), config);
-        assert_eq!(serde_json::to_string(&config).unwrap(), text);
+        let written = serde_json::json!(config);
+        for (name, value) in &serde_json::from_str::<serde_json::Map<_, _>>(text).unwrap() {
+            assert_eq!(written[name], *value, "{name}");
+        }
         let older = text.replace(r#""mutual":0.0,"#, "").replace(r#""representation":"activation","#, "");
         assert_eq!(serde_json::from_str::<TrainingConfig>(&older).unwrap(), config);
     }
