@@ -161,6 +161,10 @@ impl Job<'_> {
 
     /// Checks steps before a backend takes them: whole batches that lie within the training set.
     pub fn check_steps(config: &TrainingConfig, images: usize, steps: &[Step]) -> Result<()> {
+        if config.stages().is_empty() {
+            let message = "a job of method Inference takes no training steps; give it the configuration of a run";
+            return Err(Error::Configuration(message.into()));
+        }
         let fits = |step: &Step| {
             let end = u64::from(step.first_row) + u64::from(step.row_count);
             step.row_count as usize == config.batch_size && end <= images as u64

@@ -4,8 +4,8 @@ use clap::ValueEnum;
 use ffcl_gpu::Error;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, RunOptions, Schedule, TrainingConfig,
-    Widths,
+    Adam, Augmentation, CosineOptions, Guide, HiddenLoss, HiddenLossKind, Method, OutputLoss, PrototypeOptions, Recipe,
+    Representation, RunOptions, Schedule, TrainingConfig, Widths,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::file::{self, Share};
@@ -71,7 +71,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         variant::<Recipe>(),
         variant::<Method>(),
         variant::<OutputLoss>(),
-        variant::<HiddenLoss>(),
+        variant::<HiddenLossKind>(),
         variant::<Representation>(),
         variant::<Guide>(),
         variant::<Schedule>(),
@@ -97,6 +97,12 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         let last = dataset.classes() + usize::from(!classes_fit);
         let layers = if empty { hidden } else { [vec![first], hidden, vec![last]].concat() };
         let recipe = recipe.config();
+        let (projection, temperature, mutual) = (numbers.0, numbers.1, numbers.2);
+        let hidden_loss = match hidden_loss {
+            HiddenLossKind::Cosine => HiddenLoss::Cosine(CosineOptions { representation, centre }),
+            HiddenLossKind::Prototypes => HiddenLoss::Prototypes(PrototypeOptions { guide, projection, temperature, mutual }),
+            HiddenLossKind::Pairs => HiddenLoss::Pairs,
+        };
         let config = TrainingConfig {
             layers,
             epochs: length.0,
@@ -110,12 +116,6 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             method,
             output_loss,
             hidden_loss,
-            representation,
-            centre,
-            guide,
-            projection: numbers.0,
-            temperature: numbers.1,
-            mutual: numbers.2,
             normalize,
             augmentation: if moving {
                 Augmentation { shift: moves.0, rotation: moves.1, scale: moves.2, shared }
@@ -262,8 +262,9 @@ fn checkpoints_survive_their_file() {
     let shapes = (1usize..=5, vec(1usize..=5, 0..3), 1usize..=3, 1usize..=2, 0usize..=3);
     let states = shapes.prop_flat_map(|(input, hidden, classes, replicas, projection)| {
         let widths = [vec![input], hidden, vec![classes]].concat();
+        let hidden_loss = HiddenLoss::Prototypes(PrototypeOptions { projection, ..PrototypeOptions::default() });
         let config =
-            TrainingConfig { layers: widths.clone(), replicas, projection, batch_size: 2, ..Recipe::Contrastive.config() };
+            TrainingConfig { layers: widths.clone(), replicas, hidden_loss, batch_size: 2, ..Recipe::Contrastive.config() };
         let all = || parameters(widths.clone(), replicas, projection);
         let sums = vec(number(), 2 * replicas * widths.len() * 2);
         let position = (1u32..=9, 0usize..=4, prop::num::f64::NORMAL);
@@ -351,10 +352,11 @@ fn options() -> impl Strategy<Value = RunOptions> {
         option::of(any::<bool>()),
         option::of(variant()),
     );
+    // Mostly in range.
     let numbers = (
-        option::of(any::<usize>()),
-        option::of(finite()),
-        option::of(finite()),
+        option::of(prop_oneof![6 => 0usize..=64, 1 => any::<usize>()]),
+        option::of(prop_oneof![6 => 1e-3..=1e3, 1 => finite()]),
+        option::of(prop_oneof![6 => 0.0..1.0, 1 => finite()]),
         option::of(any::<bool>()),
         option::of(any::<u32>()),
         option::of(any::<usize>()),
@@ -394,12 +396,19 @@ fn options() -> impl Strategy<Value = RunOptions> {
 
 #[test]
 fn options_survive_their_file_and_what_they_come_to_repeats_itself() {
+    let accepted = std::cell::Cell::new(0);
     hold(400, options(), |options| {
         let json = serde_json::to_string(&options).unwrap();
         assert_eq!(serde_json::from_str::<RunOptions>(&json).unwrap(), options);
-        let config = options.fitted_to(12, 3);
-        assert_eq!(RunOptions::of(&config).fitted_to(12, 3), config);
         assert_eq!(options.over(&RunOptions::default()), options);
+        let config = match options.fitted_to(12, 3) {
+            Ok(config) => config,
+            Err(Error::Configuration(message)) => return assert!(!message.contains('\n'), "{message}"),
+            Err(error) => panic!("{error}"),
+        };
+        accepted.set(accepted.get() + 1);
+        assert_eq!(RunOptions::of(&config).fitted_to(12, 3).unwrap(), config);
+        assert_eq!(options.complete(12, 3).fitted_to(12, 3).unwrap(), config);
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<TrainingConfig>(&json).unwrap(), config);
         match config.architecture() {
@@ -408,6 +417,8 @@ fn options_survive_their_file_and_what_they_come_to_repeats_itself() {
             Err(error) => panic!("{error}"),
         }
     });
+    // Else this would say little.
+    assert!(accepted.get() > 50, "{}", accepted.get());
 }
 
 /// An `.npz` archive of images and labels, each array of a type of its own.

@@ -1,6 +1,6 @@
 //! The kinds of work that are measured.
 
-use crate::config::TrainingConfig;
+use crate::config::{Recipe, TrainingConfig};
 use crate::layout::Linear;
 use crate::model::{Architecture, Product};
 
@@ -68,13 +68,13 @@ pub fn all() -> Vec<Regime> {
 }
 
 impl Regime {
-    /// The regime as a run.
+    /// The regime as a run of the paper's recipe.
     pub fn config(&self) -> TrainingConfig {
         TrainingConfig {
             layers: self.layers.clone(),
             batch_size: self.batch_size,
             replicas: self.replicas,
-            ..TrainingConfig::default()
+            ..Recipe::Paper.config()
         }
     }
 

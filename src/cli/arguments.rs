@@ -230,6 +230,6 @@ mod tests {
         let Command::Train(options) = Arguments::parse_from(["ffcl-gpu", "train"]).command else {
             unreachable!("train was given")
         };
-        assert_eq!(options.config(), Recipe::default().config());
+        assert_eq!(options.config().unwrap(), Recipe::default().config());
     }
 }

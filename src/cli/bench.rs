@@ -6,7 +6,7 @@ use super::terminal::print_line;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::bench::regimes::{GROUPS, Regime, all};
 use ffcl_gpu::bench::{Ceilings, Make, Measurement, Misfit, cpu_ceilings, gpu_ceilings, measure, scaling_plot};
-use ffcl_gpu::config::TrainingConfig;
+use ffcl_gpu::config::Recipe;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
@@ -113,7 +113,7 @@ fn check_parity(options: &BenchOptions) -> Result<()> {
         Compared::Layered => Some(Some(Plan::Layered)),
     });
     for plan in std::iter::once(options.plan.plan()).chain(compared) {
-        let rows = steps::check(&TrainingConfig::default(), 10, &|job| {
+        let rows = steps::check(&Recipe::Paper.config(), 10, &|job| {
             Ok(match session::open_gpu(&options.device.device, plan, job)? {
                 Some(backend) => Box::new(backend) as Box<dyn Backend>,
                 None => Box::new(CpuBackend::<Blocked>::new(job)?),

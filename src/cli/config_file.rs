@@ -1,9 +1,10 @@
 //! `--config` and `--resume`: options from a file, read as if they had been typed before those of the command line.
 
 use super::arguments::Arguments;
+use super::train_options::TrainOptions;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
-use ffcl_gpu::config::Recipe;
+use ffcl_gpu::config::RunOptions;
 use ffcl_gpu::output::run_directory;
 use ffcl_gpu::suggestion::nearest;
 use ffcl_gpu::{Error, Result, home};
@@ -13,22 +14,6 @@ use std::path::Path;
 
 /// Options that are about this call, and say nothing about a run.
 const ABOUT_THE_CALL: [&str; 3] = ["config", "resume", "help"];
-
-/// Options that may change when a run goes on: none of them moves a bit of what was trained so far.
-const MAY_CHANGE: [&str; 12] = [
-    "resume",
-    "epochs",
-    "max-steps",
-    "device",
-    "plan",
-    "data-dir",
-    "checkpoint-every",
-    "tensorboard",
-    "quiet",
-    "json",
-    "no-report",
-    "help",
-];
 
 /// Parses the command line, with the options of the files that it names. What clap refuses ends the program, with its message.
 pub fn parse(arguments: Vec<OsString>) -> Result<Arguments> {
@@ -78,8 +63,8 @@ fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Option<(std:
     }
     // A recipe is the options that it stands for; a file that names them all would leave nothing of it.
     if is_given(train, &command, "recipe") {
-        Recipe::OPTIONS.iter().for_each(|name| {
-            options.remove(*name);
+        RunOptions::TABLE.iter().filter(|option| option.of_recipe).for_each(|option| {
+            options.remove(&option.name());
         });
     }
     let typed = typed(&path, &command, train, &options)?;
@@ -102,10 +87,16 @@ fn is_given(train: &ArgMatches, command: &Command, long: &str) -> bool {
     })
 }
 
+/// Whether an option may change when a run goes on.
+fn may_change(long: &str) -> bool {
+    let mut of_run = RunOptions::TABLE.iter().filter(|option| option.may_change);
+    TrainOptions::MAY_CHANGE.contains(&long) || of_run.any(|option| option.name() == long)
+}
+
 /// A run that goes on must be the same run.
 fn refuse_changes(command: &Command, train: &ArgMatches, directory: &Path) -> Result<()> {
     let longs = command.get_arguments().filter_map(clap::Arg::get_long);
-    match longs.filter(|long| !MAY_CHANGE.contains(long)).find(|long| is_given(train, command, long)) {
+    match longs.filter(|long| !may_change(long)).find(|long| is_given(train, command, long)) {
         Some(long) => Err(Error::Configuration(format!(
             "--{long} cannot change when a run goes on; leave it out, or begin a new run with --config {}",
             directory.join(run_directory::CONFIG).display()

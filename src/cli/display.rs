@@ -3,7 +3,7 @@
 use super::terminal::{print_line, report};
 use super::train_options::TrainOptions;
 use clap::ValueEnum;
-use ffcl_gpu::config::{Guide, HiddenLoss, Schedule, TrainingConfig};
+use ffcl_gpu::config::{Guide, HiddenLoss, PrototypeOptions, Schedule, TrainingConfig};
 use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::Result;
@@ -179,12 +179,13 @@ impl Display {
 fn method(config: &TrainingConfig) -> String {
     let hidden = match config.hidden_loss {
         _ if !config.has_hidden_losses() => String::new(),
-        HiddenLoss::Cosine => format!(", hidden layers by the cosine{}", if config.centre { " of centred vectors" } else { "" }),
-        HiddenLoss::Prototypes => {
-            let whose = if config.guide == Guide::Partner { "the partner's" } else { "their own" };
-            let projection =
-                if config.projection > 0 { format!(" projections to {}", config.projection) } else { " outputs".into() };
-            format!(", hidden layers by prototypes of {whose}{projection} at temperature {}", config.temperature)
+        HiddenLoss::Cosine(options) => {
+            format!(", hidden layers by the cosine{}", if options.centre { " of centred vectors" } else { "" })
+        }
+        HiddenLoss::Prototypes(PrototypeOptions { guide, projection, temperature, .. }) => {
+            let whose = if guide == Guide::Partner { "the partner's" } else { "their own" };
+            let rows = if projection > 0 { format!(" projections to {projection}") } else { " outputs".into() };
+            format!(", hidden layers by prototypes of {whose}{rows} at temperature {temperature}")
         }
         HiddenLoss::Pairs => ", hidden layers by pairs".into(),
     };

@@ -9,7 +9,7 @@ use ffcl_gpu::{Error, Result};
 
 /// Prints the operations of each stage, or the shader of one.
 pub fn run(options: &ProgramOptions) -> Result<()> {
-    let config = options.options.config();
+    let config = options.options.config()?;
     let plan = if options.fused { Plan::Fused } else { Plan::Layered };
     if plan == Plan::Fused && !fusible(&config) {
         let message = "--fused computes the plain cosine loss of --method local only; add --recipe paper, or leave it out";

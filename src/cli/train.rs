@@ -28,13 +28,13 @@ const RECOVERY: Duration = Duration::from_secs(1);
 
 pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     // What is wrong by itself is said before any data is read.
-    check(&options.config())?;
+    check(&options.config()?)?;
     if options.no_out && options.retry_on_device_loss > 0 {
         let problem = "--retry-on-device-loss goes on from a checkpoint, and --no-out keeps none; leave one of them out";
         return Err(Error::Configuration(problem.into()));
     }
     let dataset = options.data.load(options.quiet)?;
-    let config = options.fitted_to(&dataset);
+    let config = options.fitted_to(&dataset)?;
     check(&config)?;
     if !options.no_out {
         checkpoint::check(&config)?;

@@ -3,6 +3,7 @@
 use super::data_options::{DataOptions, absolute};
 use super::device_options::{DeviceOption, PlanName};
 use clap::Args;
+use ffcl_gpu::Result;
 use ffcl_gpu::config::{RunOptions, TrainingConfig};
 use ffcl_gpu::dataset::Dataset;
 use serde::Serialize;
@@ -37,10 +38,10 @@ pub struct TrainOptions {
     pub init_from: Option<PathBuf>,
 
     /// Seed of the first replica; the next ones count up from it.
-    #[arg(long, default_value_t = TrainingConfig::default().seed, help_heading = "Training")]
+    #[arg(long, default_value_t = 0, help_heading = "Training")]
     pub seed: u64,
     /// Independent pairs of networks, trained side by side.
-    #[arg(long, default_value_t = TrainingConfig::default().replicas, help_heading = "Training")]
+    #[arg(long, default_value_t = 1, help_heading = "Training")]
     pub replicas: usize,
     /// Stop after N steps.
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -83,25 +84,44 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
+    /// Options of this structure that may change when a run goes on: none of them moves a bit of what was trained so far.
+    pub const MAY_CHANGE: [&str; 11] = [
+        "resume",
+        "max-steps",
+        "device",
+        "plan",
+        "data-dir",
+        "checkpoint-every",
+        "tensorboard",
+        "quiet",
+        "json",
+        "no-report",
+        "help",
+    ];
+
     /// The options that repeat the run `config`, whatever the defaults of another version are: every one that a recipe governs is
     /// named, and paths do not depend on the current folder.
     pub fn complete(&self, config: &TrainingConfig) -> Self {
+        let (pixels, classes) = (config.layers.first().copied(), config.layers.last().copied());
         Self {
             data: self.data.complete(),
-            run: RunOptions { recipe: self.run.recipe, ..RunOptions::of(config) },
+            run: RunOptions {
+                recipe: self.run.recipe,
+                ..self.run.complete(pixels.unwrap_or_default(), classes.unwrap_or_default())
+            },
             init_from: self.init_from.as_deref().map(absolute),
             ..self.clone()
         }
     }
 
     /// The run that was asked for, for checks that need no data.
-    pub fn config(&self) -> TrainingConfig {
-        self.with(self.run.config())
+    pub fn config(&self) -> Result<TrainingConfig> {
+        Ok(self.with(self.run.config()?))
     }
 
     /// The run that was asked for, on this data.
-    pub fn fitted_to(&self, dataset: &Dataset) -> TrainingConfig {
-        self.with(self.run.fitted_to(dataset.train.pixels_per_image(), dataset.classes()))
+    pub fn fitted_to(&self, dataset: &Dataset) -> Result<TrainingConfig> {
+        Ok(self.with(self.run.fitted_to(dataset.train.pixels_per_image(), dataset.classes())?))
     }
 
     fn with(&self, run: TrainingConfig) -> TrainingConfig {

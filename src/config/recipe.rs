@@ -1,6 +1,7 @@
 //! Named sets of options: a recipe is data, not a code path.
 
-use super::{Adam, HiddenLoss, Method, OutputLoss, Schedule, TrainingConfig};
+use super::options::Draft;
+use super::{HiddenLossKind, Method, OutputLoss, RunOptions, Schedule, TrainingConfig};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -20,69 +21,67 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    /// The options that a recipe speaks of. All others are about the network's size, the length of a run and its images.
-    pub const OPTIONS: [&str; 14] = [
-        "batch-size",
-        "learning-rate",
-        "schedule",
-        "method",
-        "output-loss",
-        "hidden-loss",
-        "representation",
-        "centre",
-        "guide",
-        "projection",
-        "temperature",
-        "mutual",
-        "normalize",
-        "standardize",
-    ];
-
     /// The recipe that suits a method where none is named.
     pub fn of(method: Method) -> Self {
         if method == Method::Ffcl3 { Self::Ffcl3 } else { Self::default() }
     }
 
-    /// The recipe as a run, with everything that it does not speak of at its default.
-    pub fn config(self) -> TrainingConfig {
-        let paper = TrainingConfig::default();
-        let at = |learning_rate| Adam { learning_rate, ..paper.adam };
+    /// The options that it stands for. What it leaves out is as in every run.
+    pub fn options(self) -> RunOptions {
         match self {
-            Self::Contrastive => TrainingConfig {
-                batch_size: 128,
-                adam: at(2e-3),
-                schedule: Schedule::Cosine,
-                output_loss: OutputLoss::CrossEntropy,
-                hidden_loss: HiddenLoss::Prototypes,
-                projection: 32,
-                temperature: 0.1,
-                normalize: true,
-                ..paper
+            Self::Contrastive => RunOptions {
+                batch_size: Some(128),
+                learning_rate: Some(2e-3),
+                schedule: Some(Schedule::Cosine),
+                output_loss: Some(OutputLoss::CrossEntropy),
+                hidden_loss: Some(HiddenLossKind::Prototypes),
+                projection: Some(32),
+                temperature: Some(0.1),
+                normalize: Some(true),
+                ..RunOptions::default()
             },
-            Self::Paper => paper,
-            Self::Centred => TrainingConfig { centre: true, ..paper },
-            Self::Ffcl3 => TrainingConfig {
-                batch_size: 128,
-                adam: at(1e-3),
-                schedule: Schedule::Cosine,
-                method: Method::Ffcl3,
-                output_loss: OutputLoss::CrossEntropy,
-                hidden_loss: HiddenLoss::Pairs,
-                standardize: true,
-                ..paper
+            Self::Paper => RunOptions {
+                batch_size: Some(64),
+                learning_rate: Some(1e-4),
+                output_loss: Some(OutputLoss::BinaryCrossEntropy),
+                hidden_loss: Some(HiddenLossKind::Cosine),
+                ..RunOptions::default()
+            },
+            Self::Centred => RunOptions { centre: Some(true), ..Self::Paper.options() },
+            Self::Ffcl3 => RunOptions {
+                batch_size: Some(128),
+                learning_rate: Some(1e-3),
+                schedule: Some(Schedule::Cosine),
+                method: Some(Method::Ffcl3),
+                output_loss: Some(OutputLoss::CrossEntropy),
+                hidden_loss: Some(HiddenLossKind::Pairs),
+                standardize: Some(true),
+                ..RunOptions::default()
             },
         }
+    }
+
+    /// The recipe as a run, with everything that it does not speak of at its default.
+    pub fn config(self) -> TrainingConfig {
+        Draft::of_recipe(self).into_config()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
-    fn recipes_are_runs() {
-        for recipe in [Recipe::Contrastive, Recipe::Paper, Recipe::Centred, Recipe::Ffcl3] {
+    fn recipes_are_runs_and_speak_of_their_own_options_only() {
+        for recipe in Recipe::value_variants() {
             recipe.config().architecture().unwrap();
+            let options = RunOptions { recipe: Some(*recipe), ..RunOptions::default() };
+            assert_eq!(options.config().unwrap(), recipe.config());
+            for name in json!(recipe.options()).as_object().unwrap().keys() {
+                let fact = RunOptions::TABLE.iter().find(|fact| fact.name() == *name).unwrap();
+                assert!(fact.of_recipe, "{name}");
+            }
         }
     }
 }

@@ -77,7 +77,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
 
     /// The kernels of a training step, in order: for benchmarks.
     pub fn operations(&self) -> Vec<Kernel> {
-        self.programs.stages[self.stage].iter().map(Operation::kernel).collect()
+        self.programs.stages.iter().skip(self.stage).take(1).flatten().map(Operation::kernel).collect()
     }
 
     /// Runs one of them alone, for all slots.

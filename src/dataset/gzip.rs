@@ -45,7 +45,11 @@ impl<R: BufRead> Unpacked<R> {
                 return Ok(None);
             }
             if zeros < length {
-                return Err(io::Error::new(ErrorKind::InvalidData, Garbage(bytes[zeros..].iter().copied().take(4).collect())));
+                // They may come in parts.
+                file.consume(zeros);
+                let mut first = Vec::new();
+                file.take(4).read_to_end(&mut first)?;
+                return Err(io::Error::new(ErrorKind::InvalidData, Garbage(first)));
             }
             file.consume(length);
         }

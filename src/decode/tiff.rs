@@ -53,9 +53,17 @@ fn of_palette(bytes: &[u8], file: &mut File) -> Result<DynamicImage, TiffError> 
     if !matches!(bits, 1 | 2 | 4 | 8) || colours.len() != 3 << bits {
         return Err(damaged());
     }
+    // Of strips that are shorter than their rows, the decoder would make up the rest.
+    let plain = file.find_tag_unsigned::<u16>(Tag::Compression)?.unwrap_or(1) == 1;
+    let held: u64 =
+        file.find_tag(Tag::StripByteCounts)?.map_or(Ok(Vec::new()), tiff::decoder::ifd::Value::into_u64_vec)?.iter().sum();
+    let (width, height) = file.dimensions()?;
+    let needed = (u64::from(width) * u64::from(bits)).div_ceil(8) * u64::from(height);
+    if plain && held > 0 && held < needed {
+        return Err(damaged());
+    }
     let gray = as_gray(bytes).ok_or_else(damaged)?;
     let mut file = Decoder::new(Cursor::new(&gray[..]))?;
-    let (width, height) = file.dimensions()?;
     let DecodingResult::U8(packed) = file.read_image()? else { return Err(damaged()) };
     let (bits, count) = (u32::from(bits), colours.len() / 3);
     let row = (width as usize * bits as usize).div_ceil(8);

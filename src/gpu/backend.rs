@@ -144,7 +144,7 @@ impl GpuBackend {
 
     /// The dispatches of a step of the stage that runs.
     pub(super) fn training(&self) -> &[BoundDispatch] {
-        &self.stages[self.stage]
+        self.stages.get(self.stage).map_or(&[], Vec::as_slice)
     }
 
     /// Records `work` and submits it.

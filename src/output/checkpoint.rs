@@ -36,7 +36,7 @@ pub fn check(config: &TrainingConfig) -> Result<()> {
     /// JSON of one tensor: name, type, shape and place, of the longest prefix and numbers.
     const TENSOR: usize = 180;
     let layers = config.architecture()?.layer_count();
-    let of_slot = 3 * (2 * layers + if config.has_projections() { layers - 1 } else { 0 }) + 2 * layers;
+    let of_slot = 3 * (2 * layers + if config.projection().is_some() { layers - 1 } else { 0 }) + 2 * layers;
     let most = MAXIMUM_HEADER as usize / (2 * of_slot * TENSOR);
     if config.replicas <= most {
         return Ok(());

@@ -1,6 +1,6 @@
 //! What a file of weights says about itself, so that it can be used without the run that made it.
 
-use crate::config::TrainingConfig;
+use crate::config::{Method, Recipe, TrainingConfig};
 use crate::dataset::{ImageShape, Origin};
 use crate::engine::Job;
 use crate::model::{LayerParameters, Parameters};
@@ -93,7 +93,7 @@ impl ModelDescription {
             && self.deviation > 0.0
     }
 
-    /// The run that evaluates it: a job's configuration that trains nothing. The job's data set must have [`Self::statistics`].
+    /// A job's configuration by which it answers and learns nothing. The job's data set must have [`Self::statistics`].
     pub fn config(&self) -> TrainingConfig {
         TrainingConfig {
             layers: self.layers.clone(),
@@ -101,9 +101,9 @@ impl ModelDescription {
             batch_size: 1,
             normalize: self.normalize,
             standardize: true,
-            ..TrainingConfig::default()
+            method: Method::Inference,
+            ..Recipe::default().config()
         }
-        .of_evaluation()
     }
 
     /// Mean and deviation by which its images are standardised.

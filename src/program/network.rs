@@ -186,7 +186,7 @@ impl<'a> Pass<'a> {
     /// The first `layers` layers of the network.
     pub fn forward_network(&mut self, layers: usize) -> Vec<Operation> {
         let last = self.shapes.network.len() - 1;
-        let keep = self.config.representation == Representation::PreActivation && self.purpose == TRAINING;
+        let keep = self.config.hidden_loss.representation() == Representation::PreActivation && self.purpose == TRAINING;
         let mut operations = Vec::new();
         for index in 0..layers {
             operations.push(self.forward(Part::Network, index, keep && index < last));

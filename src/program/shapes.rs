@@ -48,9 +48,10 @@ impl Shapes {
     /// The layers that `config` trains.
     pub fn of_training(config: &TrainingConfig, architecture: &Architecture) -> Self {
         let network = Self::of_network(architecture, config.batch_size, Views::of_training(config));
-        let hidden = if config.has_projections() { architecture.layer_count() - 1 } else { 0 };
-        let projection = |layer: &Linear| Linear::new(layer.output_width as usize, config.projection, config.batch_size);
-        Self { projections: network.network[..hidden].iter().map(projection).collect(), ..network }
+        let Some(width) = config.projection() else { return network };
+        let projection = |layer: &Linear| Linear::new(layer.output_width as usize, width, config.batch_size);
+        let hidden = &network.network[..architecture.layer_count() - 1];
+        Self { projections: hidden.iter().map(projection).collect(), ..network }
     }
 
     /// One layer.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::arithmetic::Single;
-use crate::config::{Method, Recipe, Stage};
+use crate::config::{Guide, HiddenLoss, Method, PrototypeOptions, Recipe, Stage};
 use crate::cpu::executor::Store;
 use crate::dataset::digits;
 use crate::kernels::{Access, Data, Kernel, Whose};
@@ -187,8 +187,12 @@ fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
 #[test]
 fn an_update_depends_on_its_layer_and_its_guide_only() {
     let small = |recipe: Recipe| TrainingConfig { layers: vec![6, 5, 4, 3], batch_size: 12, ..recipe.config() };
-    let plain = TrainingConfig { projection: 0, normalize: false, ..small(Recipe::Contrastive) };
-    let own = TrainingConfig { guide: crate::config::Guide::Own, ..small(Recipe::Contrastive) };
+    let prototypes = |guide, projection| {
+        let options = PrototypeOptions { guide, projection, ..PrototypeOptions::default() };
+        TrainingConfig { hidden_loss: HiddenLoss::Prototypes(options), ..small(Recipe::Contrastive) }
+    };
+    let plain = TrainingConfig { normalize: false, ..prototypes(Guide::Partner, 0) };
+    let own = prototypes(Guide::Own, 32);
     for config in [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain, own] {
         for layer in 0..3 {
             assert_eq!(learned(&config, layer, false), learned(&config, layer, true), "{config:?} layer {layer}");

@@ -4,7 +4,7 @@
 
 use super::network::{Pass, Role};
 use super::shapes::{Part, trained};
-use crate::config::{Guide, HiddenLoss, Method, Representation, Stage, TrainingConfig};
+use crate::config::{CosineOptions, Guide, HiddenLoss, Method, PrototypeOptions, Representation, Stage, TrainingConfig};
 use crate::kernels::batch_mean::BatchMean;
 use crate::kernels::class_prototypes::ClassPrototypes;
 use crate::kernels::cosine_gradient::CosineGradient;
@@ -32,7 +32,8 @@ pub struct Training<'a> {
 
 /// Whether one dispatch can take the place of all layers' forward passes and losses.
 pub fn fusible(config: &TrainingConfig) -> bool {
-    config.method == Method::Local && config.hidden_loss == HiddenLoss::Cosine && !config.centre && !config.normalize
+    let plain = matches!(config.hidden_loss, HiddenLoss::Cosine(CosineOptions { centre: false, .. }));
+    config.method == Method::Local && plain && !config.normalize
 }
 
 impl<'a> Training<'a> {
@@ -55,7 +56,7 @@ impl<'a> Training<'a> {
     pub fn fused_step(&mut self) -> Vec<Operation> {
         let config = self.pass.config;
         let layers = self.pass.shapes.network.len();
-        let keep = config.representation == Representation::PreActivation;
+        let keep = config.hidden_loss.representation() == Representation::PreActivation;
         if keep {
             // Pre-activations stand where outputs do in their buffer, behind as much room as the input takes.
             let inputs = &self.pass.shapes.network[0];
@@ -90,7 +91,7 @@ impl<'a> Training<'a> {
         let update = WeightUpdate { layers: layers.collect() };
         let fused = FusedForward {
             layers: fused_layers,
-            representation: config.representation,
+            representation: config.hidden_loss.representation(),
             loss: config.output_loss,
             replaced: activate.into_iter().chain(learn).collect(),
             weights: self.pass.parameters(Part::Network, 0).weights,
@@ -123,10 +124,10 @@ impl<'a> Training<'a> {
         }
         for index in losses.clone() {
             match config.hidden_loss {
-                HiddenLoss::Cosine => self.cosine_loss(index, &mut activate, &mut learn),
-                HiddenLoss::Prototypes => {
-                    self.prototype_loss(index, &mut activate, &mut learn);
-                    if config.has_projections() {
+                HiddenLoss::Cosine(options) => self.cosine_loss(index, options, &mut activate, &mut learn),
+                HiddenLoss::Prototypes(options) => {
+                    self.prototype_loss(index, options, &mut activate, &mut learn);
+                    if options.projection > 0 {
                         projected.push(self.update(Part::Projection, index));
                     }
                 }
@@ -156,28 +157,34 @@ impl<'a> Training<'a> {
         self.pass.shapes.loss(self.pass.shapes.rows(part, index), index)
     }
 
-    fn cosine_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
-        let representation = self.pass.config.representation;
+    fn cosine_loss(&mut self, index: usize, options: CosineOptions, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
+        let CosineOptions { representation, centre } = options;
         let role = match representation {
             Representation::Activation => Role::Outputs,
             Representation::PreActivation => Role::Preactivations,
         };
         let (shape, rows) = (self.loss(Part::Network, index), self.pass.tensor(role, Part::Network, index));
-        let means = self.pass.config.centre.then(|| self.pass.tensor(Role::Means, Part::Network, index));
+        let means = centre.then(|| self.pass.tensor(Role::Means, Part::Network, index));
         activate.extend(means.map(|means| BatchMean { shape: shape.rows(), rows, means }.into()));
         let deltas = self.pass.tensor(Role::Deltas, Part::Network, index);
         learn.push(CosineGradient { shape, representation, rows, means, deltas, row_metrics: self.row_metrics }.into());
     }
 
     /// Projection, unit rows and prototypes; then their loss, and back to the hidden layer's delta.
-    fn prototype_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
-        let (config, part) = (self.pass.config, self.pass.shapes.guided());
+    fn prototype_loss(
+        &mut self,
+        index: usize,
+        options: PrototypeOptions,
+        activate: &mut Vec<Operation>,
+        learn: &mut Vec<Operation>,
+    ) {
+        let part = self.pass.shapes.guided();
         if part == Part::Projection {
             activate.push(self.pass.forward(part, index, false));
         }
-        let shape = RowLoss { mutual: config.mutual as f32, ..self.loss(part, index) };
+        let shape = RowLoss { mutual: options.mutual as f32, ..self.loss(part, index) };
         let classes = self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize);
-        let guide = self.pass.shapes.prototypes(shape.rows(), classes, config.guide == Guide::Partner, config.temperature);
+        let guide = self.pass.shapes.prototypes(shape.rows(), classes, options.guide == Guide::Partner, options.temperature);
         let rows = self.pass.tensor(Role::Outputs, part, index);
         let unit_rows = self.pass.tensor(Role::UnitRows, part, index);
         let labels = self.pass.batch.labels;

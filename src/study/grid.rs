@@ -1,5 +1,6 @@
 //! The cells of a study: every combination of data set, layers, number of training images and variant.
 
+use super::fingerprint::fingerprint;
 use super::request::{Study, joined};
 use crate::config::{RunOptions, TrainingConfig};
 use crate::dataset::Dataset;
@@ -58,11 +59,12 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                     let options = options.over(&study.base);
                     let layers = shape.cloned().or(options.layers.clone());
                     let (pixels, classes) = (dataset.train.pixels_per_image(), dataset.classes());
-                    let mut training = RunOptions { layers, ..options }.fitted_to(pixels, classes);
+                    let options = RunOptions { layers, ..options };
+                    let refused =
+                        |error: Error| Error::Configuration(format!("variant {variant} with {size} images of {name}: {error}"));
+                    let mut training = options.fitted_to(pixels, classes).map_err(refused)?;
                     training.seed = study.first_seed;
-                    training.check_against(size, pixels, classes).map_err(|error| {
-                        Error::Configuration(format!("variant {variant} with {size} images of {name}: {error}"))
-                    })?;
+                    training.check_against(size, pixels, classes).map_err(refused)?;
                     let per_epoch = training.steps_per_epoch(size) as u64;
                     if let Some(steps) = study.steps {
                         training.epochs = u32::try_from(steps.div_ceil(per_epoch)).map_err(|_| {
@@ -70,12 +72,13 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                         })?;
                     }
                     training.architecture()?;
+                    let options = RunOptions { epochs: Some(training.epochs), ..options.complete(pixels, classes) };
                     let key = CellKey {
                         dataset: name.clone(),
                         layers: training.layers.clone(),
                         train_images: size,
                         variant: variant.clone(),
-                        fingerprint: fingerprint(&training, dataset, size, study.hold_out)?,
+                        fingerprint: fingerprint((&training, &options), dataset, size, study.hold_out)?,
                     };
                     cells.push(Cell { key, steps: per_epoch * u64::from(training.epochs), training });
                 }
@@ -83,27 +86,6 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
         }
     }
     Ok(cells)
-}
-
-/// The same for equal runs on equal data, in every build; seeds and how many of them train side by side change nothing.
-fn fingerprint(training: &TrainingConfig, dataset: &Dataset, train_images: usize, hold_out: Option<usize>) -> Result<String> {
-    let run = TrainingConfig { seed: 0, replicas: 1, ..training.clone() };
-    let text = serde_json::to_vec(&(&dataset.name, train_images, hold_out, &run))
-        .map_err(|error| Error::Configuration(format!("the run cannot be written as JSON: {error}")))?;
-    // Labels tell apart data sets that share a name, such as files of another origin under the names of MNIST's.
-    Ok(fingerprint_of([&text, &dataset.train.labels, &dataset.test.labels].into_iter().flatten()))
-}
-
-/// Of any bytes.
-pub(super) fn fingerprint_of<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
-    format!("{:016x}", bytes.into_iter().fold(FNV_OFFSET, |hash, &byte| fnv_1a(hash, byte)))
-}
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// One byte into a hash (Fowler, Noll and Vo, variant 1a, 64 bits).
-fn fnv_1a(hash: u64, byte: u8) -> u64 {
-    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
 }
 
 /// One of several machines that share a study.
@@ -135,12 +117,12 @@ impl FromStr for Shard {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::dataset::digits;
     use crate::study::request::tests::study;
 
-    fn grid(rest: &str) -> Result<Vec<Cell>> {
+    pub fn grid(rest: &str) -> Result<Vec<Cell>> {
         let text = format!("title = 'A'\nseeds = 2\ndatasets = ['digits']\n{rest}");
         cells(&study(&text).unwrap(), &[digits::generate_with_counts(digits::SEED, 300, 20)])
     }
@@ -171,26 +153,6 @@ mod tests {
         assert!(refused("train-sizes = [301]\n[variants.a]").contains("has 300 images"));
         assert!(refused("train-sizes = [100]\n[variants.a]").contains("variant a with 100 images of digits: --batch-size 128"));
         assert!(refused("layers = [[783, 10]]\n[variants.a]").contains("784 pixels"));
-    }
-
-    /// A fingerprint that changed by itself would have every finished study trained again.
-    #[test]
-    fn fingerprints_follow_the_run_and_nothing_else() {
-        let of = |rest: &str| grid(rest).unwrap()[0].key.fingerprint.clone();
-        let plain = of("[variants.a]");
-        assert_eq!(of("[variants.b]\nepochs = 30"), plain);
-        assert_eq!(of("first-seed = 7\n[variants.a]"), plain);
-        // However the widths are given.
-        for same in ["[variants.a]\nhidden = [64, 64]", "[variants.a]\nlayers = ['auto', 64, 64, 'auto']"] {
-            assert_eq!(of(same), plain, "{same}");
-        }
-        assert_eq!(of("layers = [[784, 64, 64, 10]]\n[variants.a]"), plain);
-        for other in ["[variants.a]\nepochs = 31", "train-sizes = [299]\n[variants.a]", "hold-out = 20\n[variants.a]"] {
-            assert_ne!(of(other), plain, "{other}");
-        }
-        // The reference values of the hash's authors.
-        let hash = |text: &str| text.bytes().fold(FNV_OFFSET, fnv_1a);
-        assert_eq!((hash("a"), hash("foobar")), (0xaf63_dc4c_8601_ec8c, 0x8594_4171_f739_67e8));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! [`request`] reads the file, [`grid`] makes its cells, [`run`] trains one, [`results`] keeps what came out, [`summary`] brings it
 //! into order, [`report`] and [`plots`] show it.
 
+mod fingerprint;
 pub mod grid;
 pub mod manifest;
 pub mod plots;

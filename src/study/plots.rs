@@ -1,6 +1,6 @@
 //! Pictures of a study: accuracy over the epochs, and against what varies. Each has a panel for single networks and one for pairs.
 
-use super::grid::fingerprint_of;
+use super::fingerprint::fingerprint_of;
 use super::request::joined;
 use super::results::SeedResult;
 use super::statistics::mean_and_deviation;

@@ -205,7 +205,7 @@ fn table(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TrainingConfig;
+    use crate::config::Recipe;
     use crate::study::grid::Cell;
     use crate::study::results::tests::result;
 
@@ -213,7 +213,7 @@ mod tests {
         let mut cells: Vec<Cell> = Vec::new();
         for result in results {
             if cells.iter().all(|cell| cell.key != result.cell) {
-                cells.push(Cell { key: result.cell.clone(), steps: 2, training: TrainingConfig::default() });
+                cells.push(Cell { key: result.cell.clone(), steps: 2, training: Recipe::default().config() });
             }
         }
         let title = "A | study".into();

@@ -129,9 +129,9 @@ impl Study {
             }
             for layers in self.layers.iter().flatten() {
                 let options = RunOptions { layers: Some(layers.clone()), ..options.clone() };
-                options.config().architecture().map_err(within)?;
+                options.config().and_then(|config| config.architecture()).map_err(within)?;
             }
-            options.config().architecture().map_err(within)?;
+            options.config().and_then(|config| config.architecture()).map_err(within)?;
         }
         Ok(())
     }

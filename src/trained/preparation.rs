@@ -88,6 +88,10 @@ impl Preparation {
             return Ok(vec![Prepared { pixels: framed(&ink, shape), bounds: Some(bounds), doubts: Vec::new() }]);
         }
         let found = photograph::digits(&gray);
+        // On paper of one shade a single thing with room around it is a digit, however it is drawn.
+        if found.is_empty() && is_alone(&gray, &bounds, &ink) {
+            return Ok(vec![Prepared { pixels: framed(&ink, shape), bounds: Some(bounds), doubts: Vec::new() }]);
+        }
         if let [one] = &found[..]
             && is_same(one, &(bounds, ink.clone()), &gray)
         {
@@ -115,6 +119,18 @@ fn is_same(found: &Found, plain: &(Bounds, Ink), gray: &GrayImage) -> bool {
     let ends = |bounds: &Bounds| [bounds.left, bounds.top, bounds.left + bounds.width, bounds.top + bounds.height];
     let close = ends(one).into_iter().zip(ends(other)).all(|(one, other)| one.abs_diff(other) <= tolerance);
     close && !has_shadow(gray)
+}
+
+/// Whether everything but what is in the box is of one shade, and the box is no frame, no line and no dust.
+fn is_alone(gray: &GrayImage, bounds: &Bounds, ink: &Ink) -> bool {
+    let Bounds { left, top, width, height } = *bounds;
+    let background = border_median(gray);
+    let is_paper = |value: u8| value.abs_diff(background) <= LEAST_CONTRAST / 2;
+    let outside = |x: u32, y: u32| x < left || y < top || x >= left + width || y >= top + height;
+    let mut around = gray.enumerate_pixels().filter(|(x, y, _)| outside(*x, *y));
+    let strokes = ink.pixels().filter(|pixel| pixel.0[0] > 0.5).count() as f32 / (width * height) as f32;
+    let (wide, high) = (width as f32 / gray.width() as f32, height as f32 / gray.height() as f32);
+    (0.1..0.9).contains(&high) && wide < 0.9 && strokes > 0.1 && around.all(|(_, _, pixel)| is_paper(pixel.0[0]))
 }
 
 /// Whether the paper has more than one shade: whether its median differs along the picture's edge by more than a tenth.

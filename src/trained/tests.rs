@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::TrainingConfig;
+use crate::config::{Recipe, TrainingConfig};
 use crate::cpu::backend::open;
 use crate::dataset::{ImageShape, Origin, digits};
 use crate::model::Network;
@@ -10,7 +10,7 @@ use std::ops::ControlFlow::Continue;
 /// A model of two pairs after a short run, its data, and what the run said at its end.
 fn trained() -> (TrainedModel, Dataset, Vec<crate::train::ReplicaReport>) {
     let dataset = digits::generate_with_counts(digits::SEED, 512, 200);
-    let config = TrainingConfig { epochs: 2, replicas: 2, standardize: true, normalize: true, ..TrainingConfig::default() };
+    let config = TrainingConfig { epochs: 2, replicas: 2, standardize: true, normalize: true, ..Recipe::Paper.config() };
     let job = Job { config: &config, dataset: &dataset };
     let mut backend = open(job).unwrap();
     backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();

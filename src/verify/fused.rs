@@ -1,6 +1,6 @@
 //! Cases of fused kernels: the operations of fused programs, on random tensors.
 
-use crate::config::{OutputLoss, Recipe, Representation, TrainingConfig};
+use crate::config::{CosineOptions, HiddenLoss, OutputLoss, Recipe, Representation, TrainingConfig};
 use crate::error::Result;
 use crate::kernels::case::{Case, Contents, SLOTS, extreme_rows};
 use crate::kernels::{Access, Data, Element, Kernel, Operation};
@@ -22,7 +22,7 @@ pub fn configs() -> Vec<TrainingConfig> {
                 layers: layers.clone(),
                 batch_size,
                 replicas: SLOTS / 2,
-                representation,
+                hidden_loss: HiddenLoss::Cosine(CosineOptions { representation, centre: false }),
                 output_loss,
                 ..Recipe::Paper.config()
             })
@@ -82,7 +82,7 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
         let added = contents.add(spec.per, content);
         contents.place(added, spec.pack);
     }
-    let name = format!("{:?} batch {} {:?}", config.layers, config.batch_size, config.representation);
+    let name = format!("{:?} batch {} {:?}", config.layers, config.batch_size, config.hidden_loss.representation());
     contents.case(name, Step::default(), operation.clone())
 }
 

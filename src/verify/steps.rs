@@ -68,7 +68,7 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
                 let storage = (target - done + config.batch_size) as f64 * STORAGE * double;
                 // A cross-entropy is a logarithm, which near 1 may be off by 2⁻²¹ whatever its size, for each row.
                 let images = ((target - done) * config.batch_size) as f64;
-                let entropy = layer + 2 == config.layers.len() || config.hidden_loss == HiddenLoss::Prototypes;
+                let entropy = layer + 2 == config.layers.len() || matches!(config.hidden_loss, HiddenLoss::Prototypes(_));
                 let logarithm = if entropy { images * 2f64.powi(-21) } else { 0.0 };
                 let tolerance = FACTOR * (single - double).abs() + storage + logarithm;
                 row.compare((device - double).abs(), tolerance, || format!("slot {slot} layer {layer}: {device} for {double}"));

@@ -3,7 +3,7 @@
 use crate::adapter::context;
 use crate::harness::Device;
 use ffcl_gpu::arithmetic::Blocked;
-use ffcl_gpu::config::{Method, Recipe, TrainingConfig};
+use ffcl_gpu::config::{Guide, HiddenLoss, Method, PrototypeOptions, Recipe, TrainingConfig};
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job};
@@ -23,6 +23,12 @@ const STEPS: usize = 3;
 
 fn small(recipe: Recipe) -> TrainingConfig {
     TrainingConfig { layers: vec![784, 20, 12, 10], batch_size: 30, seed: 5, ..recipe.config() }
+}
+
+/// The contrastive recipe with its prototypes changed.
+fn prototypes(guide: Guide, projection: usize) -> TrainingConfig {
+    let options = PrototypeOptions { guide, projection, ..PrototypeOptions::default() };
+    TrainingConfig { hidden_loss: HiddenLoss::Prototypes(options), ..small(Recipe::Contrastive) }
 }
 
 /// The parameters after some steps from `start`, with the CPU (`None`) or a GPU plan.
@@ -77,7 +83,7 @@ fn a_layer_moves_the_same_whatever_stands_above_it(device: Device) {
         (small(Recipe::Paper), true),
         (small(Recipe::Centred), false),
         (small(Recipe::Contrastive), false),
-        (TrainingConfig { projection: 0, ..small(Recipe::Contrastive) }, false),
+        (prototypes(Guide::Partner, 0), false),
         (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, false),
     ];
     for (config, fusible) in cases {
@@ -96,7 +102,7 @@ fn backpropagation_is_not_local(device: Device) {
 
 /// Without guidance, or with a model's own prototypes, A moves the same whatever B is; with the partner's it does not.
 fn only_guidance_joins_the_models(device: Device) {
-    let own = TrainingConfig { guide: ffcl_gpu::config::Guide::Own, ..small(Recipe::Contrastive) };
+    let own = prototypes(Guide::Own, 32);
     let alone = |method| TrainingConfig { method, ..small(Recipe::Contrastive) };
     let cases = [(own, true), (alone(Method::Independent), true), (alone(Method::Backprop), true), (alone(Method::Local), false)];
     for (config, expected) in cases {

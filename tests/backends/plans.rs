@@ -1,7 +1,7 @@
 //! The fused and the layered plan: the same results, and nothing made while an epoch runs.
 
 use crate::adapter::{context, open};
-use ffcl_gpu::config::{Method, OutputLoss, Recipe, Representation, TrainingConfig};
+use ffcl_gpu::config::{CosineOptions, HiddenLoss, Method, OutputLoss, Recipe, Representation, TrainingConfig};
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job, Quantity};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
@@ -18,7 +18,7 @@ tests! {
 }
 
 fn config() -> TrainingConfig {
-    TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 20, replicas: 3, seed: 11, ..TrainingConfig::default() }
+    TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 20, replicas: 3, seed: 11, ..Recipe::Paper.config() }
 }
 
 fn backend(config: &TrainingConfig, tiles: Option<Tiles>, plan: Option<Plan>) -> GpuBackend {
@@ -50,7 +50,8 @@ fn fused_and_layered_give_the_same_bits() {
     for (representation, output_loss) in
         [(Representation::Activation, OutputLoss::BinaryCrossEntropy), (Representation::PreActivation, OutputLoss::CrossEntropy)]
     {
-        let config = TrainingConfig { representation, output_loss, ..config() };
+        let hidden_loss = HiddenLoss::Cosine(CosineOptions { representation, centre: false });
+        let config = TrainingConfig { hidden_loss, output_loss, ..config() };
         let [fused, layered] = [Plan::Fused, Plan::Layered].map(|plan| {
             let mut backend = backend(&config, Some(Tiles::SOFTWARE), Some(plan));
             assert_eq!(backend.plan(), plan);

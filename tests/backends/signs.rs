@@ -2,7 +2,7 @@
 
 use crate::adapter::context;
 use ffcl_gpu::arithmetic::Blocked;
-use ffcl_gpu::config::{Adam, Recipe, Representation, Schedule, TrainingConfig};
+use ffcl_gpu::config::{Adam, CosineOptions, HiddenLoss, Recipe, Representation, Schedule, TrainingConfig};
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, digits};
 use ffcl_gpu::diagnosis::Sign;
@@ -59,8 +59,8 @@ fn a_run_that_hardly_moves_is_on_a_plateau() {
 }
 
 fn a_learning_rate_far_too_large_diverges() {
-    let representation = Representation::PreActivation;
-    let found = signs(&TrainingConfig { representation, ..small(Recipe::Centred, 12, 0.1) });
+    let options = CosineOptions { representation: Representation::PreActivation, centre: true };
+    let found = signs(&TrainingConfig { hidden_loss: HiddenLoss::Cosine(options), ..small(Recipe::Centred, 12, 0.1) });
     assert!(found.contains(&Sign::Diverging), "{found:?}");
 }
 

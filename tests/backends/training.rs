@@ -3,7 +3,10 @@
 use crate::adapter::context;
 use crate::harness::Device;
 use ffcl_gpu::arithmetic::Blocked;
-use ffcl_gpu::config::{Adam, Augmentation, Guide, HiddenLoss, Method, OutputLoss, Recipe, Representation, TrainingConfig};
+use ffcl_gpu::config::{
+    Adam, Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation,
+    TrainingConfig,
+};
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, digits};
 use ffcl_gpu::diagnosis::Diagnosis;
@@ -81,25 +84,33 @@ fn numbers(reports: &[Vec<ReplicaReport>]) -> Vec<Vec<ReplicaReport>> {
 }
 
 fn steps_agree_with_the_twins() {
+    let cosine = |representation, centre| TrainingConfig {
+        hidden_loss: HiddenLoss::Cosine(CosineOptions { representation, centre }),
+        ..small()
+    };
+    let prototypes = |guide, projection, mutual| {
+        let options = PrototypeOptions { guide, projection, mutual, ..PrototypeOptions::default() };
+        TrainingConfig { hidden_loss: HiddenLoss::Prototypes(options), ..small_run_of(Recipe::Contrastive) }
+    };
     let shifted = Augmentation { shift: 1, ..Augmentation::default() };
     let turned = Augmentation { rotation: 10.0, shared: true, ..Augmentation::default() };
     let variants = [
         (TrainingConfig { batch_size: 64, ..small() }, 100),
         (TrainingConfig { layers: vec![784, 10], output_loss: OutputLoss::CrossEntropy, ..small() }, 10),
-        (TrainingConfig { representation: Representation::PreActivation, replicas: 2, ..small() }, 10),
-        (TrainingConfig { centre: true, ..small() }, 10),
-        (TrainingConfig { centre: true, representation: Representation::PreActivation, ..small() }, 10),
+        (TrainingConfig { replicas: 2, ..cosine(Representation::PreActivation, false) }, 10),
+        (cosine(Representation::Activation, true), 10),
+        (cosine(Representation::PreActivation, true), 10),
         (TrainingConfig { layers: vec![784, 65, 3, 129, 10], standardize: true, batch_size: 1, ..small() }, 10),
         (small_run_of(Recipe::Contrastive), 10),
-        (TrainingConfig { projection: 0, guide: Guide::Own, replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { replicas: 2, ..prototypes(Guide::Own, 0, 0.0) }, 10),
         (TrainingConfig { method: Method::FrozenPartner, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Independent, ..small() }, 10),
         (TrainingConfig { method: Method::Backprop, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Backprop, ..small() }, 10),
         (TrainingConfig { augmentation: shifted, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { augmentation: shifted, replicas: 2, ..small() }, 10),
-        (TrainingConfig { mutual: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
-        (TrainingConfig { mutual: 0.3, guide: Guide::Own, ..small_run_of(Recipe::Contrastive) }, 10),
+        (prototypes(Guide::Partner, 32, 0.3), 10),
+        (prototypes(Guide::Own, 32, 0.3), 10),
         (TrainingConfig { augmentation: turned, ..small_run_of(Recipe::Contrastive) }, 10),
         // Epochs 1 and 10, which the steps are taken in: of the first stage; of the first and the second; of the first and the
         // third.

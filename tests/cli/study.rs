@@ -218,7 +218,7 @@ fn impossible_studies_are_refused() {
         ("[60, 120]", "[10]", &["variant partner", "--batch-size"]),
         ("784, 8, 10", "784, 8, 9", &["--layers"]),
         ("seeds = 2", "seeds = 2\nhold-out = 128", &["--hold-out"]),
-        ("seeds = 2", "seeds = 2\ndatasets = ['cats']", &["`cats`", "digits"]),
+        ("seeds = 2", "seeds = 2\ndatasets = ['cats']", &["cats", "digits"]),
     ];
     report(cases.iter().map(|(old, new, hints)| {
         let place = Place::new(&TINY.replacen(old, new, 1));

@@ -121,17 +121,17 @@ fn missing_folder_and_files() {
     fs::write(&absent, "").unwrap();
     assert_has(&message(load("mnist", &absent)), &["nowhere: not a directory"]);
     let [outer, inner] = [parent.path().display().to_string(), parent.path().join("kmnist").display().to_string()];
-    let both = format!("looked for {all} (each raw or .gz) in {inner}, {outer};");
+    let (first, then) = (format!("looked for {all} (each raw or .gz) in {inner}, "), format!(", {outer}, "));
     assert_has(
         &message(load("kmnist", parent.path())),
-        &["data set kmnist: no file found", &both, "--dataset digits, which needs no files"],
+        &["data set kmnist: no file found", &first, &then, "--dataset digits, which needs no files"],
     );
 
     fs::create_dir(parent.path().join("kmnist")).unwrap();
     fs::write(parent.path().join("kmnist/t10k-labels.idx1-ubyte.gz"), "").unwrap();
     fs::write(parent.path().join("kmnist/train-images-idx3-ubyte"), "").unwrap();
     let lack = format!("{inner} lacks train-labels-idx1-ubyte, t10k-images-idx3-ubyte;");
-    assert_has(&message(load("kmnist", parent.path())), &[&lack, &both]);
+    assert_has(&message(load("kmnist", parent.path())), &[&lack, &first]);
     assert_has(&message(read_images(&parent.path().join("none"))), &["cannot read", "none", "check the file"]);
     assert_has(&message(read_images(parent.path())), &["is not a regular file"]);
 }
@@ -182,7 +182,7 @@ fn wrong_lengths_and_damaged_compression() {
     assert_has(&images_error(&stream), &["corrupt gzip stream"]);
     assert_has(
         &images_error(&[&compressed[..], b"garbage after the end"].concat()),
-        &["corrupt gzip stream (invalid gzip header)"],
+        &["has something else behind its gzip stream, which begins with 67 61 72 62"],
     );
 }
 

@@ -1,0 +1,132 @@
+//! What is refused about a run, each with the option that is at fault.
+
+use super::hidden_loss::HiddenLossOptions;
+use super::{Augmentation, HiddenLoss, HiddenLossKind, Method, PrototypeOptions, Representation, TrainingConfig};
+use crate::error::{Error, Result};
+use crate::model::Architecture;
+
+/// Above this, sizes are surely mistakes; below it, no product of two of them overflows 64 bits.
+const MAX_SIZE: usize = 1 << 24;
+/// Above this the pairs of a batch, whose work grows with its square, would take longer than everything else.
+const MAX_PAIRED_BATCH: usize = 1 << 14;
+/// A projection wider than any layer may be is a mistake.
+const MAX_PROJECTION: usize = 1 << 16;
+
+fn fail(message: impl Into<String>) -> Result<()> {
+    Err(Error::Configuration(message.into()))
+}
+
+impl TrainingConfig {
+    /// The networks' shape, after every check that needs no data.
+    pub fn architecture(&self) -> Result<Architecture> {
+        self.check_size()?;
+        self.augmentation.check()?;
+        self.check_method()?;
+        Architecture::new(self.layers.clone())
+    }
+
+    fn check_size(&self) -> Result<()> {
+        if self.epochs == 0 {
+            return fail("--epochs 0 trains nothing; give 1 or more");
+        }
+        if self.batch_size == 0 || self.batch_size > MAX_SIZE {
+            return fail(format!("--batch-size {} is out of range; give 1 to {MAX_SIZE}", self.batch_size));
+        }
+        if self.replicas == 0 || self.replicas > 1 << 15 {
+            return fail(format!("--replicas {} is out of range; give 1 to {}", self.replicas, 1 << 15));
+        }
+        if self.max_steps == Some(0) {
+            return fail("--max-steps 0 trains nothing; give 1 or more, or leave it out");
+        }
+        // Kernels get it as f32, in which it must be neither 0 nor infinite.
+        let rate = self.adam.learning_rate as f32;
+        if !(rate.is_finite() && rate > 0.0) {
+            return fail(format!("--learning-rate {:e} must be a positive number such as 1e-4", self.adam.learning_rate));
+        }
+        Ok(())
+    }
+
+    fn check_method(&self) -> Result<()> {
+        match self.hidden_loss {
+            HiddenLoss::Cosine(_) => {}
+            HiddenLoss::Prototypes(options) => options.check()?,
+            HiddenLoss::Pairs if self.batch_size > MAX_PAIRED_BATCH => {
+                return fail(format!(
+                    "--batch-size {} is too large for --hidden-loss pairs, where every row looks at every other; give at most {MAX_PAIRED_BATCH}",
+                    self.batch_size
+                ));
+            }
+            HiddenLoss::Pairs => {}
+        }
+        if self.method == Method::Ffcl3 && (self.epochs < 3 || self.layers.len() < 3) {
+            return fail("--method ffcl3 has three stages and needs a hidden layer; give --epochs 3 or more, and three widths");
+        }
+        Ok(())
+    }
+
+    /// Checks the run against a data set of `images` training images with `pixels` numbers each and `classes` classes.
+    pub fn check_against(&self, images: usize, pixels: usize, classes: usize) -> Result<()> {
+        let (first, last) = (self.layers.first().copied().unwrap_or(0), self.layers.last().copied().unwrap_or(0));
+        if first != pixels {
+            return fail(format!(
+                "--layers begins with {first}, but an image of this data set has {pixels} pixels; begin it with {pixels} or auto"
+            ));
+        }
+        if last != classes {
+            return fail(format!(
+                "--layers ends with {last}, but this data set has {classes} classes; end it with {classes} or auto"
+            ));
+        }
+        if self.batch_size > images {
+            return fail(format!(
+                "--batch-size {} is larger than the training set of {images} images; give at most {images}",
+                self.batch_size
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Augmentation {
+    fn check(&self) -> Result<()> {
+        if self.shift > 64 || !(0.0..=180.0).contains(&self.rotation) || !(0.0..=0.5).contains(&self.scale) {
+            return fail("--shift must be 0 to 64 pixels, --rotation 0 to 180 degrees, --scale 0 to 0.5");
+        }
+        Ok(())
+    }
+}
+
+impl PrototypeOptions {
+    fn check(&self) -> Result<()> {
+        // Below this, exponents of the prototypes' softmax leave the range of f32.
+        if !(self.temperature >= 1e-3 && self.temperature <= 1e3) {
+            return fail(format!("--temperature {} is out of range; give 0.001 to 1000, such as 0.1", self.temperature));
+        }
+        if self.projection > MAX_PROJECTION {
+            return fail(format!("--projection {} is too wide; give 1 to {MAX_PROJECTION}, or 0 for none", self.projection));
+        }
+        if !(0.0..1.0).contains(&self.mutual) {
+            return fail(format!("--mutual {} is out of range; give 0 to less than 1, such as 0.3", self.mutual));
+        }
+        Ok(())
+    }
+}
+
+impl HiddenLossOptions {
+    /// Refuses what makes no sense with the loss that was chosen, or with any.
+    pub(super) fn check(&self) -> Result<()> {
+        self.prototypes.check()?;
+        if self.prototypes.mutual > 0.0 && self.kind != HiddenLossKind::Prototypes {
+            return fail("--mutual belongs to --hidden-loss prototypes; add that (or --recipe contrastive), or leave it out");
+        }
+        let before_activation = self.cosine.representation == Representation::PreActivation;
+        for (given, option) in [(self.cosine.centre, "--centre"), (before_activation, "--representation pre-activation")] {
+            if given && self.kind != HiddenLossKind::Cosine {
+                return fail(format!(
+                    "{option} belongs to --hidden-loss cosine; add that (or --recipe paper), or leave {option} out"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! A run in the making: what options write into, and are read from.
+
+use super::super::hidden_loss::HiddenLossOptions;
+use super::super::{Adam, Augmentation, HiddenLoss, Method, OutputLoss, Recipe, Schedule, TrainingConfig};
+use crate::error::Result;
+
+/// A run with the options of every hidden loss, until one is chosen.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The run; its hidden loss counts for nothing.
+    pub(super) run: TrainingConfig,
+    /// The hidden loss.
+    pub(super) hidden: HiddenLossOptions,
+}
+
+impl Draft {
+    /// A recipe, with everything that it does not speak of as in every run.
+    pub fn of_recipe(recipe: Recipe) -> Self {
+        let mut draft = Self::of(&common());
+        recipe.options().write(&mut draft);
+        draft
+    }
+
+    /// The draft that comes to `run`. Options of other hidden losses than its own are at their defaults.
+    pub fn of(run: &TrainingConfig) -> Self {
+        Self { run: run.clone(), hidden: run.hidden_loss.into() }
+    }
+
+    /// The run, if no option contradicts the hidden loss that was chosen.
+    pub fn check(self) -> Result<TrainingConfig> {
+        self.hidden.check()?;
+        Ok(self.into_config())
+    }
+
+    /// The run.
+    pub fn into_config(self) -> TrainingConfig {
+        TrainingConfig { hidden_loss: self.hidden.into(), ..self.run }
+    }
+}
+
+/// What is so in every run unless a recipe or an option says otherwise.
+pub fn common() -> TrainingConfig {
+    TrainingConfig {
+        layers: vec![784, 64, 64, 10],
+        epochs: 30,
+        batch_size: 64,
+        adam: Adam::default(),
+        schedule: Schedule::default(),
+        seed: 0,
+        replicas: 1,
+        shuffle: true,
+        max_steps: None,
+        method: Method::default(),
+        output_loss: OutputLoss::default(),
+        hidden_loss: HiddenLoss::from(HiddenLossOptions::default()),
+        normalize: false,
+        augmentation: Augmentation::default(),
+        standardize: false,
+    }
+}

@@ -1,0 +1,47 @@
+//! The macro behind the table of options.
+
+/// Makes [`super::RunOptions`] of a table: for the command line, for files, and for the run that they come to.
+///
+/// A row is `/// help`, attributes of clap, then `name: type => place, [facts];`. The place is the field of a [`super::Draft`] that the
+/// option sets; rows without one are treated by hand. Facts are fields of [`super::OptionFacts`].
+macro_rules! options {
+    ($($heading:literal { $(
+        $(#[$attribute:meta])* $option:ident: $type:ty $(=> $($place:ident).+)?, [$($fact:ident),*];
+    )* })*) => {
+        /// What was asked of a run. What was not given is the recipe's.
+        #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+        pub struct RunOptions { $($(
+            $(#[$attribute])*
+            #[arg(long, help_heading = $heading)]
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub $option: Option<$type>,
+        )*)* }
+
+        impl RunOptions {
+            /// What is known of each option, in the order of the table.
+            pub const TABLE: &[OptionFacts] = &[$($(
+                OptionFacts { $($fact: true,)* ..OptionFacts::new(stringify!($option)) },
+            )*)*];
+
+            /// Each option as it is here, and where it is not given, as in `base`.
+            fn or(&self, base: &Self) -> Self {
+                Self { $($( $option: self.$option.clone().or_else(|| base.$option.clone()), )*)* }
+            }
+
+            /// Sets what is given.
+            fn write(&self, draft: &mut Draft) { $($($(
+                if let Some(value) = &self.$option {
+                    draft.$($place).+ = Clone::clone(value);
+                }
+            )?)*)* }
+
+            /// Every option that has a place.
+            fn read(draft: &Draft) -> Self {
+                Self { $($($( $option: Some(Clone::clone(&draft.$($place).+)), )?)*)* ..Self::default() }
+            }
+        }
+    };
+}
+
+pub(super) use options;

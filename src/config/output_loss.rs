@@ -1,0 +1,15 @@
+//! The loss of the output layer.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// The loss of the output layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputLoss {
+    /// Binary cross-entropy on the softmax output, mean over batch and classes (the paper).
+    #[default]
+    BinaryCrossEntropy,
+    /// Softmax cross-entropy, mean over the batch.
+    CrossEntropy,
+}
