@@ -76,7 +76,9 @@ pub(super) fn serialize(path: &Path, tensors: &Tensors, header: &Header) -> Resu
     let description = json(path, &Header { checkpoint: None, ..header.clone() })?;
     let numbers = tensors.iter().map(|(name, (shape, bytes))| (name.as_str(), Dtype::F32, shape.clone(), &bytes[..]));
     let bytes = (TENSOR, Dtype::U8, vec![description.len()], description.as_bytes());
-    let views = numbers.chain([bytes]).map(|(name, dtype, shape, bytes)| {
+    // A checkpoint is of no use without its metadata, which a checksum covers.
+    let bytes = header.checkpoint.is_none().then_some(bytes);
+    let views = numbers.chain(bytes).map(|(name, dtype, shape, bytes)| {
         let view = TensorView::new(dtype, shape, bytes).map_err(|error| invalid(path, &error))?;
         Ok((name, view))
     });

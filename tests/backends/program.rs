@@ -48,12 +48,12 @@ fn a_replica_is_the_run_with_its_own_seed() {
     };
     let pair = train("2", "5");
     let pair = SafeTensors::deserialize(&pair).unwrap();
-    // Weights and biases of three layers, and two projections, of each model.
-    assert_eq!(pair.len(), 32);
+    // Weights and biases of three layers, and two projections, of each model; and what the model is.
+    assert_eq!(pair.len(), 33);
     for (replica, seed) in ["5", "6"].into_iter().enumerate() {
         let single = train("1", seed);
         let single = SafeTensors::deserialize(&single).unwrap();
-        assert_eq!(single.len(), 16);
+        assert_eq!(single.len(), 17);
         for (name, tensor) in single.tensors() {
             let other = pair.tensor(&name.replacen("r0.", &format!("r{replica}."), 1)).unwrap();
             assert!((tensor.shape(), tensor.data()) == (other.shape(), other.data()), "{name} of seed {seed} differs");

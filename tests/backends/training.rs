@@ -212,7 +212,7 @@ fn limits_are_named() {
     let config = TrainingConfig { layers: vec![784, 64, 10], ..small() };
     let layered = GpuOptions::for_device(&context);
     let error = GpuBackend::new(Job { config: &config, dataset: &dataset }, context, layered).err().unwrap().to_string();
-    assert!(error.contains("weights of layer 0") && error.contains("max_storage_buffer_binding_size = 262144"), "{error}");
+    assert!(error.contains("weights of layer 1") && error.contains("max_storage_buffer_binding_size = 262144"), "{error}");
 }
 
 /// Adam's steps are bounded by the learning rate, so huge rates make huge weights and then numbers that are none; the run says so.

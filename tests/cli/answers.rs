@@ -14,7 +14,7 @@ use tempfile::TempDir;
 static RUN: LazyLock<TempDir> = LazyLock::new(|| {
     // Statics are never dropped: it stays until `cargo clean`.
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let size = ["--limit-train", "6000", "--epochs", "3", "--quiet"];
+    let size = ["--limit-train", "10000", "--epochs", "8", "--quiet"];
     run(&join(&[&["train", "--device", "cpu", "--out", text(folder.path())], &size])).succeeded();
     folder
 });
@@ -436,7 +436,7 @@ fn several_digits_are_answered_one_by_one() {
     assert_eq!(drawn.dimensions(), (400, 300));
     assert!(drawn.pixels().any(|pixel| pixel.0[0] != pixel.0[1]));
     let ran = ask("predict", &[text(&file)]).succeeded();
-    assert_eq!((ran.lines().len(), ran.stdout.matches("  digit ").count()), (9, 2), "{}", ran.stdout);
+    assert_eq!((ran.lines().len(), ran.stdout.matches("  digit ").count()), (10, 2), "{}", ran.stdout);
     let refused = |arguments: &[&str], hint: &str| check_refused(&ask("predict", arguments), Refusal::Line(2), &[hint]).unwrap();
     refused(&[text(&file), text(&file), "--annotate", "x.png"], "one picture");
     refused(&[text(&file), "--annotate", "x.jpg"], ".png");
