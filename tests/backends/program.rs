@@ -54,7 +54,7 @@ fn a_replica_is_the_run_with_its_own_seed() {
         let single = train("1", seed);
         let single = SafeTensors::deserialize(&single).unwrap();
         assert_eq!(single.len(), 17);
-        for (name, tensor) in single.tensors() {
+        for (name, tensor) in single.tensors().into_iter().filter(|(name, _)| name != "ffcl_gpu.description") {
             let other = pair.tensor(&name.replacen("r0.", &format!("r{replica}."), 1)).unwrap();
             assert!((tensor.shape(), tensor.data()) == (other.shape(), other.data()), "{name} of seed {seed} differs");
         }

@@ -177,7 +177,7 @@ fn folders_of_another_shape_are_refused() {
     let without_test = refused(&["train/a/a.png", "train/b/b.png"]);
     assert!(without_test.contains("none for testing beside it"), "{without_test}");
     let without_train = refused(&["test/a/a.png", "test/b/b.png"]);
-    assert!(without_train.contains("none for training beside it"), "{without_train}");
+    assert!(without_train.contains("none of the name train"), "{without_train}");
     assert!(refused(&["a/a.png"]).contains("one class folder"));
     assert!(refused(&["a/a.png", "b/b.png"]).contains("no image to test on"));
     assert!(refused(&["train/a/a.png", "train/b/b.png", "test/a/a.png", "test/c/c.png"]).contains("a class that"));
