@@ -2,7 +2,7 @@
 //! by host or device, from `(seed, stream, counter)` alone.
 //!
 //! The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-//! `shaders/shared/random.wgsl` is the same function on the device; [`crate::cpu::shuffle`] is the twin which pins them together.
+//! `shaders/shared/random.wgsl` is the same function on the device; [`crate::kernels::shuffle`] is the kernel which pins them together.
 
 /// Multipliers of the two lanes and increments of the two key words, from the paper's table 2.
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

@@ -216,7 +216,7 @@ fn check_size(channels: usize, size: ImageSize) -> Result<()> {
     )))
 }
 
-/// The size itself, or one of the same proportions whose longer side is [`USUAL_SIDE`], if so many pixels are too many.
+/// The size itself, or one of the same proportions whose longer side is the usual one, if so many pixels are too many.
 fn possible_size(channels: usize, size: ImageSize) -> ImageSize {
     /// At this side all layers fit, in colours too, and training is fast.
     const USUAL_SIDE: usize = 64;

@@ -80,7 +80,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Whether a dispatch chooses its [`Step`] by an offset.
+    /// Whether a dispatch chooses its [`crate::layout::Step`] by an offset.
     pub fn reads_step(&self) -> bool {
         self.reads_step
     }

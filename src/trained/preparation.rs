@@ -121,7 +121,7 @@ fn is_same(found: &Found, plain: &(Bounds, Ink), gray: &GrayImage) -> bool {
     close && !has_shadow(gray)
 }
 
-/// Whether everything but what is in the box is of one shade, and the box is no frame, no line and no dust.
+/// Whether nearly everything but what is in the box is of one shade, and the box is no frame, no line and no dust.
 fn is_alone(gray: &GrayImage, bounds: &Bounds, ink: &Ink) -> bool {
     let Bounds { left, top, width, height } = *bounds;
     let background = border_median(gray);
@@ -131,11 +131,11 @@ fn is_alone(gray: &GrayImage, bounds: &Bounds, ink: &Ink) -> bool {
     let outside =
         |x: u32, y: u32| x + margin < left || y + margin < top || x >= left + width + margin || y >= top + height + margin;
     let around: Vec<u8> = gray.enumerate_pixels().filter(|(x, y, _)| outside(*x, *y)).map(|(_, _, pixel)| pixel.0[0]).collect();
-    // Compression leaves traces.
+    // Compression and dust leave traces.
     let others = around.iter().filter(|&&value| !is_paper(value)).count();
     let strokes = ink.pixels().filter(|pixel| pixel.0[0] > 0.5).count() as f32 / (width * height) as f32;
     let (wide, high) = (width as f32 / gray.width() as f32, height as f32 / gray.height() as f32);
-    (0.1..0.9).contains(&high) && wide < 0.9 && strokes > 0.1 && 100 * others <= around.len()
+    (0.1..0.9).contains(&high) && wide < 0.9 && strokes > 0.1 && 10 * others <= around.len()
 }
 
 /// Whether the paper has more than one shade: whether its median differs along the picture's edge by more than a tenth.

@@ -43,6 +43,7 @@ impl Test {
 /// which are told on which. A function that is not listed is dead code, which the compiler reports.
 macro_rules! tests {
     ($($devices:ident: $($name:ident),+ $(,)?;)+) => {
+        #[expect(clippy::vec_init_then_push, reason = "each name becomes one test or two")]
         pub fn tests() -> Vec<$crate::harness::Test> {
             let mut tests = Vec::new();
             $($(tests!(@$devices tests $name);)+)+
