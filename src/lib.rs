@@ -43,29 +43,38 @@
 //! ```
 
 pub mod arithmetic;
+#[cfg(feature = "program")]
 pub mod bench;
+#[cfg(feature = "program")]
 mod bounded_file;
 pub mod checksum;
 pub mod config;
 pub mod cpu;
 pub mod dataset;
+#[cfg(feature = "images")]
 pub mod decode;
 pub mod diagnosis;
 pub mod engine;
 pub mod error;
 pub mod evaluation;
 pub mod gpu;
+#[cfg(feature = "program")]
 pub mod home;
 pub mod kernels;
 pub mod layout;
 pub mod memory;
 pub mod model;
 pub mod output;
+mod parallel;
 pub mod program;
 pub mod random;
+#[cfg(feature = "program")]
 pub mod report;
+#[cfg(feature = "program")]
 pub mod study;
+#[cfg(feature = "program")]
 pub mod suggestion;
+#[cfg(feature = "program")]
 pub mod text;
 pub mod train;
 pub mod trained;

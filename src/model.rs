@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::random::{Generator, Stream, philox, unit};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// One layer of a network: what it makes of its input. Another kind of layer is another variant here, and what the functions below say of it.
@@ -122,7 +121,8 @@ impl Architecture {
 }
 
 /// Which networks of the pairs are meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// A; of several pairs each one's A.

@@ -1,9 +1,13 @@
 //! A network that has been trained, as something to ask: read from a run's folder or from a file of weights.
 
+#[cfg(feature = "program")]
 pub mod annotation;
 pub mod classes;
+#[cfg(feature = "images")]
 pub mod photograph;
+#[cfg(feature = "images")]
 pub mod picture;
+#[cfg(feature = "images")]
 pub mod preparation;
 
 use crate::dataset::{Dataset, Images};
@@ -11,9 +15,9 @@ use crate::engine::{Job, Open};
 use crate::error::{Error, Result};
 use crate::evaluation::{Answers, Evaluation};
 use crate::model::Parameters;
+use crate::output::checkpoint::CHECKPOINT;
 use crate::output::description::ModelDescription;
-use crate::output::run_directory::{CHECKPOINT, MODEL};
-use crate::output::weights::{self, Opened, Undescribed};
+use crate::output::weights::{self, MODEL, Opened, Undescribed};
 use std::path::Path;
 
 /// What a run's folder may hold, best first.

@@ -1,7 +1,6 @@
 //! The optimiser and its learning rate over time.
 
 use super::TrainingConfig;
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// The optimiser (Kingma and Ba, 2015).
@@ -24,7 +23,8 @@ impl Default for Adam {
 }
 
 /// How the learning rate changes over the steps of a run, or of a stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// It stays.

@@ -1,6 +1,5 @@
 //! The loss of the hidden layers, with the options that belong to it.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// The loss of the hidden layers. In files its options stand flat beside its name.
@@ -27,7 +26,8 @@ impl HiddenLoss {
 }
 
 /// The name of a hidden loss, as the command line and files have it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum HiddenLossKind {
     /// `1 − cos` between a representation and the partner's of the same image (the paper).
@@ -51,7 +51,8 @@ pub struct CosineOptions {
 }
 
 /// The vectors that the cosine embedding loss of the hidden layers compares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Representation {
     /// `h = relu(z)`.
@@ -84,7 +85,8 @@ impl Default for PrototypeOptions {
 }
 
 /// Whose prototypes guide a hidden layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Guide {
     /// The other network's.

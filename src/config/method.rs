@@ -1,11 +1,11 @@
 //! How networks learn, and the stages of a run that follow from it.
 
 use super::TrainingConfig;
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// How the two networks of a pair learn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Every layer by its own loss, guided by the partner.
@@ -21,7 +21,7 @@ pub enum Method {
     /// layers below it; the output's loss through all layers.
     Ffcl3,
     /// Not at all: trained networks that only answer. No option names it.
-    #[value(skip)]
+    #[cfg_attr(feature = "program", value(skip))]
     #[serde(skip)]
     Inference,
 }

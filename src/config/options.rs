@@ -7,7 +7,6 @@ pub(super) use draft::{Draft, common};
 
 use super::{Guide, HiddenLossKind, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Widths};
 use crate::error::Result;
-use clap::Args;
 use serde::{Deserialize, Serialize};
 
 /// What is known of an option beside its value.

@@ -2,11 +2,11 @@
 
 use super::options::Draft;
 use super::{HiddenLossKind, Method, OutputLoss, RunOptions, Schedule, TrainingConfig};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// A named set of options.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Recipe {
     /// Class prototypes of the partner's projections guide every hidden layer: local learning that is accurate.
@@ -70,6 +70,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
     use serde_json::json;
 
     #[test]

@@ -9,6 +9,7 @@ use crate::kernels::{Data, Kernel, Operation, Tensor};
 use crate::layout::Step;
 use crate::memory;
 use crate::model::Parameters;
+use crate::parallel;
 use crate::program::{Content, ParameterTensors, Plan, Programs, images};
 use std::marker::PhantomData;
 
@@ -36,7 +37,7 @@ pub struct CpuBackend<A> {
 /// The processor, as a device.
 pub fn processor() -> DeviceDescription {
     DeviceDescription {
-        name: format!("{} threads", rayon::current_num_threads()),
+        name: format!("{} threads", parallel::threads()),
         backend: "cpu".into(),
         kind: "cpu".into(),
         driver: String::new(),
@@ -185,7 +186,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         let mut done = 0;
         for stretch in steps.chunks(STEPS_PER_REPORT) {
             // Inside the pool a phase is handed from worker to worker without putting threads to sleep.
-            rayon::scope(|_| {
+            parallel::awake(|| {
                 stretch.iter().for_each(|step| phases.iter().for_each(|phase| store.run::<A>(phase, step)));
             });
             done += stretch.len();

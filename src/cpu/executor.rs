@@ -4,8 +4,8 @@
 use crate::arithmetic::Arithmetic;
 use crate::kernels::{Access, Data, Element, Level, Memory, Operation, Tensor, Whose};
 use crate::layout::Step;
+use crate::parallel;
 use crate::program::TensorSpec;
-use rayon::prelude::*;
 use std::mem::take;
 
 /// Every tensor of a run.
@@ -34,7 +34,7 @@ impl Store {
     pub fn new(specs: &[TensorSpec], slots: usize) -> Self {
         // Where each slot has a core of its own, each gathers its batch for itself: that takes less time than passing it from cache to
         // cache.
-        let apart = slots <= rayon::current_num_threads();
+        let apart = slots <= parallel::threads();
         let level = |spec: &TensorSpec| match spec.per {
             Level::View(_) if apart => Level::Slot,
             level => level,
@@ -148,7 +148,7 @@ impl Store {
         if count == 1 {
             units.iter_mut().enumerate().for_each(work);
         } else {
-            units.par_iter_mut().enumerate().for_each(work);
+            parallel::for_each(&mut units, work);
         }
         for (unit, own) in units.into_iter().enumerate() {
             self.scratch[unit] = own.scratch;

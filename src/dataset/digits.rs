@@ -8,8 +8,8 @@
 mod strokes;
 
 use super::{Dataset, ImageShape, Images, Origin, numbered};
+use crate::parallel;
 use crate::random::{Generator, Stream};
-use rayon::prelude::*;
 use strokes::{Knot, STYLES, Style};
 
 /// The name that the command line knows the data set by.
@@ -64,11 +64,12 @@ pub fn generate_with_counts(seed: u64, train: usize, test: usize) -> Dataset {
 fn images(seed: u64, split: u8, count: usize) -> Images {
     let mut pixels = vec![0; count * PIXELS];
     let mut labels = vec![0; count];
-    pixels.par_chunks_exact_mut(PIXELS).zip(&mut labels).enumerate().for_each(|(index, (image, label))| {
+    let mut places: Vec<_> = pixels.chunks_exact_mut(PIXELS).zip(&mut labels).collect();
+    parallel::for_each(&mut places, |(index, (image, label))| {
         let mut generator = Generator::new(seed, Stream::Digits { split }, index as u64 * BLOCK);
         // Below ten, so the narrowing loses nothing.
-        *label = generator.below(CLASSES as u32) as u8;
-        draw(&mut generator, STYLES[usize::from(*label)], image);
+        **label = generator.below(CLASSES as u32) as u8;
+        draw(&mut generator, STYLES[usize::from(**label)], image);
     });
     Images { pixels, labels, shape: ImageShape::gray(SIDE, SIDE) }
 }

@@ -8,11 +8,11 @@ use super::{Dataset, ImageShape, Images, Origin};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::MAX_WIDTH;
+use crate::parallel;
 use layout::Layout;
 pub use layout::has_test_set;
 use listing::{Entry, TestListing, list, list_test};
 use picture::{Picture, Trouble};
-use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, entries.len());
         picture
     };
-    let pictures: Vec<_> = entries.par_iter().map(read).collect();
+    let pictures: Vec<_> = parallel::map(&entries, read);
     let of_other_size = |(entry, picture): (&&Entry, &std::result::Result<_, Trouble>)| match picture {
         Err(Trouble::Size(other)) => Some((entry.path.clone(), *other)),
         _ => None,
@@ -193,7 +193,7 @@ pub fn load_test(
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, test.len());
         pixels.map(|pixels| Picture { channels: shape.channels, pixels }).map_err(Trouble::Bad)
     };
-    let pictures: Vec<_> = test.par_iter().map(read).collect();
+    let pictures: Vec<_> = parallel::map(&test, read);
     let images = assemble("test", &test, &pictures, &classes, shape, &mut skipped)?;
     Ok(LoadedTest { name: own_name(root), images, classes, skipped, left_out, test_fraction })
 }

@@ -1,20 +1,34 @@
 //! Labelled images, held as the bytes that they came in. Both backends turn bytes into numbers by one table of 256 values.
 
+#[cfg(feature = "program")]
 pub mod archive;
+#[cfg(feature = "program")]
 pub mod catalogue;
+#[cfg(feature = "program")]
 pub mod checksum;
+#[cfg(feature = "program")]
 pub mod cifar;
 pub mod digits;
+#[cfg(feature = "program")]
 pub mod fetch;
+#[cfg(feature = "files")]
 pub mod file;
+#[cfg(feature = "images")]
 pub mod folder;
+#[cfg(feature = "files")]
 pub mod gzip;
+#[cfg(feature = "files")]
 pub mod idx;
+#[cfg(feature = "files")]
 pub mod npz;
+#[cfg(feature = "program")]
 pub mod places;
+#[cfg(feature = "files")]
 pub mod table;
 
+#[cfg(feature = "program")]
 pub use catalogue::DatasetName;
+#[cfg(feature = "program")]
 pub use places::Places;
 
 use crate::checksum::hexadecimal;

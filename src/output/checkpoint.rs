@@ -5,12 +5,16 @@
 
 use super::description::{CheckpointHeader, FORMAT, Header, ModelDescription};
 use super::tensors::{MAXIMUM_HEADER, TensorFile, Tensors, add, add_parameters, checksum, read, serialize};
+#[cfg(feature = "files")]
 use super::whole_file::write_whole;
 use crate::config::TrainingConfig;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
 use crate::train::{RunningEpoch, TrainingState};
 use std::path::Path;
+
+/// The last checkpoint of a run.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 const FIRST: &str = "first_moments.";
 const SECOND: &str = "second_moments.";
@@ -48,6 +52,7 @@ pub fn check(config: &TrainingConfig) -> Result<()> {
 }
 
 /// Writes a checkpoint. Whatever happens, the file at `path` is the old one or the new one, whole.
+#[cfg(feature = "files")]
 pub fn save(path: &Path, state: &TrainingState, of: Identity) -> Result<()> {
     write_whole(path, &to_bytes(path, state, of)?)
 }

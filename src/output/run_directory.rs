@@ -1,9 +1,9 @@
 //! The directory of a run: `config.json` before the first step, a line of `metrics.jsonl` for each epoch and replica,
 //! `checkpoint.safetensors` after epochs and wherever the run stops, and `model.safetensors` at the end.
 
-use super::checkpoint::{self, Identity};
+use super::checkpoint::{self, CHECKPOINT, Identity};
 use super::description::ModelDescription;
-use super::weights;
+use super::weights::{self, MODEL};
 use super::whole_file::{REMEDY, remove_unfinished, write_whole};
 use crate::bounded_file;
 use crate::config::TrainingConfig;
@@ -23,8 +23,6 @@ use std::path::{Path, PathBuf};
 pub const CONFIG: &str = "config.json";
 /// A line for each epoch and replica.
 pub const METRICS: &str = "metrics.jsonl";
-/// The weights of a run that ended.
-pub const MODEL: &str = "model.safetensors";
 /// The answers on the test set of a run that ended.
 pub const EVALUATION: &str = "evaluation.json";
 /// The run on a page,
@@ -33,8 +31,6 @@ pub const PAGE: &str = "report.html";
 pub const CURVES: &str = "curves.png";
 /// Locked while a process writes to the folder. Not `metrics.jsonl` itself, which others may want to read meanwhile.
 const LOCK: &str = ".lock";
-/// The last checkpoint.
-pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// The most that a file of options or the record of a run may have: 1 MiB, a thousand times what `train` writes.
 pub const LARGEST_CONFIG: u64 = 1 << 20;
 /// The most that a line of `metrics.jsonl` may have: 1 MiB, above ten times what the deepest network needs.

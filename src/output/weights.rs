@@ -2,13 +2,18 @@
 
 use super::description::{FORMAT, Header, ModelDescription, TENSOR, UNKNOWN};
 use super::tensors::{TensorFile, Tensors, add_parameters, read, serialize};
+#[cfg(feature = "files")]
 use super::whole_file::write_whole;
 use crate::dataset::{ImageShape, Origin, numbered};
 use crate::error::Result;
 use crate::model::{Architecture, LayerParameters, Parameters};
 use std::path::Path;
 
+/// The weights of a run that ended.
+pub const MODEL: &str = "model.safetensors";
+
 /// Writes all parameters. The file appears whole or not at all.
+#[cfg(feature = "files")]
 pub fn save(path: &Path, parameters: &Parameters, model: &ModelDescription) -> Result<()> {
     write_whole(path, &to_bytes(path, parameters, model)?)
 }

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod drift;
+#[cfg(feature = "program")]
 pub mod drift_plot;
 pub mod fused;
 mod rerun;

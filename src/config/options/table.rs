@@ -6,14 +6,17 @@
 /// option sets; rows without one are treated by hand. Facts are fields of [`super::OptionFacts`].
 macro_rules! options {
     ($($heading:literal { $(
-        $(#[$attribute:meta])* $option:ident: $type:ty $(=> $($place:ident).+)?, [$($fact:ident),*];
+        $(#[doc = $help:literal])* $(#[arg($($clap:tt)*)])?
+        $option:ident: $type:ty $(=> $($place:ident).+)?, [$($fact:ident),*];
     )* })*) => {
         /// What was asked of a run. What was not given is the recipe's.
-        #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "program", derive(clap::Args))]
         #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
         pub struct RunOptions { $($(
-            $(#[$attribute])*
-            #[arg(long, help_heading = $heading)]
+            $(#[doc = $help])*
+            $(#[cfg_attr(feature = "program", arg($($clap)*))])?
+            #[cfg_attr(feature = "program", arg(long, help_heading = $heading))]
             #[serde(skip_serializing_if = "Option::is_none")]
             pub $option: Option<$type>,
         )*)* }
