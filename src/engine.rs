@@ -6,6 +6,7 @@ use crate::diagnosis::{LayerSums, SAMPLE};
 use crate::error::{Error, Result};
 use crate::layout::{EVALUATION_METRICS, Step};
 use crate::model::Parameters;
+use crate::waiting::{Waiting, wait};
 use serde::Serialize;
 use std::ops::ControlFlow;
 
@@ -76,7 +77,8 @@ pub enum Quantity {
     EpochStart,
 }
 
-/// A device with both models of every replica and the data set on it.
+/// A device with both models of every replica and the data set on it. What waits for the device has two names: one that blocks, and
+/// one that ends in `_async`, by which it is made.
 pub trait Backend {
     /// Where it computes.
     fn device(&self) -> &DeviceDescription;
@@ -93,7 +95,12 @@ pub trait Backend {
     fn write(&mut self, quantity: Quantity, values: &Parameters) -> Result<()>;
 
     /// Reads a quantity of all weights back.
-    fn read(&mut self, quantity: Quantity) -> Result<Parameters>;
+    fn read(&mut self, quantity: Quantity) -> Result<Parameters> {
+        wait(self.read_async(quantity))
+    }
+
+    /// [`Backend::read`] for who cannot block.
+    fn read_async(&mut self, quantity: Quantity) -> Waiting<'_, Parameters>;
 
     /// Replaces all parameters; moments are left as they are (zero, before the first step).
     fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
@@ -106,23 +113,43 @@ pub trait Backend {
     }
 
     /// The sums that each row of the batch keeps over the running epoch, `[slot, layers + 1, batch]`.
-    fn row_sums(&mut self) -> Result<Vec<f32>>;
+    fn row_sums(&mut self) -> Result<Vec<f32>> {
+        wait(self.row_sums_async())
+    }
+
+    /// [`Backend::row_sums`] for who cannot block.
+    fn row_sums_async(&mut self) -> Waiting<'_, Vec<f32>>;
 
     /// Replaces them; there must be as many.
     fn set_row_sums(&mut self, sums: &[f32]) -> Result<()>;
 
     /// The softmax outputs on the test set: for each slot `[images, classes]`.
-    fn probabilities(&mut self) -> Result<Vec<Vec<f32>>>;
+    fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
+        wait(self.probabilities_async())
+    }
+
+    /// [`Backend::probabilities`] for who cannot block.
+    fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>>;
 
     /// Makes the order of `epoch` and zeroes the training sums.
     fn begin_epoch(&mut self, epoch: u32) -> Result<()>;
 
     /// Runs training steps, each of whole batches. `progress` hears of steps that are done, and at the end of those that the
     /// device still works on; where it breaks, no further steps are begun. Returns the number of steps done.
-    fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize>;
+    fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize> {
+        wait(self.train_async(steps, progress))
+    }
+
+    /// [`Backend::train`] for who cannot block.
+    fn train_async<'a>(&'a mut self, steps: &'a [Step], progress: &'a mut Progress) -> Waiting<'a, usize>;
 
     /// Evaluates on the test set and reads the epoch's numbers: the only wait of an epoch.
-    fn end_epoch(&mut self) -> Result<EpochMetrics>;
+    fn end_epoch(&mut self) -> Result<EpochMetrics> {
+        wait(self.end_epoch_async())
+    }
+
+    /// [`Backend::end_epoch`] for who cannot block.
+    fn end_epoch_async(&mut self) -> Waiting<'_, EpochMetrics>;
 }
 
 /// What a backend is built from.

@@ -79,5 +79,6 @@ pub mod text;
 pub mod train;
 pub mod trained;
 pub mod verify;
+pub mod waiting;
 
 pub use error::{Error, Result};

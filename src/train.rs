@@ -12,9 +12,9 @@ use crate::engine::{Backend, Job, Quantity};
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::model::Parameters;
+use crate::waiting::{Instant, wait};
 use report::{check_finite, reports};
 use std::ops::ControlFlow;
-use std::time::Instant;
 use watches::Watches;
 
 /// What the loop tells its observer.
@@ -154,6 +154,11 @@ impl<'a> Trainer<'a> {
 
     /// Trains until the end of the next epoch, or of the one that was left in the middle.
     pub fn epoch(&mut self, observe: &mut Observer) -> Result<Advance> {
+        wait(self.epoch_async(observe))
+    }
+
+    /// [`Trainer::epoch`] for who cannot block.
+    pub async fn epoch_async(&mut self, observe: &mut Observer<'_>) -> Result<Advance> {
         if self.is_done() {
             return Ok(Advance::Done);
         }
@@ -169,14 +174,15 @@ impl<'a> Trainer<'a> {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(per_epoch);
         let steps: Vec<Step> = (before..count).map(|index| self.step(epoch, index)).collect();
         let (mut done, mut observed) = (before, Ok(ControlFlow::Continue(())));
-        let trained = self.backend.train(&steps, &mut |finished| {
+        let mut progress = |finished| {
             done += finished;
             // Once it breaks, the steps that are still under way are only counted.
             if matches!(observed, Ok(ControlFlow::Continue(()))) {
                 observed = observe(Event::Progress { epoch, steps_done: done, steps: count });
             }
             *observed.as_ref().unwrap_or(&ControlFlow::Break(()))
-        })?;
+        };
+        let trained = self.backend.train_async(&steps, &mut progress).await?;
         let stopped = observed?.is_break();
         self.position.epoch_steps += trained;
         self.position.steps += trained as u64;
@@ -184,7 +190,7 @@ impl<'a> Trainer<'a> {
             self.position.epoch_seconds += started.elapsed().as_secs_f64();
             return Ok(Advance::Stopped);
         }
-        let metrics = self.backend.end_epoch()?;
+        let metrics = self.backend.end_epoch_async().await?;
         self.position.epoch_seconds = epoch_seconds + started.elapsed().as_secs_f64();
         let mut last = reports(self.job, epoch, count, &metrics, self.position.epoch_seconds);
         check_finite(&last, &metrics)?;
@@ -212,24 +218,37 @@ impl<'a> Trainer<'a> {
 
     /// Reads what the run needs to go on from here.
     pub fn state(&mut self) -> Result<TrainingState> {
-        let parameters = self.parameters()?;
+        wait(self.state_async())
+    }
+
+    /// [`Trainer::state`] for who cannot block.
+    pub async fn state_async(&mut self) -> Result<TrainingState> {
+        let parameters = self.parameters_async().await?;
         let running = if self.is_inside_epoch() {
-            Some(RunningEpoch { start: self.backend.read(Quantity::EpochStart)?, row_sums: self.backend.row_sums()? })
+            Some(RunningEpoch {
+                start: self.backend.read_async(Quantity::EpochStart).await?,
+                row_sums: self.backend.row_sums_async().await?,
+            })
         } else {
             None
         };
         Ok(TrainingState {
             position: self.position,
             parameters,
-            first_moments: self.backend.read(Quantity::FirstMoments)?,
-            second_moments: self.backend.read(Quantity::SecondMoments)?,
+            first_moments: self.backend.read_async(Quantity::FirstMoments).await?,
+            second_moments: self.backend.read_async(Quantity::SecondMoments).await?,
             running,
         })
     }
 
     /// Reads the parameters; each must be a finite number.
     pub fn parameters(&mut self) -> Result<Parameters> {
-        let parameters = self.backend.parameters()?;
+        wait(self.parameters_async())
+    }
+
+    /// [`Trainer::parameters`] for who cannot block.
+    pub async fn parameters_async(&mut self) -> Result<Parameters> {
+        let parameters = self.backend.read_async(Quantity::Weights).await?;
         match parameters.find_non_finite() {
             Some(number) => {
                 Err(Error::NotFinite(format!("after {} steps {number}; use a smaller --learning-rate", self.position.steps)))

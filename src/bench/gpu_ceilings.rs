@@ -9,6 +9,7 @@ use crate::kernels::forward::Forward;
 use crate::kernels::tiles::{Tile, Tiles};
 use crate::kernels::{Binding, Launch, Operation, Tensor};
 use crate::layout::Linear;
+use crate::waiting::wait;
 
 /// Seconds that a measurement lasts at least.
 const STRETCH: f64 = 0.1;
@@ -38,15 +39,15 @@ pub fn measure(context: &Context) -> Result<Ceilings> {
         keep(tile_name(tile), register_tiled(context, &allocator, side, tile)?);
     }
     let text = format!("const SIDE: u32 = {side}u;\n{}", include_str!("../../shaders/ceiling/matmul_tiled.wgsl"));
-    let pipeline = context.build("matmul_tiled", &text, &[Binding::Read, Binding::Read, Binding::Write])?;
-    let buffers = [(); 3].map(|()| allocator.storage("matrix", side * side));
+    let pipeline = wait(context.build("matmul_tiled", &text, &[Binding::Read, Binding::Read, Binding::Write]))?;
+    let buffers = [(); 3].map(|()| wait(allocator.storage("matrix", side * side)));
     let [left, right, products] = buffers;
     let tiles = (side / 64) as u32;
     let seconds = time(context, &pipeline, &[&left?, &right?, &products?], [tiles, tiles, 1], 1)?;
     keep("tiles of 64 × 64 in workgroup memory".into(), seconds);
 
-    let pipeline = context.build("empty", include_str!("../../shaders/ceiling/empty.wgsl"), &[Binding::Write])?;
-    let chain = time(context, &pipeline, &[&allocator.storage("counters", 64)?], [1, 1, 1], CHAIN)?;
+    let pipeline = wait(context.build("empty", include_str!("../../shaders/ceiling/empty.wgsl"), &[Binding::Write]))?;
+    let chain = time(context, &pipeline, &[&wait(allocator.storage("counters", 64))?], [1, 1, 1], CHAIN)?;
     let (matmul_gigaflops, matmul) = best;
     Ok(Ceilings {
         matmul_gigaflops,
@@ -86,13 +87,13 @@ fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: T
     let operation = Operation::from(Forward { layer, inputs, weights, outputs, preactivations: None });
     let tiles = Tiles::GPU.with_forward(tile);
     let launch = Launch { tiles: &tiles, slots: 1 };
-    let pipeline = context.compile(&operation.variant(launch))?;
+    let pipeline = wait(context.compile(&operation.variant(launch)))?;
     let buffers = [
-        allocator.uniform("layer", &operation.describe().parameters())?,
-        allocator.storage("left", layer.input_len())?,
-        allocator.storage("right", layer.weight_len())?,
-        allocator.storage("products", layer.output_len())?,
-        allocator.storage("unused", 4)?,
+        wait(allocator.uniform("layer", &operation.describe().parameters()))?,
+        wait(allocator.storage("left", layer.input_len()))?,
+        wait(allocator.storage("right", layer.weight_len()))?,
+        wait(allocator.storage("products", layer.output_len()))?,
+        wait(allocator.storage("unused", 4))?,
     ];
     time(context, &pipeline, &buffers.each_ref(), operation.describe().groups(launch), 1)
 }
@@ -100,7 +101,7 @@ fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: T
 /// Seconds of one dispatch, `times` of them recorded a call.
 fn time(context: &Context, pipeline: &Pipeline, buffers: &[&wgpu::Buffer], groups: [u32; 3], times: usize) -> Result<f64> {
     let spans: Vec<Span> = buffers.iter().map(|buffer| Span::whole(buffer)).collect();
-    let bind_group = context.bind(pipeline, &spans)?;
+    let bind_group = wait(context.bind(pipeline, &spans))?;
     let seconds = seconds_of(STRETCH, &mut |calls| {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         {
@@ -109,7 +110,7 @@ fn time(context: &Context, pipeline: &Pipeline, buffers: &[&wgpu::Buffer], group
             pass.set_bind_group(0, &bind_group, &[]);
             (0..calls * times).for_each(|_| pass.dispatch_workgroups(groups[0], groups[1], groups[2]));
         }
-        context.wait(context.queue.submit([encoder.finish()]), "measuring ceilings")
+        wait(context.wait(context.submit(encoder.finish()), "measuring ceilings"))
     })?;
     Ok(seconds / times as f64)
 }
@@ -117,11 +118,12 @@ fn time(context: &Context, pipeline: &Pipeline, buffers: &[&wgpu::Buffer], group
 /// Bytes read and written by a copy between buffers, in 10⁹ a second.
 fn copy(context: &Context, allocator: &Allocator) -> Result<f64> {
     let bytes = COPY.min(context.limits.max_buffer_size).min(context.limits.max_storage_buffer_binding_size);
-    let (from, to) = (allocator.storage("copied", (bytes / 4) as usize)?, allocator.storage("copy", (bytes / 4) as usize)?);
+    let (from, to) =
+        (wait(allocator.storage("copied", (bytes / 4) as usize))?, wait(allocator.storage("copy", (bytes / 4) as usize))?);
     let seconds = seconds_of(STRETCH, &mut |calls| {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         (0..calls).for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, from.size()));
-        context.wait(context.queue.submit([encoder.finish()]), "measuring ceilings")
+        wait(context.wait(context.submit(encoder.finish()), "measuring ceilings"))
     })?;
     Ok(2.0 * from.size() as f64 / seconds * 1e-9)
 }

@@ -11,6 +11,8 @@ use crate::memory;
 use crate::model::Parameters;
 use crate::parallel;
 use crate::program::{Content, ParameterTensors, Plan, Programs, images};
+use crate::waiting::Waiting;
+use std::future::ready;
 use std::marker::PhantomData;
 
 /// Steps between two reports of progress; also the stretch for which the worker threads stay awake.
@@ -134,13 +136,15 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         Ok(())
     }
 
-    fn read(&mut self, quantity: Quantity) -> Result<Parameters> {
-        let read = |tensor| Ok(numbers(self.store.copies(tensor)));
-        ParameterTensors::collect(&self.programs.parameters, self.programs.slots, quantity, read)
+    fn read_async(&mut self, quantity: Quantity) -> Waiting<'_, Parameters> {
+        let layers = &self.programs.parameters;
+        let tensors = layers.iter().filter_map(|layer| layer.quantity(quantity));
+        let contents = tensors.map(|tensor| numbers(self.store.copies(tensor)));
+        done(Ok(ParameterTensors::collect(layers, self.programs.slots, quantity, contents)))
     }
 
-    fn row_sums(&mut self) -> Result<Vec<f32>> {
-        Ok(numbers(self.store.copies(self.programs.row_metrics)))
+    fn row_sums_async(&mut self) -> Waiting<'_, Vec<f32>> {
+        done(Ok(numbers(self.store.copies(self.programs.row_metrics))))
     }
 
     fn set_row_sums(&mut self, sums: &[f32]) -> Result<()> {
@@ -150,7 +154,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         Ok(())
     }
 
-    fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
+    fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>> {
         let mut probabilities = vec![Vec::new(); self.programs.slots];
         for first in self.evaluation_batches() {
             self.evaluate(first);
@@ -160,7 +164,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
                 all.extend(shape.unpadded(outputs.numbers(), rows));
             }
         }
-        Ok(probabilities)
+        done(Ok(probabilities))
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
@@ -180,8 +184,10 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         Ok(())
     }
 
-    fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize> {
-        Job::check_steps(&self.config, self.train_images, steps)?;
+    fn train_async<'a>(&'a mut self, steps: &'a [Step], progress: &'a mut Progress) -> Waiting<'a, usize> {
+        if let Err(error) = Job::check_steps(&self.config, self.train_images, steps) {
+            return done(Err(error));
+        }
         let (store, phases) = (&mut self.store, &self.stages[self.stage]);
         let mut done = 0;
         for stretch in steps.chunks(STEPS_PER_REPORT) {
@@ -194,16 +200,21 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
                 break;
             }
         }
-        Ok(done)
+        self::done(Ok(done))
     }
 
-    fn end_epoch(&mut self) -> Result<EpochMetrics> {
+    fn end_epoch_async(&mut self) -> Waiting<'_, EpochMetrics> {
         self.programs.evaluation_sums.into_iter().for_each(|tensor| self.store.clear(tensor));
         self.evaluation_batches().for_each(|first| self.evaluate(first));
         let step = Step::evaluation(0, self.programs.sum_layout.sample);
         self.diagnosis.iter().chain(&self.summary).for_each(|phase| self.store.run::<A>(phase, &step));
-        Ok(self.programs.sum_layout.metrics(&numbers(self.store.copies(self.programs.sums))))
+        done(Ok(self.programs.sum_layout.metrics(&numbers(self.store.copies(self.programs.sums)))))
     }
+}
+
+/// The processor was waited for by working.
+fn done<'a, T: 'a>(result: Result<T>) -> Waiting<'a, T> {
+    Box::pin(ready(result))
 }
 
 /// All copies of a tensor, one behind the other.

@@ -2,6 +2,7 @@
 
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
+use crate::waiting::wait;
 
 /// What `--device` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,26 +56,31 @@ pub enum Choice {
 ///
 /// OpenGL is only asked where nothing else answers or `WGPU_BACKEND` names it: it repeats the same cards with fewer abilities.
 pub fn list() -> Vec<wgpu::Adapter> {
+    wait(list_async())
+}
+
+/// [`list`] for who cannot block. A browser has one adapter at most.
+pub async fn list_async() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     if std::env::var_os("WGPU_BACKEND").is_none() {
         descriptor.backends = wgpu::Backends::PRIMARY;
     }
-    let mut adapters = enumerate(descriptor);
+    let mut adapters = enumerate(descriptor).await;
     if adapters.is_empty() && std::env::var_os("WGPU_BACKEND").is_none() {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
         descriptor.backends = wgpu::Backends::GL;
-        adapters = enumerate(descriptor);
+        adapters = enumerate(descriptor).await;
     }
     // Stable: adapters of one kind keep the driver's order.
     adapters.sort_by_key(|adapter| (rank(adapter.get_info().device_type), adapter.get_info().backend == wgpu::Backend::Gl));
     adapters
 }
 
-fn enumerate(mut descriptor: wgpu::InstanceDescriptor) -> Vec<wgpu::Adapter> {
+async fn enumerate(mut descriptor: wgpu::InstanceDescriptor) -> Vec<wgpu::Adapter> {
     // Where the driver says what is free, more is refused with an error; else it would page, or end some process.
     descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
     let instance = wgpu::Instance::new(descriptor);
-    pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
+    instance.enumerate_adapters(wgpu::Backends::all()).await
 }
 
 fn rank(kind: wgpu::DeviceType) -> u8 {
@@ -129,6 +135,11 @@ fn unsuitable(adapter: &wgpu::Adapter) -> Option<String> {
 
 /// Resolves a request. `WGPU_ADAPTER_NAME` narrows `auto` and `gpu` to adapters whose name contains it.
 pub fn choose(request: &DeviceRequest) -> Result<Choice> {
+    wait(choose_async(request))
+}
+
+/// [`choose`] for who cannot block.
+pub async fn choose_async(request: &DeviceRequest) -> Result<Choice> {
     if *request == DeviceRequest::Cpu {
         return Ok(Choice::Cpu(None));
     }
@@ -136,7 +147,7 @@ pub fn choose(request: &DeviceRequest) -> Result<Choice> {
     if matches!(request, DeviceRequest::Name(part) if part.is_empty()) {
         return Err(Error::Device("--device is empty; use auto, cpu, gpu, an index or part of a name".into()));
     }
-    let mut adapters = list();
+    let mut adapters = list_async().await;
     let mut listing = listing(&adapters);
     if let Some(name) = &wanted {
         listing.push_str(&format!(", and WGPU_ADAPTER_NAME asks for {name}"));

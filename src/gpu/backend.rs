@@ -3,7 +3,7 @@
 use super::bound_dispatch::{BoundDispatch, step_stride, write_steps};
 use super::buffers::Allocator;
 use super::choice::{choose_plan, largest_buffer};
-use super::context::Context;
+use super::context::{Context, Submission};
 use super::pace::Pace;
 use super::tensors::{DeviceTensors, Span};
 use crate::config::TrainingConfig;
@@ -14,9 +14,9 @@ use crate::kernels::{Launch, Operation, Tensor};
 use crate::layout::Step;
 use crate::model::Parameters;
 use crate::program::{ParameterTensors, Plan, Programs, fusible};
+use crate::waiting::{Instant, Waiting, wait};
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
-use std::time::Instant;
 
 /// Steps whose numbers are uploaded together: an epoch of the paper's needs one upload, of 256 KiB.
 const STEPS_PER_UPLOAD: usize = 1024;
@@ -69,34 +69,46 @@ pub struct GpuBackend {
 impl GpuBackend {
     /// Allocates, compiles and binds everything that a run needs.
     pub fn new(job: Job, context: Context, options: GpuOptions) -> Result<Self> {
+        wait(Self::new_async(job, context, options))
+    }
+
+    /// [`GpuBackend::new`] for who cannot block.
+    pub async fn new_async(job: Job<'_>, context: Context, options: GpuOptions) -> Result<Self> {
         job.check()?;
         let (config, tiles) = (job.config, options.tiles);
         let (plan, programs) = choose_plan(options.plan, &context, job, &tiles)?;
         let largest = largest_buffer(&context);
-        let planned_memory = DeviceTensors::require(&Allocator::counting(&context), &programs, job, largest)?;
+        let planned_memory = DeviceTensors::require(&Allocator::counting(&context), &programs, job, largest).await?;
         let allocator = Allocator::of_run(&context, planned_memory);
-        let tensors = DeviceTensors::new(&allocator, &programs, job, largest)?;
+        let tensors = DeviceTensors::new(&allocator, &programs, job, largest).await?;
         let stride = step_stride(&context);
-        let steps = allocator.uniform("steps", &vec![0; STEPS_PER_UPLOAD * stride])?;
-        let table = |rows: &[Step]| {
+        let steps = allocator.uniform("steps", &vec![0; STEPS_PER_UPLOAD * stride]).await?;
+        let table = async |rows: &[Step]| {
             let mut bytes = Vec::new();
             write_steps(rows, stride, &mut bytes);
-            allocator.uniform("evaluation steps", &bytes)
+            allocator.uniform("evaluation steps", &bytes).await
         };
         let test_images = job.dataset.test.count();
         let batch = programs.evaluation_batch;
         let batches: Vec<Step> =
             (0..test_images).step_by(batch).map(|first| Step::evaluation(first, batch.min(test_images - first))).collect();
-        let (batches, sample) = (table(&batches)?, table(&[Step::evaluation(0, programs.sum_layout.sample)])?);
+        let (batches, sample) = (table(&batches).await?, table(&[Step::evaluation(0, programs.sum_layout.sample)]).await?);
 
         let launch = Launch { tiles: &tiles, slots: programs.slots };
-        let bind = |operations: &[Operation], steps: &wgpu::Buffer| -> Result<Vec<BoundDispatch>> {
-            operations.iter().map(|operation| BoundDispatch::new(&allocator, operation, &tensors, steps, launch)).collect()
+        let bind = async |operations: &[Operation], steps: &wgpu::Buffer| -> Result<Vec<BoundDispatch>> {
+            let mut bound = Vec::with_capacity(operations.len());
+            for operation in operations {
+                bound.push(BoundDispatch::new(&allocator, operation, &tensors, steps, launch).await?);
+            }
+            Ok(bound)
         };
-        let stages = programs.stages.iter().map(|stage| bind(stage, &steps)).collect::<Result<_>>()?;
-        let (shuffle, evaluation) = (bind(&programs.shuffle, &steps)?, bind(&programs.evaluation, &batches)?);
-        let (diagnosis, summary) = (bind(&programs.diagnosis, &sample)?, bind(&programs.summary, &sample)?);
-        let staging = allocator.staging("metrics read-back", 4 * programs.sum_layout.count() as u64)?;
+        let mut stages = Vec::with_capacity(programs.stages.len());
+        for stage in &programs.stages {
+            stages.push(bind(stage, &steps).await?);
+        }
+        let (shuffle, evaluation) = (bind(&programs.shuffle, &steps).await?, bind(&programs.evaluation, &batches).await?);
+        let (diagnosis, summary) = (bind(&programs.diagnosis, &sample).await?, bind(&programs.summary, &sample).await?);
+        let staging = allocator.staging("metrics read-back", 4 * programs.sum_layout.count() as u64).await?;
 
         // Gradients of inputs cost half as much again.
         let share = if fusible(config) { 1.0 } else { 1.5 };
@@ -148,10 +160,10 @@ impl GpuBackend {
     }
 
     /// Records `work` and submits it.
-    pub(super) fn submit(&self, work: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
+    pub(super) fn submit(&self, work: impl FnOnce(&mut wgpu::CommandEncoder)) -> Submission {
         let mut encoder = self.context.device.create_command_encoder(&Default::default());
         work(&mut encoder);
-        self.context.queue.submit([encoder.finish()])
+        self.context.submit(encoder.finish())
     }
 
     /// Zeroes a tensor.
@@ -166,7 +178,7 @@ impl GpuBackend {
 
     /// Submits `units` of work, each the walk over `dispatches` with its own entry of a table of steps: in one piece, or each
     /// dispatch by itself where `pace` says so. Returns the last submission.
-    fn submit_units(&self, dispatches: &[BoundDispatch], units: Range<usize>, pace: Pace) -> Option<wgpu::SubmissionIndex> {
+    fn submit_units(&self, dispatches: &[BoundDispatch], units: Range<usize>, pace: Pace) -> Option<Submission> {
         let stride = step_stride(&self.context);
         let size = if pace.units() == 0 { 1 } else { dispatches.len() };
         let submit = |part: &[BoundDispatch]| {
@@ -183,13 +195,13 @@ impl GpuBackend {
     /// Runs `units` of work, each the walk over `dispatches` with its own entry of a table of steps, in submissions of the size
     /// that `pace` says and learns. `progress` hears as in [`Backend::train`]; returns the number of units that were begun, and
     /// what it said.
-    fn run(
+    async fn run(
         &self,
         dispatches: &[BoundDispatch],
         units: usize,
         pace: &mut Pace,
         during: &str,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<(usize, ControlFlow<()>)> {
         let (mut begun, mut finished, mut in_flight) = (0, Instant::now(), VecDeque::with_capacity(SUBMITS_IN_FLIGHT + 1));
         while begun < units {
@@ -199,7 +211,7 @@ impl GpuBackend {
             if in_flight.len() > SUBMITS_IN_FLIGHT
                 && let Some((Some(submission), count, started)) = in_flight.pop_front()
             {
-                self.context.wait(submission, during)?;
+                self.context.wait(submission, during).await?;
                 // The device works on one submission after the other.
                 let begin = std::mem::replace(&mut finished, Instant::now()).max(started);
                 pace.observe(count, finished - begin);
@@ -215,11 +227,11 @@ impl GpuBackend {
     }
 
     /// Copies a tensor to the host.
-    fn read_back(&self, tensor: Tensor, during: &str) -> Result<Vec<f32>> {
+    async fn read_back(&self, tensor: Tensor, during: &str) -> Result<Vec<f32>> {
         let Span { buffer, offset, size } = self.tensors.span(tensor);
-        let staging = Allocator::new(&self.context).staging("read-back", size)?;
+        let staging = Allocator::new(&self.context).staging("read-back", size).await?;
         self.submit(|encoder| encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, size));
-        let content = self.context.read(&staging, during)?;
+        let content = self.context.read(&staging, during).await?;
         Ok(bytemuck::pod_collect_to_vec(&content))
     }
 
@@ -262,13 +274,19 @@ impl Backend for GpuBackend {
         self.context.check("uploading the parameters")
     }
 
-    fn read(&mut self, quantity: Quantity) -> Result<Parameters> {
-        let read = |tensor| self.read_back(tensor, "reading the parameters");
-        ParameterTensors::collect(&self.programs.parameters, self.programs.slots, quantity, read)
+    fn read_async(&mut self, quantity: Quantity) -> Waiting<'_, Parameters> {
+        Box::pin(async move {
+            let layers = &self.programs.parameters;
+            let mut contents = Vec::with_capacity(layers.len());
+            for tensor in layers.iter().filter_map(|layer| layer.quantity(quantity)) {
+                contents.push(self.read_back(tensor, "reading the parameters").await?);
+            }
+            Ok(ParameterTensors::collect(layers, self.programs.slots, quantity, contents))
+        })
     }
 
-    fn row_sums(&mut self) -> Result<Vec<f32>> {
-        self.read_back(self.programs.row_metrics, "reading the epoch's sums")
+    fn row_sums_async(&mut self) -> Waiting<'_, Vec<f32>> {
+        Box::pin(self.read_back(self.programs.row_metrics, "reading the epoch's sums"))
     }
 
     fn set_row_sums(&mut self, sums: &[f32]) -> Result<()> {
@@ -278,18 +296,20 @@ impl Backend for GpuBackend {
         self.context.check("uploading the epoch's sums")
     }
 
-    fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
-        let (shape, tensor) = self.programs.probabilities;
-        let mut probabilities = vec![Vec::new(); self.programs.slots];
-        for batch in 0..self.evaluation_batches() {
-            self.submit_units(&self.evaluation, batch..batch + 1, self.evaluation_pace);
-            let outputs = self.read_back(tensor, "reading the outputs")?;
-            let rows = (shape.batch_size as usize).min(self.test_images - batch * shape.batch_size as usize);
-            for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(shape.len())) {
-                all.extend(shape.unpadded(slot, rows));
+    fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>> {
+        Box::pin(async move {
+            let (shape, tensor) = self.programs.probabilities;
+            let mut probabilities = vec![Vec::new(); self.programs.slots];
+            for batch in 0..self.evaluation_batches() {
+                self.submit_units(&self.evaluation, batch..batch + 1, self.evaluation_pace);
+                let outputs = self.read_back(tensor, "reading the outputs").await?;
+                let rows = (shape.batch_size as usize).min(self.test_images - batch * shape.batch_size as usize);
+                for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(shape.len())) {
+                    all.extend(shape.unpadded(slot, rows));
+                }
             }
-        }
-        Ok(probabilities)
+            Ok(probabilities)
+        })
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
@@ -314,39 +334,43 @@ impl Backend for GpuBackend {
         self.context.check("shuffling")
     }
 
-    fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize> {
-        let (mut begun, mut pace) = (0, self.training_pace);
-        for uploaded in steps.chunks(STEPS_PER_UPLOAD) {
-            self.upload(uploaded)?;
-            let (ran, flow) = self.run(self.training(), uploaded.len(), &mut pace, "training", progress)?;
-            begun += ran;
-            if flow.is_break() {
-                break;
+    fn train_async<'a>(&'a mut self, steps: &'a [Step], progress: &'a mut Progress) -> Waiting<'a, usize> {
+        Box::pin(async move {
+            let (mut begun, mut pace) = (0, self.training_pace);
+            for uploaded in steps.chunks(STEPS_PER_UPLOAD) {
+                self.upload(uploaded)?;
+                let (ran, flow) = self.run(self.training(), uploaded.len(), &mut pace, "training", progress).await?;
+                begun += ran;
+                if flow.is_break() {
+                    break;
+                }
             }
-        }
-        self.training_pace = pace;
-        Ok(begun)
+            self.training_pace = pace;
+            Ok(begun)
+        })
     }
 
-    fn end_epoch(&mut self) -> Result<EpochMetrics> {
-        self.submit(|encoder| self.programs.evaluation_sums.into_iter().for_each(|sums| self.clear(encoder, sums)));
-        let mut pace = self.evaluation_pace;
-        let batches = self.evaluation_batches();
-        let _ = self.run(&self.evaluation, batches, &mut pace, "evaluating", &mut |_| ControlFlow::Continue(()))?;
-        self.evaluation_pace = pace;
-        // Each for itself: for wide layers of many replicas one of them is long enough.
-        for dispatch in &self.diagnosis {
-            self.submit(|encoder| dispatch.record(&mut encoder.begin_compute_pass(&Default::default()), 0));
-        }
-        self.submit(|encoder| {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.summary.iter().for_each(|dispatch| dispatch.record(&mut pass, 0));
-            drop(pass);
-            let sums = self.tensors.span(self.programs.sums);
-            encoder.copy_buffer_to_buffer(sums.buffer, sums.offset, &self.staging, 0, sums.size);
-        });
-        let content = self.context.read(&self.staging, "reading the epoch's metrics")?;
-        let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
-        Ok(self.programs.sum_layout.metrics(&sums))
+    fn end_epoch_async(&mut self) -> Waiting<'_, EpochMetrics> {
+        Box::pin(async move {
+            self.submit(|encoder| self.programs.evaluation_sums.into_iter().for_each(|sums| self.clear(encoder, sums)));
+            let mut pace = self.evaluation_pace;
+            let batches = self.evaluation_batches();
+            let _ = self.run(&self.evaluation, batches, &mut pace, "evaluating", &mut |_| ControlFlow::Continue(())).await?;
+            self.evaluation_pace = pace;
+            // Each for itself: for wide layers of many replicas one of them is long enough.
+            for dispatch in &self.diagnosis {
+                self.submit(|encoder| dispatch.record(&mut encoder.begin_compute_pass(&Default::default()), 0));
+            }
+            self.submit(|encoder| {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                self.summary.iter().for_each(|dispatch| dispatch.record(&mut pass, 0));
+                drop(pass);
+                let sums = self.tensors.span(self.programs.sums);
+                encoder.copy_buffer_to_buffer(sums.buffer, sums.offset, &self.staging, 0, sums.size);
+            });
+            let content = self.context.read(&self.staging, "reading the epoch's metrics").await?;
+            let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&content);
+            Ok(self.programs.sum_layout.metrics(&sums))
+        })
     }
 }

@@ -19,12 +19,12 @@ pub struct BoundDispatch {
 impl BoundDispatch {
     /// Compiles the operation's kernel, unless that is done already, and binds its parameters, the table of `steps` where it reads one,
     /// and its operands. Crate-private, as all ways to a pipeline are: see [`Context::build`].
-    pub(crate) fn new(
-        allocator: &Allocator,
+    pub(crate) async fn new(
+        allocator: &Allocator<'_>,
         operation: &Operation,
         tensors: &DeviceTensors,
         steps: &wgpu::Buffer,
-        launch: Launch,
+        launch: Launch<'_>,
     ) -> Result<Self> {
         let (context, description) = (allocator.context(), operation.describe());
         let (kernel, groups) = (operation.kernel(), description.groups(launch));
@@ -37,8 +37,8 @@ impl BoundDispatch {
                 allowed: allowed.into(),
             });
         }
-        let pipeline = context.compile(&operation.variant(launch))?;
-        let parameters = allocator.uniform(kernel.name(), &description.parameters())?;
+        let pipeline = context.compile(&operation.variant(launch)).await?;
+        let parameters = allocator.uniform(kernel.name(), &description.parameters()).await?;
         let mut spans = vec![Span { buffer: &parameters, offset: 0, size: parameters.size() }];
         if description.reads_step() {
             // Bound one step at a time.
@@ -46,7 +46,7 @@ impl BoundDispatch {
         }
         let operands = description.operands();
         spans.extend(operands.iter().map(|operand| tensors.binding(operand)));
-        let bind_group = context.bind(&pipeline, &spans)?;
+        let bind_group = context.bind(&pipeline, &spans).await?;
         Ok(Self { kernel, pipeline, bind_group, groups })
     }
 

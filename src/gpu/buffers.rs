@@ -49,41 +49,41 @@ impl<'a> Allocator<'a> {
     }
 
     /// Zeroed storage for `words` 4-byte numbers.
-    pub fn storage(&self, label: &str, words: usize) -> Result<wgpu::Buffer> {
+    pub async fn storage(&self, label: &str, words: usize) -> Result<wgpu::Buffer> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        self.create(label, words as u64 * 4, usage, &[])
+        self.create(label, words as u64 * 4, usage, &[]).await
     }
 
     /// Storage with a content.
-    pub fn storage_with(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
+    pub async fn storage_with(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        self.create(label, content.len() as u64, usage, content)
+        self.create(label, content.len() as u64, usage, content).await
     }
 
     /// The same for `words` words that are made when they are needed.
-    pub fn storage_from(&self, label: &str, words: usize, content: impl FnOnce() -> Vec<u32>) -> Result<wgpu::Buffer> {
+    pub async fn storage_from(&self, label: &str, words: usize, content: impl FnOnce() -> Vec<u32>) -> Result<wgpu::Buffer> {
         match self.purpose {
-            Purpose::Count => self.storage(label, words),
-            _ => self.storage_with(label, bytemuck::cast_slice(&content())),
+            Purpose::Count => self.storage(label, words).await,
+            _ => self.storage_with(label, bytemuck::cast_slice(&content())).await,
         }
     }
 
     /// A uniform structure with a content that may be replaced.
-    pub fn uniform(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
-        self.create(label, content.len() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST, content)
+    pub async fn uniform(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
+        self.create(label, content.len() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST, content).await
     }
 
     /// Memory that the host can read.
-    pub fn staging(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
-        self.create(label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, &[])
+    pub async fn staging(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
+        self.create(label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, &[]).await
     }
 
     /// Where timestamps are resolved to.
-    pub fn queries(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
-        self.create(label, bytes, wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC, &[])
+    pub async fn queries(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
+        self.create(label, bytes, wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC, &[]).await
     }
 
-    fn create(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages, content: &[u8]) -> Result<wgpu::Buffer> {
+    async fn create(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages, content: &[u8]) -> Result<wgpu::Buffer> {
         let limits = &self.context.limits;
         let limit = |name, allowed: u64| if bytes > allowed { Err((name, allowed)) } else { Ok(()) };
         let binding = if usage.contains(wgpu::BufferUsages::STORAGE) {
@@ -102,13 +102,14 @@ impl<'a> Allocator<'a> {
             Purpose::Run(total) => format!("allocating {size} bytes for '{label}' of a run that takes {}", mebibytes(total)),
             Purpose::Count => {
                 let descriptor = wgpu::BufferDescriptor { label: Some(label), size: 16, usage, mapped_at_creation: false };
-                return self.context.scoped("counting memory", || self.context.device.create_buffer(&descriptor));
+                return self.context.scoped("counting memory", || self.context.device.create_buffer(&descriptor)).await;
             }
         };
         let buffer = self.context.scoped(&during, || {
             let mapped_at_creation = !content.is_empty();
             self.context.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation })
-        })?;
+        });
+        let buffer = buffer.await?;
         if !content.is_empty() {
             let fail = |problem: String| Error::Gpu { during: format!("filling '{label}'"), problem };
             let mut view = buffer.slice(..).get_mapped_range_mut().map_err(|error| fail(error.to_string()))?;

@@ -6,10 +6,14 @@ use super::tensors::Span;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
 use crate::kernels::{Binding, Variant};
+use crate::waiting::wait;
+#[cfg(target_family = "wasm")]
+use futures_intrusive::channel::shared::OneshotReceiver;
+use futures_intrusive::channel::shared::oneshot_channel;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How to open a device.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +71,14 @@ impl Made {
     }
 }
 
+/// Work that was handed to the device.
+pub struct Submission {
+    index: wgpu::SubmissionIndex,
+    /// Told when it has run.
+    #[cfg(target_family = "wasm")]
+    done: OneshotReceiver<()>,
+}
+
 /// A compiled kernel.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -89,10 +101,17 @@ impl Pipeline {
 impl Context {
     /// Opens `adapter` with all its limits, or those of `options`.
     pub fn open(adapter: &wgpu::Adapter, options: &ContextOptions) -> Result<Self> {
+        wait(Self::open_async(adapter, options))
+    }
+
+    /// [`Context::open`] for who cannot block.
+    pub async fn open_async(adapter: &wgpu::Adapter, options: &ContextOptions) -> Result<Self> {
         let description = describe(adapter);
         let limits = options.limits.clone().unwrap_or_else(|| adapter.limits());
         // Neither is needed: the first makes kernels faster where it is there, the second lets them be timed.
-        let features = adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY);
+        // (A browser's WGSL asks for subgroups in a way that naga does not take, and only software adapters gain by them.)
+        let subgroups = if cfg!(target_family = "wasm") { wgpu::Features::empty() } else { wgpu::Features::SUBGROUP };
+        let features = adapter.features() & (subgroups | wgpu::Features::TIMESTAMP_QUERY);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("ffcl-gpu"),
             required_features: features,
@@ -100,7 +119,7 @@ impl Context {
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| {
             Error::Device(format!("cannot open {}: {error}; try another --device, or --device cpu", description.name))
         })?;
         let faults = Faults::of(&device);
@@ -143,13 +162,17 @@ impl Context {
     }
 
     /// Runs `work` and returns what the device complained about, if anything.
-    pub fn scoped<T>(&self, during: &str, work: impl FnOnce() -> T) -> Result<T> {
+    pub async fn scoped<T>(&self, during: &str, work: impl FnOnce() -> T) -> Result<T> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let value = work();
         // Scopes close in the reverse order of their opening.
-        let errors = [validation, internal, memory].map(|scope| pollster::block_on(scope.pop()));
+        let popped = [validation, internal, memory].map(wgpu::ErrorScopeGuard::pop);
+        let mut errors = Vec::new();
+        for scope in popped {
+            errors.push(scope.await);
+        }
         // A lost device fails in no scope.
         self.check(during)?;
         let (during, problem) = (during.to_owned(), |error: &wgpu::Error| one_line(&error.to_string()));
@@ -166,21 +189,25 @@ impl Context {
     }
 
     /// Compiles a kernel, once for each variant.
-    pub(crate) fn compile(&self, variant: &Variant) -> Result<Pipeline> {
-        // A map of finished pipelines is whole whatever its holders did.
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(variant) {
+    pub(crate) async fn compile(&self, variant: &Variant) -> Result<Pipeline> {
+        if let Some(pipeline) = self.pipelines().get(variant) {
             return Ok(pipeline.clone());
         }
-        let pipeline = self.build(variant.kernel.name(), &variant.wgsl(), &variant.bindings)?;
-        pipelines.insert(variant.clone(), pipeline.clone());
+        let pipeline = self.build(variant.kernel.name(), &variant.wgsl(), &variant.bindings).await?;
+        self.pipelines().insert(variant.clone(), pipeline.clone());
         Ok(pipeline)
+    }
+
+    fn pipelines(&self) -> MutexGuard<'_, HashMap<Variant, Pipeline>> {
+        // A map of finished pipelines is whole whatever its holders did.
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a pipeline of a shader text. Crate-private: in release builds nothing checks the text's accesses but
     /// [`Context::shader_module`]'s proof.
-    pub(crate) fn build(&self, name: &'static str, text: &str, bindings: &[Binding]) -> Result<Pipeline> {
-        let compiled = self.scoped(&format!("compiling the kernel {name}"), || {
+    pub(crate) async fn build(&self, name: &'static str, text: &str, bindings: &[Binding]) -> Result<Pipeline> {
+        let during = format!("compiling the kernel {name}");
+        let compiled = self.scoped(&during, || {
             let entries: Vec<_> = bindings.iter().zip(0..).map(|(&kind, index)| entry(index, kind)).collect();
             let layout =
                 self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
@@ -203,14 +230,16 @@ impl Context {
                 cache: None,
             });
             Pipeline { pipeline, layout, name, reads_step: bindings.contains(&Binding::Step) }
-        })?;
+        });
+        let compiled = compiled.await?;
         Made::count(&self.made.pipelines);
         Ok(compiled)
     }
 
     /// Binds parts of buffers in the order of the kernel's bindings.
-    pub fn bind(&self, pipeline: &Pipeline, spans: &[Span]) -> Result<wgpu::BindGroup> {
-        let group = self.scoped(&format!("binding the buffers of {}", pipeline.name), || {
+    pub async fn bind(&self, pipeline: &Pipeline, spans: &[Span<'_>]) -> Result<wgpu::BindGroup> {
+        let during = format!("binding the buffers of {}", pipeline.name);
+        let group = self.scoped(&during, || {
             let entries = spans.iter().zip(0..).map(|(span, binding)| {
                 let binding_of =
                     wgpu::BufferBinding { buffer: span.buffer, offset: span.offset, size: NonZeroU64::new(span.size) };
@@ -220,7 +249,8 @@ impl Context {
             let descriptor =
                 wgpu::BindGroupDescriptor { label: Some(pipeline.name), layout: &pipeline.layout, entries: &entries };
             self.device.create_bind_group(&descriptor)
-        })?;
+        });
+        let group = group.await?;
         Made::count(&self.made.bind_groups);
         Ok(group)
     }
@@ -239,11 +269,29 @@ impl Context {
         unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     }
 
-    /// Waits until `submission` has run.
-    pub fn wait(&self, submission: wgpu::SubmissionIndex, during: &str) -> Result<()> {
-        self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }, during)
+    /// Hands recorded commands to the device.
+    pub fn submit(&self, commands: wgpu::CommandBuffer) -> Submission {
+        let index = self.queue.submit([commands]);
+        Submission {
+            index,
+            #[cfg(target_family = "wasm")]
+            done: {
+                let (sender, receiver) = oneshot_channel();
+                // Nobody may be waiting any more.
+                self.queue.on_submitted_work_done(move || drop(sender.send(())));
+                receiver
+            },
+        }
     }
 
+    /// Waits until a submission has run.
+    pub async fn wait(&self, submission: Submission, during: &str) -> Result<()> {
+        #[cfg(target_family = "wasm")]
+        submission.done.receive().await;
+        self.poll(wgpu::PollType::Wait { submission_index: Some(submission.index), timeout: None }, during)
+    }
+
+    /// Blocks until the device is so far; in a browser, where its callbacks come by themselves, does not wait.
     fn poll(&self, kind: wgpu::PollType, during: &str) -> Result<()> {
         let fail = |problem: String| Error::Gpu { during: during.to_owned(), problem };
         let polled = without_panic(|| self.device.poll(kind));
@@ -255,16 +303,18 @@ impl Context {
     }
 
     /// Maps `staging` once everything submitted has run, and returns its content.
-    pub fn read(&self, staging: &wgpu::Buffer, during: &str) -> Result<Vec<u8>> {
+    pub async fn read(&self, staging: &wgpu::Buffer, during: &str) -> Result<Vec<u8>> {
         let fail = |problem: String| Error::Gpu { during: during.to_owned(), problem };
         Made::count(&self.made.reads);
-        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        let (sender, receiver) = oneshot_channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver waits below for as long as this callback can come.
             let _ = sender.send(result);
         });
         self.poll(wgpu::PollType::wait_indefinitely(), during)?;
-        match pollster::block_on(receiver.receive()) {
+        let mapped = receiver.receive().await;
+        self.check(during)?;
+        match mapped {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(fail(error.to_string())),
             None => return Err(fail("the read-back was dropped".into())),

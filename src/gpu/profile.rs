@@ -5,6 +5,7 @@ use super::bound_dispatch::step_stride;
 use super::buffers::Allocator;
 use crate::error::{Error, Result};
 use crate::layout::Step;
+use crate::waiting::wait;
 use serde::Serialize;
 
 /// The time of one dispatch of a training step.
@@ -21,6 +22,10 @@ pub struct DispatchTime {
 /// Runs `steps` one by one and times each dispatch. Passes of their own cost some overlap, so the sum exceeds the time of a step
 /// that runs as usual.
 pub fn profile(backend: &mut GpuBackend, steps: &[Step]) -> Result<Vec<DispatchTime>> {
+    wait(profile_async(backend, steps))
+}
+
+async fn profile_async(backend: &mut GpuBackend, steps: &[Step]) -> Result<Vec<DispatchTime>> {
     let Some(period) = backend.context().timestamp_period else {
         return Err(Error::Device("this adapter has no timestamp queries; profile on another".into()));
     };
@@ -35,9 +40,9 @@ pub fn profile(backend: &mut GpuBackend, steps: &[Step]) -> Result<Vec<DispatchT
                 ty: kind,
                 count: 2 * count as u32,
             })
-        })?;
+        });
         let allocator = Allocator::new(context);
-        (queries, allocator.queries("timestamps", bytes)?, allocator.staging("timestamps read-back", bytes)?)
+        (queries.await?, allocator.queries("timestamps", bytes).await?, allocator.staging("timestamps read-back", bytes).await?)
     };
     let stride = step_stride(backend.context());
     backend.upload(steps)?;
@@ -57,7 +62,7 @@ pub fn profile(backend: &mut GpuBackend, steps: &[Step]) -> Result<Vec<DispatchT
             encoder.resolve_query_set(&queries, 0..2 * count as u32, &resolved, 0);
             encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
         });
-        let content = backend.context().read(&staging, "reading timestamps")?;
+        let content = backend.context().read(&staging, "reading timestamps").await?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&content);
         for (list, pair) in samples.iter_mut().zip(ticks.as_chunks::<2>().0) {
             list.push(pair[1].saturating_sub(pair[0]) as f64 * f64::from(period) * 1e-3);

@@ -45,7 +45,7 @@ impl<'a> Span<'a> {
 
 impl DeviceTensors {
     /// Allocates and fills all tensors of `programs`; `largest_binding` is what they were made for.
-    pub fn new(allocator: &Allocator, programs: &Programs, job: Job, largest_binding: u64) -> Result<Self> {
+    pub async fn new(allocator: &Allocator<'_>, programs: &Programs, job: Job<'_>, largest_binding: u64) -> Result<Self> {
         let (mut buffers, mut places) = (Vec::new(), Vec::new());
         let mut packs: HashMap<Pack, usize> = HashMap::new();
         for spec in &programs.tensors {
@@ -57,7 +57,7 @@ impl DeviceTensors {
                         Some(&buffer) => buffer,
                         None => {
                             let name = format!("{} and others", spec.name);
-                            buffers.push(allocator.storage(&name, programs.pack_words(pack))?);
+                            buffers.push(allocator.storage(&name, programs.pack_words(pack)).await?);
                             packs.insert(pack, buffers.len() - 1);
                             buffers.len() - 1
                         }
@@ -66,15 +66,15 @@ impl DeviceTensors {
                 }
                 None => {
                     buffers.push(match &spec.content {
-                        Content::Zero => allocator.storage(&spec.name, words)?,
-                        Content::Counting => allocator.storage_from(&spec.name, words, || (0..words as u32).collect())?,
+                        Content::Zero => allocator.storage(&spec.name, words).await?,
+                        Content::Counting => allocator.storage_from(&spec.name, words, || (0..words as u32).collect()).await?,
                         Content::PixelTable => {
                             let table = || job.dataset.pixel_table(job.config.standardize).map(f32::to_bits).to_vec();
-                            allocator.storage_from(&spec.name, words, table)?
+                            allocator.storage_from(&spec.name, words, table).await?
                         }
                         Content::Records(set, shard) => {
                             let records = || shard.records(&images(job, *set, largest_binding));
-                            allocator.storage_from(&spec.name, words, records)?
+                            allocator.storage_from(&spec.name, words, records).await?
                         }
                     });
                     Place { buffer: buffers.len() - 1, offset: 0, size }
@@ -82,15 +82,15 @@ impl DeviceTensors {
             };
             places.push(place);
         }
-        let unused = [allocator.storage("nothing to read", 4)?, allocator.storage("nothing to write", 4)?];
+        let unused = [allocator.storage("nothing to read", 4).await?, allocator.storage("nothing to write", 4).await?];
         Ok(Self { buffers, places, unused })
     }
 
     /// Bytes that [`DeviceTensors::new`] will take, counted by the same code. Fails where a tensor is above a limit of the device, or
     /// where the device shares the host's memory and that does not hold so much; other devices refuse by themselves
     /// ([`crate::Error::DeviceMemory`]).
-    pub fn require(allocator: &Allocator, programs: &Programs, job: Job, largest_binding: u64) -> Result<u64> {
-        Self::new(allocator, programs, job, largest_binding)?;
+    pub async fn require(allocator: &Allocator<'_>, programs: &Programs, job: Job<'_>, largest_binding: u64) -> Result<u64> {
+        Self::new(allocator, programs, job, largest_binding).await?;
         let description = &allocator.context().description;
         if description.shares_main_memory() {
             memory::require(allocator.bytes().into(), &format!("this run on {}", description.name))?;

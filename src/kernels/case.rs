@@ -52,6 +52,13 @@ pub struct Case {
     pub tensors: Vec<CaseTensor>,
 }
 
+impl Case {
+    /// Numbers in all of its tensors.
+    pub(crate) fn numbers(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.content.numbers().len() + tensor.content.words().len()).sum()
+    }
+}
+
 /// Who takes the cases of a kernel, one at a time.
 pub type Take<'a> = dyn FnMut(Case) -> Result<()> + 'a;
 

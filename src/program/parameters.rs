@@ -3,7 +3,6 @@
 use super::shapes::{Part, Shapes};
 use super::tensors::Tensors;
 use crate::engine::Quantity;
-use crate::error::Result;
 use crate::kernels::{Level, Pack, Tensor};
 use crate::layout::Linear;
 use crate::model::{LayerParameters, Parameters};
@@ -68,22 +67,22 @@ impl ParameterTensors {
         slots.get(slot)?.get(self.index)
     }
 
-    /// A quantity of all `layers`, of which `read` gives one tensor's numbers, `[slot]` one behind the other.
+    /// A quantity of all `layers`, of which `contents` are the numbers of each tensor that keeps it, `[slot]` one behind the other.
     pub fn collect(
         layers: &[Self],
         slots: usize,
         quantity: Quantity,
-        mut read: impl FnMut(Tensor) -> Result<Vec<f32>>,
-    ) -> Result<Parameters> {
+        contents: impl IntoIterator<Item = Vec<f32>>,
+    ) -> Parameters {
         let mut all = Parameters { slots: vec![Vec::new(); slots], projections: vec![Vec::new(); slots] };
-        for parameters in layers {
-            let Some(tensor) = parameters.quantity(quantity) else { continue };
+        let kept = layers.iter().filter(|layer| layer.quantity(quantity).is_some());
+        for (parameters, content) in kept.zip(contents) {
             let layer = &parameters.layer;
             let target = if parameters.part == Part::Network { &mut all.slots } else { &mut all.projections };
-            for (slot, packed) in target.iter_mut().zip(read(tensor)?.chunks_exact(layer.weight_len())) {
+            for (slot, packed) in target.iter_mut().zip(content.chunks_exact(layer.weight_len())) {
                 slot.push(layer.unpack(packed));
             }
         }
-        Ok(all)
+        all
     }
 }

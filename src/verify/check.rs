@@ -21,7 +21,7 @@ pub fn launches(subgroup_size: Option<u32>) -> Vec<Tiles> {
 }
 
 /// Runs a case with every shape of tile that makes another shader or grid, and compares.
-pub fn check(context: &Context, row: &mut Row, case: &Case) -> Result<()> {
+pub async fn check(context: &Context, row: &mut Row, case: &Case) -> Result<()> {
     let description = case.operation.describe();
     let mut seen: Vec<(Variant, [u32; 3])> = Vec::new();
     let mut first: Option<Contents> = None;
@@ -33,7 +33,7 @@ pub fn check(context: &Context, row: &mut Row, case: &Case) -> Result<()> {
         if seen.contains(&(variant.clone(), groups)) || !fits(context, &case.operation, launch) {
             continue;
         }
-        let actual = on_device(context, row, case, &variant, groups)?;
+        let actual = on_device(context, row, case, &variant, groups).await?;
         seen.push((variant, groups));
         row.cases += 1;
         let fused = !description.replaced().is_empty();
@@ -64,7 +64,7 @@ fn fits(context: &Context, operation: &Operation, launch: Launch) -> bool {
 }
 
 /// Uploads a case, runs it, and reads back what it wrote.
-fn on_device(context: &Context, row: &mut Row, case: &Case, variant: &Variant, groups: [u32; 3]) -> Result<Contents> {
+async fn on_device(context: &Context, row: &mut Row, case: &Case, variant: &Variant, groups: [u32; 3]) -> Result<Contents> {
     let description = case.operation.describe();
     let parameters = description.parameters();
     let operands = description.operands();
@@ -77,7 +77,7 @@ fn on_device(context: &Context, row: &mut Row, case: &Case, variant: &Variant, g
         Access::Read => Argument::Read(bytes),
         Access::Write => Argument::Write(bytes),
     }));
-    run(context, row, variant, &mut arguments, groups)?;
+    run(context, row, variant, &mut arguments, groups).await?;
     let mut contents: Contents = case.tensors.iter().map(|tensor| tensor.content.clone()).collect();
     for (operand, bytes) in operands.iter().zip(&buffers).filter(|(operand, _)| operand.access == Access::Write) {
         for (tensor, first) in members(case, operand) {

@@ -17,6 +17,8 @@ use crate::arithmetic::bounded::Bounded;
 use crate::error::Result;
 use crate::gpu::context::Context;
 use crate::kernels::Kernel;
+use crate::kernels::case::Case;
+use crate::waiting::wait;
 use serde::Serialize;
 
 /// The result of one check.
@@ -94,8 +96,29 @@ impl Row {
 /// Checks one kernel on all its cases, with every shape of tile that the adapter can run, whichever it would get.
 pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
     let mut row = Row::new(kernel.name());
-    let mut take = |case| check::check(context, &mut row, &case);
+    let mut take = |case| wait(check::check(context, &mut row, &case));
     kernel.cases(&mut take)?;
     fused::cases(kernel, &mut take)?;
+    Ok(row)
+}
+
+/// The same for who cannot block, on the first, the last and those between of the cases that have at most `largest` numbers, `most` of
+/// them at most, spread evenly: all are held in memory.
+pub async fn kernel_async(context: &Context, kernel: Kernel, most: usize, largest: usize) -> Result<Row> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut take = |case: Case| {
+        if case.numbers() <= largest {
+            cases.push(case);
+        }
+        Ok(())
+    };
+    kernel.cases(&mut take)?;
+    fused::cases(kernel, &mut take)?;
+    let mut row = Row::new(kernel.name());
+    let (count, most) = (cases.len(), most.min(cases.len()));
+    for number in 0..most {
+        let index = number * (count - 1) / (most - 1).max(1);
+        check::check(context, &mut row, &cases[index]).await?;
+    }
     Ok(row)
 }

@@ -14,18 +14,18 @@ const LARGE: usize = 1 << 20;
 
 /// Runs `variant` as [`run_once`] does, then again; where the results are small in each other [`Order`] too. Any bit that differs
 /// fails. With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order costs a compilation.
-pub(super) fn run(
+pub(super) async fn run(
     context: &Context,
     row: &mut Row,
     variant: &Variant,
-    arguments: &mut [Argument],
+    arguments: &mut [Argument<'_>],
     groups: [u32; 3],
 ) -> Result<()> {
     if context.has_shader_checks() {
-        return run_once(context, variant, arguments, groups);
+        return run_once(context, variant, arguments, groups).await;
     }
     let before = written(arguments);
-    run_once(context, variant, arguments, groups)?;
+    run_once(context, variant, arguments, groups).await?;
     let expected = written(arguments);
     let bytes: usize = expected.iter().map(Vec::len).sum();
     let orders = match bytes {
@@ -35,7 +35,7 @@ pub(super) fn run(
     };
     for &order in orders {
         write(arguments, &before);
-        run_once(context, &variant.in_order(order), arguments, groups)?;
+        run_once(context, &variant.in_order(order), arguments, groups).await?;
         row.reruns += 1;
         for (buffer, (actual, expected)) in written(arguments).iter().zip(&expected).enumerate() {
             if let Some(place) = actual.iter().zip(expected).position(|(actual, expected)| actual != expected) {

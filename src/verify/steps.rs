@@ -12,10 +12,11 @@ use crate::arithmetic::{Double, Single};
 use crate::config::{HiddenLoss, TrainingConfig};
 use crate::cpu::backend::CpuBackend;
 use crate::dataset::digits;
-use crate::engine::{Backend, Job};
+use crate::engine::{Backend, Job, Open, Quantity};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::model::{LayerParameters, Parameters};
+use crate::waiting::wait;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow::Continue;
 
@@ -27,12 +28,21 @@ pub const FACTOR: f64 = 16.0;
 pub(super) const STORAGE: f64 = 1.0 / 16_777_216.0;
 
 /// Compares training after 1, 10 and `longest` steps. `make` builds the backend under test.
-pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Result<Box<dyn Backend>>) -> Result<Vec<Row>> {
+pub fn check(config: &TrainingConfig, longest: usize, make: &Open) -> Result<Vec<Row>> {
+    wait(check_async(config, longest, async |job: Job<'_>| make(job)))
+}
+
+/// [`check`] for who cannot block.
+pub async fn check_async(
+    config: &TrainingConfig,
+    longest: usize,
+    make: impl AsyncFn(Job<'_>) -> Result<Box<dyn Backend>>,
+) -> Result<Vec<Row>> {
     let images = (longest.min(20) * config.batch_size).max(200);
     let dataset = digits::generate_with_counts(digits::SEED, images, 100);
     let job = Job { config, dataset: &dataset };
     let start = config.initial_parameters()?;
-    let mut device = make(job)?;
+    let mut device = make(job).await?;
     let mut single = CpuBackend::<Single>::new(job)?;
     let mut double = CpuBackend::<Double>::new(job)?;
     let mut backends: [&mut dyn Backend; 3] = [device.as_mut(), &mut single, &mut double];
@@ -53,11 +63,14 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &dyn Fn(Job) -> Resu
                     Step::new(first_row, config.batch_size, &config.adam, step as u64 + 1).in_epoch(target as u32)
                 })
                 .collect();
-            backend.train(&steps, &mut |_| Continue(()))?;
-            losses.push(backend.end_epoch()?);
+            backend.train_async(&steps, &mut |_| Continue(())).await?;
+            losses.push(backend.end_epoch_async().await?);
         }
         let mut row = Row::new(&format!("parameters after {target} step{}", if target == 1 { "" } else { "s" }));
-        let parameters = backends.iter_mut().map(|backend| backend.parameters()).collect::<Result<Vec<_>>>()?;
+        let mut parameters = Vec::new();
+        for backend in &mut backends {
+            parameters.push(backend.read_async(Quantity::Weights).await?);
+        }
         compare_parameters(&mut row, &start, &parameters, target);
         rows.push(row);
         let mut row = Row::new(&format!("losses of steps {} to {target}", done + 1));
