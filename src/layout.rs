@@ -25,6 +25,7 @@
 
 use crate::config::TrainingConfig;
 
+// The first field of a structure is no loop's limit: where it is, lavapipe (Mesa 22.3) runs the loop a hundred times slower.
 /// Declares a structure for host and device: a Pod Rust type whose `WGSL` constant is the same declaration for shaders.
 macro_rules! device_struct {
     ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident: $kind:ident,)* }) => {
@@ -81,10 +82,10 @@ device_constants! {
 device_struct! {
     /// Rows of numbers to be summed.
     Reduction {
-        /// Numbers in each sum.
-        length: u32,
         /// Where the sums begin in their buffer.
         first_sum: u32,
+        /// Numbers in each sum.
+        length: u32,
         /// Padding to a multiple of 16 bytes.
         padding_0: u32,
         /// Padding.
@@ -157,6 +158,6 @@ mod tests {
 
     #[test]
     fn wgsl_text_lists_the_fields_in_order() {
-        assert!(Reduction::WGSL.starts_with("struct Reduction {\n    length: u32,\n    first_sum: u32,\n"));
+        assert!(Reduction::WGSL.starts_with("struct Reduction {\n    first_sum: u32,\n    length: u32,\n"));
     }
 }

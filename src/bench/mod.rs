@@ -4,13 +4,14 @@ pub mod cpu_ceilings;
 pub mod gpu_ceilings;
 pub mod regimes;
 pub mod scaling_plot;
+pub mod work;
 
 use crate::config::TrainingConfig;
 use crate::dataset::{Dataset, digits};
 use crate::engine::{Backend, Job};
 use crate::error::{Error, Result};
 use crate::layout::Step;
-use regimes::Regime;
+use regimes::{BenchRecipe, Regime};
 use serde::Serialize;
 use std::ops::ControlFlow::Continue;
 use std::time::Instant;
@@ -31,6 +32,8 @@ pub struct Ceilings {
 /// What was measured of one regime on one backend.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measurement {
+    /// What the networks learn by.
+    pub recipe: BenchRecipe,
     /// The regime.
     pub regime: String,
     /// Its group.
@@ -49,11 +52,11 @@ pub struct Measurement {
     pub steps_per_repeat: usize,
     /// Training images of all replicas a second.
     pub images_per_second: f64,
-    /// Arithmetic of forward passes and weight gradients, in 10⁹ floating-point operations a second.
+    /// Arithmetic of all matrix products, in 10⁹ floating-point operations a second.
     pub gigaflops: f64,
     /// Dispatches of a step, on devices that have such.
     pub dispatches_per_step: Option<usize>,
-    /// Bytes that a step moves at least.
+    /// Bytes that a step moves: [`work::Work`].
     pub bytes_per_step: f64,
     /// MiB that the backend keeps allocated.
     pub memory_mib: f64,
@@ -89,14 +92,13 @@ pub type Make<'a> = dyn Fn(Job) -> Result<Box<dyn Backend>> + 'a;
 
 /// Measures one regime on every backend that `makers` build, in turn: repeat after repeat, so that what disturbs the machine
 /// disturbs all of them. Each begins with a warm-up that is not counted. A repeat ends with the wait for its last step, read-back
-/// of the metrics and evaluation of a test set of 16 images included.
+/// of the metrics and evaluation of the regime's test set included.
 ///
 /// A backend that the regime does not fit is no failure of the benchmark: its error stands in its place.
 pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<std::result::Result<Measurement, Misfit>>> {
     let config = regime.config();
     let images = regime.images.unwrap_or((8 * regime.batch_size).max(1024));
-    let dataset = digits::generate_with_counts(digits::SEED, images, 16);
-    let architecture = config.architecture()?;
+    let dataset = digits::generate_with_counts(digits::SEED, images, regime.test_images);
     let parameters = config.initial_parameters()?;
     let mut contestants = Vec::new();
     for (name, make) in makers {
@@ -120,9 +122,8 @@ pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<std::r
             contestant.seconds.push(seconds);
         }
     }
-    let flops = architecture.training_flops_per_image();
-    let bytes = regime.bytes_per_step(&architecture);
-    let measured = |contestant: Contestant| contestant.measurement(regime, flops, bytes);
+    let work = work::Work::of_step(Job { config: &config, dataset: &dataset })?;
+    let measured = |contestant: Contestant| contestant.measurement(regime, work);
     Ok(contestants.into_iter().map(|contestant| contestant.map(measured)).collect())
 }
 
@@ -154,12 +155,13 @@ impl Contestant<'_> {
         Ok(begin.elapsed().as_secs_f64())
     }
 
-    fn measurement(mut self, regime: &Regime, flops: f64, bytes: f64) -> Measurement {
+    fn measurement(mut self, regime: &Regime, work: work::Work) -> Measurement {
         let steps = self.steps_per_repeat;
         let middle = median(&mut self.seconds);
         let mut deviations: Vec<f64> = self.seconds.iter().map(|time| (time - middle).abs()).collect();
         let images = (steps * regime.batch_size * regime.replicas) as f64;
         Measurement {
+            recipe: regime.recipe,
             regime: regime.name.clone(),
             group: regime.group,
             variable: regime.variable,
@@ -169,9 +171,9 @@ impl Contestant<'_> {
             repeats: REPEATS,
             steps_per_repeat: steps,
             images_per_second: images / middle,
-            gigaflops: images * flops / middle * 1e-9,
+            gigaflops: steps as f64 * work.flops / middle * 1e-9,
             dispatches_per_step: self.backend.dispatches_per_step(),
-            bytes_per_step: bytes,
+            bytes_per_step: work.bytes,
             memory_mib: self.backend.memory() as f64 / f64::from(1 << 20),
         }
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Pixels of a panel.
 const PANEL: (u32, u32) = (440, 360);
 
-/// One panel: for each backend, the points (what varies, images a second).
+/// One panel: for each recipe and backend, the points (what varies, images a second).
 struct Panel {
     group: &'static str,
     lines: BTreeMap<String, Vec<(f64, f64)>>,
@@ -22,7 +22,7 @@ pub fn write(path: &Path, measurements: &[Measurement], device: &str) -> Result<
     let panels = panels(measurements);
     if panels.is_empty() {
         return Err(Error::Configuration(
-            "--plot needs a group of regimes in which something varies, such as --regimes paper,replicas".into(),
+            "--plot needs a group of regimes in which something varies, such as --regimes small,replicas".into(),
         ));
     }
     let picture = draw(&panels, device).map_err(|problem| Error::Format {
@@ -42,10 +42,14 @@ fn panels(measurements: &[Measurement]) -> Vec<Panel> {
             panels.len() - 1
         });
         let point = (measurement.variable as f64, measurement.images_per_second);
-        panels[position].lines.entry(measurement.contestant.clone()).or_default().push(point);
+        panels[position]
+            .lines
+            .entry(format!("{} on {}", measurement.recipe.name(), measurement.contestant))
+            .or_default()
+            .push(point);
     }
-    // The paper's regime is the replicas' first point.
-    let single = panels.iter().position(|panel| panel.group == "paper").map(|position| panels.remove(position));
+    // One replica is the replicas' first point.
+    let single = panels.iter().position(|panel| panel.group == "small").map(|position| panels.remove(position));
     if let (Some(single), Some(replicas)) = (single, panels.iter_mut().find(|panel| panel.group == "replicas")) {
         for (name, points) in single.lines {
             replicas.lines.entry(name).or_default().splice(0..0, points);

@@ -7,7 +7,7 @@ use super::train_options::TrainOptions;
 use super::trained_options::{EvaluateOptions, ExportOptions, PREDICT_HELP, PredictOptions};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use ffcl_gpu::bench::regimes::DEFAULT_GROUPS;
+use ffcl_gpu::bench::regimes::{BenchRecipe, DEFAULT_GROUPS, DEFAULT_RECIPES};
 use ffcl_gpu::config::{Recipe, RunOptions};
 use ffcl_gpu::study::grid::Shard;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ pub enum Command {
     #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
     Verify(VerifyOptions),
     /// Measure throughput.
-    #[command(after_help = "Example: ffcl-gpu bench --device gpu --regimes paper,replicas --compare cpu --plot scaling.svg")]
+    #[command(after_help = "Example: ffcl-gpu bench --device gpu --regimes small,replicas --compare cpu --plot scaling.svg")]
     Bench(BenchOptions),
     /// Write a run's report.html anew, or a page that compares several runs.
     #[command(after_help = "Example: ffcl-gpu report runs/first runs/second --out comparison.html")]
@@ -167,7 +167,10 @@ pub struct BenchOptions {
     /// How a GPU cuts a step into dispatches.
     #[arg(long, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
-    /// What to measure: names such as replicas-8, or groups: paper, replicas, wide, huge, batch, images, depth, width, or all.
+    /// What networks learn by.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "RECIPES", default_values = DEFAULT_RECIPES)]
+    pub recipe: Vec<BenchRecipe>,
+    /// What to measure: names such as replicas-8, or groups: small, replicas, wide, huge, batch, images, depth, width, epoch, or all.
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_values = DEFAULT_GROUPS)]
     pub regimes: Vec<String>,
     /// Run these beside it, repeat by repeat.

@@ -4,9 +4,8 @@ use super::arguments::{BenchOptions, Compared};
 use super::session;
 use super::terminal::print_line;
 use ffcl_gpu::arithmetic::Blocked;
-use ffcl_gpu::bench::regimes::{GROUPS, Regime, all};
+use ffcl_gpu::bench::regimes::{BenchRecipe, GROUPS, Regime, all};
 use ffcl_gpu::bench::{Ceilings, Make, Measurement, Misfit, cpu_ceilings, gpu_ceilings, measure, scaling_plot};
-use ffcl_gpu::config::Recipe;
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
@@ -20,7 +19,7 @@ use serde_json::json;
 use std::ops::ControlFlow::Continue;
 
 pub fn run(options: &BenchOptions) -> Result<()> {
-    let regimes = chosen(&options.regimes)?;
+    let regimes = chosen(&options.regimes, &options.recipe)?;
     if let Some(path) = &options.plot {
         picture::check_path(path, "--plot")?;
     }
@@ -91,8 +90,8 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Regime>> {
-    let regimes = all();
+fn chosen(names: &[String], recipes: &[BenchRecipe]) -> Result<Vec<Regime>> {
+    let regimes: Vec<Regime> = recipes.iter().flat_map(|&recipe| all(recipe)).collect();
     let fits = |regime: &Regime, name: &str| name == "all" || name == regime.name || name == regime.group;
     match names.iter().find(|name| regimes.iter().all(|regime| !fits(regime, name))) {
         Some(unknown) => {
@@ -101,7 +100,13 @@ fn chosen(names: &[String]) -> Result<Vec<Regime>> {
                 "--regimes names '{unknown}'; there are {groups}, their members such as replicas-8, and all"
             )))
         }
-        None => Ok(regimes.into_iter().filter(|regime| names.iter().any(|name| fits(regime, name))).collect()),
+        None => {
+            // By the order of the groups, so that recipes stand side by side.
+            let mut regimes: Vec<Regime> =
+                regimes.into_iter().filter(|regime| names.iter().any(|name| fits(regime, name))).collect();
+            regimes.sort_by_key(|regime| (GROUPS.iter().position(|group| *group == regime.group), regime.variable));
+            Ok(regimes)
+        }
     }
 }
 
@@ -112,8 +117,9 @@ fn check_parity(options: &BenchOptions) -> Result<()> {
         Compared::Fused => Some(Some(Plan::Fused)),
         Compared::Layered => Some(Some(Plan::Layered)),
     });
-    for plan in std::iter::once(options.plan.plan()).chain(compared) {
-        let rows = steps::check(&Recipe::Paper.config(), 10, &|job| {
+    let plans = std::iter::once(options.plan.plan()).chain(compared);
+    for (plan, recipe) in plans.flat_map(|plan| options.recipe.iter().map(move |recipe| (plan, recipe))) {
+        let rows = steps::check(&recipe.config(), 10, &|job| {
             Ok(match session::open_gpu(&options.device.device, plan, job)? {
                 Some(backend) => Box::new(backend) as Box<dyn Backend>,
                 None => Box::new(CpuBackend::<Blocked>::new(job)?),
@@ -144,12 +150,19 @@ fn show_profile(options: &BenchOptions, regime: &Regime) -> Result<()> {
     let times = profile(&mut backend, &steps)?;
     let total: f64 = times.iter().map(|time| time.microseconds).sum();
     if !options.json {
-        print_line(&format!("{} ({} plan), {total:.1} µs in {} dispatches", regime.name, backend.plan(), times.len()))?;
+        print_line(&format!(
+            "{} {} ({} plan), {total:.1} µs in {} dispatches",
+            regime.recipe.name(),
+            regime.name,
+            backend.plan(),
+            times.len()
+        ))?;
     }
     for time in times {
         if options.json {
             let mut line = json!(time);
             line["regime"] = regime.name.clone().into();
+            line["recipe"] = json!(regime.recipe);
             line["plan"] = json!(backend.plan());
             print_line(&line.to_string())?;
         } else {
@@ -193,9 +206,9 @@ impl Table<'_> {
         }
         print_line(&format!("          {:.1} GB/s copy (read + written)\n", ceilings.copy_gigabytes))?;
         print_line(
-            "| regime | on | ms a step | ± MAD | images/s | ratio | GFLOP/s | of matmul | dispatches | of latency | MB a step | of copy | MiB |",
+            "| recipe | regime | on | ms a step | ± MAD | images/s | ratio | GFLOP/s | of matmul | dispatches | of latency | MB a step | of copy | MiB |",
         )?;
-        print_line("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+        print_line("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     }
 
     fn row(&self, measurement: &Measurement, ceilings: &Ceilings, first: &Measurement) -> Result<()> {
@@ -216,7 +229,8 @@ impl Table<'_> {
         let [matmul, latency, copy] = shares.map(|share| share.map_or("".into(), |share| format!("{:.1} %", 100.0 * share)));
         let dispatches = measurement.dispatches_per_step.map_or("".into(), |count| count.to_string());
         print_line(&format!(
-            "| {} | {} | {:.3} | {:.3} | {:.0} | {ratio:.2} | {:.2} | {matmul} | {dispatches} | {latency} | {:.2} | {copy} | {:.1} |",
+            "| {} | {} | {} | {:.3} | {:.3} | {:.0} | {ratio:.2} | {:.2} | {matmul} | {dispatches} | {latency} | {:.2} | {copy} | {:.1} |",
+            measurement.recipe.name(),
             measurement.regime,
             measurement.contestant,
             measurement.milliseconds_per_step,
@@ -231,10 +245,13 @@ impl Table<'_> {
     fn misfit(&self, regime: &Regime, misfit: &Misfit) -> Result<()> {
         let Misfit { contestant, error } = misfit;
         if self.json {
-            let line =
-                json!({ "regime": regime.name, "contestant": contestant, "device": self.device, "error": error.to_string() });
+            let line = json!({ "recipe": regime.recipe, "regime": regime.name, "contestant": contestant, "device": self.device, "error": error.to_string() });
             return print_line(&line.to_string());
         }
-        print_line(&format!("| {} | {contestant} | does not fit: {error} | | | | | | | | | | |", regime.name))
+        print_line(&format!(
+            "| {} | {} | {contestant} | does not fit: {error} | | | | | | | | | | |",
+            regime.recipe.name(),
+            regime.name
+        ))
     }
 }

@@ -3,28 +3,28 @@
 device_struct! {
     /// Rows of one slot.
     Rows {
+        /// 1: they are rectified outputs; nothing passes back where one is 0.
+        rectified: u32,
         /// Numbers in a row.
         width: u32,
         /// Row length, in quads.
         quads: u32,
         /// Rows of a batch as allocated.
         batch_size: u32,
-        /// 1: they are rectified outputs; nothing passes back where one is 0.
-        rectified: u32,
     }
 }
 
 device_struct! {
     /// A loss of each row.
     RowLoss {
+        /// 1: they are rectified outputs; nothing passes back where one is 0.
+        rectified: u32,
         /// Numbers in a row.
         width: u32,
         /// Row length, in quads.
         quads: u32,
         /// Rows of a batch as allocated.
         batch_size: u32,
-        /// 1: they are rectified outputs; nothing passes back where one is 0.
-        rectified: u32,
         /// The labels' leading index is `slot >> label_shift`.
         label_shift: u32,
         /// Where the loss stands among the metrics of a row.
