@@ -1,6 +1,10 @@
-// One tile of the batch through all layers of both models of a pair, with every layer's local loss and delta on the way: what
-// forward, cosine_gradient and output_gradient do in 2 L dispatches. For narrow networks, whose steps are bound by the latency
-// of dispatches. A pair stays together in one workgroup because each model's loss needs the other's output.
+// One tile of the batch through all layers of both models of a pair: what forward, normalize, cosine_gradient and output_gradient do in a
+// dispatch for each layer and kernel. For narrow networks, whose steps are bound by the latency of dispatches. A pair stays together in one
+// workgroup because with COSINE each model's loss needs the other's output.
+//
+// The table lists layers in the order of the pass, each hidden layer's projection behind it (a branch, whose output ends there).
+// NORMALIZE: a layer's rows are brought to one length before the next layer reads them. UNIT_ROWS: what the losses by prototypes compare is
+// left behind at length 1. The output layer's loss is always taken here.
 //
 // Invocations: LANES_X column lanes x SPLITS shares of the inputs x TEAMS models at a time. An invocation holds all TILE_ROWS rows of
 // the workgroup and TILE_QUADS column quads, which cover the widest layer. With several SPLITS each sums a share of the inputs,
@@ -14,9 +18,11 @@
 
 #import Linear
 #import Places
+#import ForwardPlaces
 #import RowLoss
 #import product
 #import stage
+#import row_scale
 #import cosine_loss
 #import output_loss
 
@@ -25,6 +31,7 @@ const MUTUAL = false;
 struct FusedLayer {
     linear: Linear,
     places: Places,
+    forward: ForwardPlaces,
     loss: RowLoss,
 }
 
@@ -49,8 +56,9 @@ struct LossShape {
 const THREADS = LANES_X * SPLITS * TEAMS;
 const TILE = TILE_ROWS * TILE_QUADS;
 
-// Outputs of the layer in work: [model][row][quad].
+// Outputs of the layer in work, and of its projection: [model][row][quad].
 var<workgroup> hidden: array<vec4<f32>, select(1u, 2u * TILE_ROWS * HIDDEN_QUADS, LOCAL)>;
+var<workgroup> projected: array<vec4<f32>, select(1u, 2u * TILE_ROWS * PROJECTED_QUADS, LOCAL)>;
 // Sums of the upper half of the splits on their way to the lower.
 var<workgroup> shares: array<vec4<f32>, max(1u, SPLITS / 2u * TEAMS * LANES_X * TILE)>;
 
@@ -73,7 +81,7 @@ fn output_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
 }
 
 fn input_quad(layer: FusedLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    if (LOCAL && layer.loss.metric > 0u) {
+    if (LOCAL && (layer.loss.metric > 0u || layer.forward.is_branch > 0u)) {
         return hidden[((tile.slot & 1u) * TILE_ROWS + row) * HIDDEN_QUADS + k];
     }
     let linear = layer.linear;
@@ -91,6 +99,9 @@ fn weight_block(layer: FusedLayer, tile: Tile, k: u32, column: u32) -> mat4x4<f3
 }
 
 fn output_quad(layer: FusedLayer, local_row: u32, quad: u32) -> vec4<f32> {
+    if (LOCAL && layer.forward.is_branch > 0u) {
+        return projected[local_row * PROJECTED_QUADS + quad];
+    }
     if (LOCAL) {
         return hidden[local_row * HIDDEN_QUADS + quad];
     }
@@ -129,6 +140,64 @@ fn add_to_metric(layer: FusedLayer, local_row: u32, metric: u32, value: f32) {
     row_metrics[(slot * layer.loss.metrics + metric) * layer.linear.batch_size + batch_row(local_row)] += value;
 }
 
+// What is normalised into a layer's inputs.
+fn unnormalized_quad(layer: FusedLayer, local_row: u32, quad: u32) -> vec4<f32> {
+    if (LOCAL) {
+        return hidden[local_row * HIDDEN_QUADS + quad];
+    }
+    return activations[layer.forward.unnormalized + slot_row(layer, local_row) * layer.linear.input_quads + quad];
+}
+
+// Brings the rows that a layer reads to one length, in both memories.
+fn normalize_inputs(layer: FusedLayer, thread: u32) {
+    let quads = layer.linear.input_quads;
+    for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
+        let row = round + thread / LANES;
+        let clamped = min(row, 2u * TILE_ROWS - 1u);
+        var squares = 0.0;
+        for (var quad = thread % LANES; quad < quads; quad += LANES) {
+            let values = unnormalized_quad(layer, clamped, quad);
+            squares += dot(values, values);
+        }
+        let scale = row_scale(layer.linear.input_width, false, sum_over_lanes(vec2<f32>(squares, 0.0), thread).x);
+        if (row < 2u * TILE_ROWS) {
+            // Each invocation replaces what it has read itself.
+            for (var quad = thread % LANES; quad < quads; quad += LANES) {
+                let value = unnormalized_quad(layer, row, quad) * scale;
+                if (LOCAL) {
+                    hidden[row * HIDDEN_QUADS + quad] = value;
+                }
+                if (batch_row(row) < layer.linear.batch_size) {
+                    activations[layer.places.inputs + slot_row(layer, row) * quads + quad] = value;
+                }
+            }
+        }
+    }
+    workgroupBarrier();
+    storageBarrier();
+}
+
+// Leaves a layer's output at length 1.
+fn unit_rows(layer: FusedLayer, thread: u32) {
+    let quads = layer.linear.output_quads;
+    for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
+        let row = round + thread / LANES;
+        let clamped = min(row, 2u * TILE_ROWS - 1u);
+        var squares = 0.0;
+        for (var quad = thread % LANES; quad < quads; quad += LANES) {
+            let values = output_quad(layer, clamped, quad);
+            squares += dot(values, values);
+        }
+        let scale = row_scale(layer.linear.output_width, true, sum_over_lanes(vec2<f32>(squares, 0.0), thread).x);
+        if (row < 2u * TILE_ROWS && batch_row(row) < layer.linear.batch_size) {
+            for (var quad = thread % LANES; quad < quads; quad += LANES) {
+                let at = layer.forward.unit_rows + slot_row(layer, row) * quads + quad;
+                activations[at] = output_quad(layer, row, quad) * scale;
+            }
+        }
+    }
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     first_row = group.x * TILE_ROWS;
@@ -138,10 +207,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let team = thread / (LANES_X * SPLITS);
 
     // Not LAYERS: a bound known to the compiler would have it unroll the whole network.
-    let depth = layers[0].loss.metrics - 1u;
-    for (var index = 0u; index < depth; index++) {
+    let count = layers[0].forward.count;
+    for (var index = 0u; index < count; index++) {
         let layer = layers[index];
         let linear = layer.linear;
+        let is_branch = layer.forward.is_branch > 0u;
+        if (NORMALIZE && index > 0u && !is_branch) {
+            normalize_inputs(layer, thread);
+        }
         let shape = LossShape(layer, linear.output_quads, linear.batch_size, 0.0);
         for (var round = 0u; round < rolled(linear.batch_size, 2u / TEAMS); round++) {
             let model = round * TEAMS + team;
@@ -183,7 +256,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                             let offset = weights[layer.places.weights + bias + quad];
                             let sum = staged_sum(thread, &sums, row * TILE_QUADS + column) + offset;
                             let value = select(sum, max(sum, vec4<f32>(0.0)), linear.rectified > 0u);
-                            if (LOCAL) {
+                            if (LOCAL && is_branch) {
+                                projected[local_row * PROJECTED_QUADS + quad] = value;
+                            } else if (LOCAL) {
                                 hidden[local_row * HIDDEN_QUADS + quad] = value;
                             }
                             if (batch_row(row) < linear.batch_size) {
@@ -201,16 +276,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         storageBarrier();
 
-        if (index + 1u < depth) {
+        if (index + 1u < count) {
+            if (UNIT_ROWS && (is_branch || !PROJECTED)) {
+                unit_rows(layer, thread);
+            }
             // ROWS rows at a time, LANES invocations each; all invocations take part in each round.
-            for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
+            for (var round = 0u; round < select(0u, 2u * TILE_ROWS, COSINE); round += ROWS) {
                 let row = round + thread / LANES;
                 let clamped = min(row, 2u * TILE_ROWS - 1u);
                 let keep = row < 2u * TILE_ROWS && batch_row(clamped) < linear.batch_size;
                 let partner = (clamped + TILE_ROWS) % (2u * TILE_ROWS);
                 let loss = cosine_loss(shape, clamped, partner, thread, keep);
                 if (keep && thread % LANES == 0u) {
-                    add_to_metric(layer, row, index, loss);
+                    add_to_metric(layer, row, layer.loss.metric, loss);
                 }
             }
         } else {
@@ -221,8 +299,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     for (var k = linear.output_width; k < 4u * linear.output_quads; k++) {
                         store_delta_at(shape, row, k, 0.0);
                     }
-                    add_to_metric(layer, row, index, result.loss);
-                    add_to_metric(layer, row, depth, result.right);
+                    add_to_metric(layer, row, layer.loss.metric, result.loss);
+                    add_to_metric(layer, row, layer.loss.metrics - 1u, result.right);
                 }
             }
         }

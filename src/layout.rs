@@ -60,7 +60,7 @@ mod rows;
 mod step;
 
 pub use data::{Pairs, Shard, Shuffle};
-pub use linear::{Linear, Places, Trained};
+pub use linear::{BackPlaces, ForwardPlaces, Linear, Places, Trained};
 pub use rows::{Prototypes, RowLoss, Rows};
 pub use step::Step;
 

@@ -108,9 +108,11 @@ fn draw_panel(panel: &Panel, area: &Area) -> Drawn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::regimes::BenchRecipe;
 
     fn measurement(group: &'static str, variable: usize, images_per_second: f64) -> Measurement {
         Measurement {
+            recipe: BenchRecipe::Paper,
             regime: format!("{group}-{variable}"),
             group,
             variable,
@@ -128,16 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn replicas_begin_at_the_papers_regime_and_lone_points_have_no_panel() {
+    fn replicas_begin_at_one_and_lone_points_have_no_panel() {
         let measured = [
-            measurement("paper", 1, 1e5),
+            measurement("small", 1, 1e5),
             measurement("replicas", 8, 2e5),
             measurement("wide", 1, 3.0),
             measurement("replicas", 32, 3e5),
         ];
         let panels = panels(&measured);
         assert_eq!(panels.len(), 1);
-        assert_eq!(panels[0].lines["cpu"], [(1.0, 1e5), (8.0, 2e5), (32.0, 3e5)]);
+        assert_eq!(panels[0].lines["paper on cpu"], [(1.0, 1e5), (8.0, 2e5), (32.0, 3e5)]);
         let picture = draw(&panels, "a device").unwrap();
         assert!(picture.starts_with("<svg") && picture.contains("replicas") && picture.contains("a device"));
     }

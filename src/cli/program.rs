@@ -4,16 +4,15 @@ use super::arguments::ProgramOptions;
 use super::terminal::{print, print_line};
 use ffcl_gpu::kernels::tiles::Tiles;
 use ffcl_gpu::kernels::{Access, Launch, Operand, Operation, Whose};
-use ffcl_gpu::program::{Plan, Programs, fusible};
+use ffcl_gpu::program::{Plan, Programs, unfusible};
 use ffcl_gpu::{Error, Result};
 
 /// Prints the operations of each stage, or the shader of one.
 pub fn run(options: &ProgramOptions) -> Result<()> {
     let config = options.options.config()?;
     let plan = if options.fused { Plan::Fused } else { Plan::Layered };
-    if plan == Plan::Fused && !fusible(&config) {
-        let message = "--fused computes the plain cosine loss of --method local only; add --recipe paper, or leave it out";
-        return Err(Error::Configuration(message.into()));
+    if let (Plan::Fused, Some(reason)) = (plan, unfusible(&config)) {
+        return Err(Error::Configuration(format!("--fused is not possible: {reason}; leave it out")));
     }
     let programs = Programs::on_blank_images(&config, plan)?;
     if let Some(number) = options.wgsl {

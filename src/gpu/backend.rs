@@ -13,7 +13,7 @@ use crate::kernels::tiles::Tiles;
 use crate::kernels::{Launch, Operation, Tensor};
 use crate::layout::Step;
 use crate::model::Parameters;
-use crate::program::{ParameterTensors, Plan, Programs, fusible};
+use crate::program::{ParameterTensors, Plan, Programs};
 use crate::waiting::{Instant, Waiting, wait};
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
@@ -111,7 +111,7 @@ impl GpuBackend {
         let staging = allocator.staging("metrics read-back", 4 * programs.sum_layout.count() as u64).await?;
 
         // Gradients of inputs cost half as much again.
-        let share = if fusible(config) { 1.0 } else { 1.5 };
+        let share = if config.backpropagates() || config.projection().is_some() { 1.5 } else { 1.0 };
         let flops = share * config.architecture()?.training_flops_per_image() * config.replicas as f64;
         let memory = allocator.bytes();
         context.check("preparing the run")?;

@@ -4,8 +4,8 @@ use super::context::Context;
 use crate::engine::Job;
 use crate::error::{Error, Result};
 use crate::kernels::tiles::Tiles;
-use crate::kernels::{Operation, Pack};
-use crate::program::{Plan, Programs, fusible};
+use crate::kernels::{Launch, Operation, Pack};
+use crate::program::{Plan, Programs, unfusible};
 
 /// Above this width a layer's own tiles gain more than fewer dispatches: one workgroup would have to read all weights for a few
 /// rows.
@@ -45,38 +45,33 @@ pub fn choose_plan(request: Option<Plan>, context: &Context, job: Job, tiles: &T
 }
 
 fn width_obstacle(job: Job) -> Option<String> {
-    if !fusible(job.config) {
-        let reason = "it computes the plain cosine loss of --method local only, without --centre and --normalize";
+    if let Some(reason) = unfusible(job.config) {
         return Some(reason.to_owned());
     }
-    let widest = job.config.layers.iter().skip(1).copied().max().unwrap_or(0);
+    let widest = job.config.layers.iter().skip(1).copied().chain(job.config.projection()).max().unwrap_or(0);
     (widest > MAX_FUSED_WIDTH).then(|| format!("a layer is {widest} wide, above {MAX_FUSED_WIDTH}"))
 }
 
 fn limit_obstacle(context: &Context, programs: &Programs, tiles: &Tiles) -> Option<String> {
     let limits = &context.limits;
-    let fused = programs.stages.iter().flatten().find_map(|operation| match operation {
-        Operation::FusedForward(fused) => Some((fused, operation.describe())),
-        _ => None,
-    });
-    let (fused, description) = fused?;
-    let tile = tiles.fused(&fused.shapes(), programs.slots / 2);
-    let words = [Pack::Weights, Pack::Activations, Pack::Deltas].map(|pack| programs.pack_words(pack));
+    let words = Pack::ALL.map(|pack| programs.pack_words(pack));
     let bytes = 4 * words.into_iter().max().unwrap_or(0) as u64;
     let exceeds = |what: &str, needed: u64, allowed: u64| {
         (needed > allowed).then(|| format!("it needs {needed} {what}, and this adapter allows {allowed}"))
     };
+    let launch = Launch { tiles, slots: programs.slots };
+    let of_operation = |operation: &Operation| {
+        let (invocations, memory) = operation.workgroup(launch)?;
+        let description = operation.describe();
+        exceeds("bytes of workgroup memory", memory.into(), limits.max_compute_workgroup_storage_size.into())
+            .or(exceeds("bytes of layers", description.parameters().len() as u64, limits.max_uniform_buffer_binding_size))
+            .or(exceeds("invocations in a workgroup", invocations.into(), limits.max_compute_invocations_per_workgroup.into()))
+            .or(exceeds(
+                "storage buffers in a kernel",
+                description.operands().len() as u64,
+                limits.max_storage_buffers_per_shader_stage.into(),
+            ))
+    };
     exceeds("bytes in one buffer", bytes, largest_buffer(context))
-        .or(exceeds(
-            "bytes of workgroup memory",
-            tile.workgroup_bytes(&fused.shapes()).into(),
-            limits.max_compute_workgroup_storage_size.into(),
-        ))
-        .or(exceeds("bytes of layers", description.parameters().len() as u64, limits.max_uniform_buffer_binding_size))
-        .or(exceeds("invocations in a workgroup", tile.threads().into(), limits.max_compute_invocations_per_workgroup.into()))
-        .or(exceeds(
-            "storage buffers in a kernel",
-            description.operands().len() as u64,
-            limits.max_storage_buffers_per_shader_stage.into(),
-        ))
+        .or_else(|| programs.stages.iter().flatten().find_map(of_operation))
 }

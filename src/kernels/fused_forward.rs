@@ -1,11 +1,11 @@
-//! fused_forward: a tile of the batch through all layers of a pair, losses and gradients included.
+//! fused_forward: a tile of the batch through all layers of a pair.
 
 use super::case::Take;
 use super::{Access, Describe, Kernel, Launch, Memory, Operand, Operation, Tensor, Variant};
 use crate::arithmetic::Arithmetic;
 use crate::config::{OutputLoss, Representation};
 use crate::error::Result;
-use crate::layout::{Linear, Places, RowLoss};
+use crate::layout::{ForwardPlaces, Linear, Places, RowLoss};
 
 /// One layer of the fused kernel.
 #[derive(Clone, Copy, Debug)]
@@ -14,21 +14,27 @@ pub struct FusedLayer {
     pub linear: Linear,
     /// Where its tensors begin in the shared buffers.
     pub places: Places,
+    /// What else the pass has to know of it.
+    pub forward: ForwardPlaces,
     /// Its loss.
     pub loss: RowLoss,
 }
 
-/// What `forward`, `cosine_gradient` and `output_gradient` do layer by layer, in one dispatch. Layers share buffers.
+/// What `forward`, `normalize`, `cosine_gradient` and `output_gradient` do layer by layer, in one dispatch. Layers share buffers.
 ///
 /// In bounds: rows past the batch repeat its last one and store nothing; quads are clamped to the layer before a load and compared with it
 /// before a store. Places come from the same list as the buffers' lengths. Workgroup memory is declared by the same constants that bound
 /// its indices.
 #[derive(Clone, Debug)]
 pub struct FusedForward {
-    /// All layers.
+    /// All layers, projections behind the layers that they belong to.
     pub layers: Vec<FusedLayer>,
-    /// What the hidden layers' loss compares.
-    pub representation: Representation,
+    /// What the hidden layers' cosine loss compares, if that is their loss.
+    pub cosine: Option<Representation>,
+    /// Rows are brought to one length before the next layer reads them.
+    pub normalize: bool,
+    /// What losses by prototypes compare is left behind at length 1.
+    pub unit_rows: bool,
     /// The output layer's loss.
     pub loss: OutputLoss,
     /// The operations that it stands for, in their order.
@@ -52,6 +58,20 @@ impl FusedForward {
     pub fn shapes(&self) -> Vec<Linear> {
         self.layers.iter().map(|layer| layer.linear).collect()
     }
+
+    /// Quads of a row of the widest output among the projections or the other layers.
+    fn widest(&self, branch: u32) -> u32 {
+        let layers = self.layers.iter().filter(|layer| layer.forward.is_branch == branch);
+        layers.map(|layer| layer.linear.output_quads).max().unwrap_or(0)
+    }
+
+    /// Invocations of a workgroup, and bytes of its memory.
+    pub fn workgroup(&self, launch: Launch) -> (u32, u32) {
+        let shapes = self.shapes();
+        let tile = launch.tiles.fused(&shapes, launch.slots / 2);
+        let local = if tile.local { 2 * tile.rows * (self.widest(0) + self.widest(1)).max(1) } else { 2 };
+        (tile.threads(), tile.scratch_bytes(&shapes) + 16 * local + 8 * tile.threads())
+    }
 }
 
 impl Describe for FusedForward {
@@ -68,7 +88,8 @@ impl Describe for FusedForward {
 
     fn parameters(&self) -> Vec<u8> {
         let bytes = |layer: &FusedLayer| {
-            [bytemuck::bytes_of(&layer.linear), bytemuck::bytes_of(&layer.places), bytemuck::bytes_of(&layer.loss)].concat()
+            let places = [bytemuck::bytes_of(&layer.places), bytemuck::bytes_of(&layer.forward)].concat();
+            [bytemuck::bytes_of(&layer.linear), &places, bytemuck::bytes_of(&layer.loss)].concat()
         };
         self.layers.iter().flat_map(bytes).collect()
     }
@@ -83,13 +104,18 @@ impl Describe for FusedForward {
             .size("TEAMS", tile.teams)
             .size("TILE_ROWS", tile.rows)
             .size("TILE_QUADS", tile.quads(&shapes))
-            .size("HIDDEN_QUADS", tile.hidden_quads(&shapes))
+            .size("HIDDEN_QUADS", self.widest(0))
+            .size("PROJECTED_QUADS", self.widest(1).max(1))
             .flag("LOCAL", tile.local)
             .flag("SHUFFLE", tile.shuffle)
             .flag("STAGE", tile.stage)
             .size("LANES", tile.lanes)
             .size("ROWS", tile.threads() / tile.lanes)
-            .flag("RELU_MASK", self.representation == Representation::Activation)
+            .flag("COSINE", self.cosine.is_some())
+            .flag("RELU_MASK", self.cosine != Some(Representation::PreActivation))
+            .flag("NORMALIZE", self.normalize)
+            .flag("UNIT_ROWS", self.unit_rows)
+            .flag("PROJECTED", self.widest(1) > 0)
             .flag("KEEP_PREACTIVATION", self.preactivations.is_some())
             .flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy)
     }

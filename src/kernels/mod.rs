@@ -16,6 +16,7 @@ pub mod class_prototypes;
 pub mod cosine_gradient;
 pub mod covariance;
 pub mod forward;
+pub mod fused_backward;
 pub mod fused_forward;
 pub mod gather;
 pub mod input_gradient;
@@ -178,8 +179,10 @@ kernels! {
     InputGradient: input_gradient,
     /// From the gradient of normalised rows to that of the rows.
     NormalizeGradient: normalize_gradient,
-    /// A tile of the batch through all layers of a pair, losses and gradients included.
+    /// A tile of the batch through all layers of a pair.
     FusedForward: fused_forward,
+    /// From the losses back to the deltas below, for a tile of the batch.
+    FusedBackward: fused_backward,
     /// Weight gradient and Adam, of one layer or of all.
     WeightUpdate: weight_update,
     /// Logits to probabilities.
@@ -195,6 +198,15 @@ kernels! {
 }
 
 impl Operation {
+    /// Invocations of a workgroup and bytes of its memory, where they depend on the run and may exceed what an adapter has.
+    pub fn workgroup(&self, launch: Launch) -> Option<(u32, u32)> {
+        match self {
+            Self::FusedForward(fused) => Some(fused.workgroup(launch)),
+            Self::FusedBackward(fused) => Some(fused.workgroup(launch)),
+            _ => None,
+        }
+    }
+
     /// What a device compiles for it.
     pub fn variant(&self, launch: Launch) -> Variant {
         let description = self.describe();

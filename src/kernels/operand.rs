@@ -141,8 +141,9 @@ pub enum Pack {
 }
 
 impl Pack {
-    /// How many there are.
-    pub const COUNT: usize = 6;
+    /// All of them.
+    pub const ALL: [Pack; 6] =
+        [Pack::Weights, Pack::FirstMoments, Pack::SecondMoments, Pack::Activations, Pack::Preactivations, Pack::Deltas];
 }
 
 /// What the numbers of a tensor are.

@@ -2,7 +2,10 @@
 
 use super::order::{Order, reorder};
 use super::{Access, Kernel};
-use crate::layout::{CONSTANTS, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, Shard, Shuffle, Step, Trained};
+use crate::layout::{
+    BackPlaces, CONSTANTS, ForwardPlaces, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, Shard, Shuffle, Step,
+    Trained,
+};
 use std::fmt::Write;
 
 /// How a kernel sees one buffer. Binding numbers follow the order of the list.
@@ -33,6 +36,8 @@ fn import(name: &str, shuffle: bool) -> Option<&'static str> {
         "constants" => CONSTANTS,
         "Linear" => Linear::WGSL,
         "Places" => Places::WGSL,
+        "ForwardPlaces" => ForwardPlaces::WGSL,
+        "BackPlaces" => BackPlaces::WGSL,
         "Trained" => Trained::WGSL,
         "Rows" => Rows::WGSL,
         "RowLoss" => RowLoss::WGSL,
@@ -54,6 +59,8 @@ fn import(name: &str, shuffle: bool) -> Option<&'static str> {
         "augment" => include_str!("../../shaders/shared/augment.wgsl"),
         "cosine_distance" => include_str!("../../shaders/shared/cosine_distance.wgsl"),
         "cosine_loss" => include_str!("../../shaders/shared/cosine_loss.wgsl"),
+        "prototype_loss" => include_str!("../../shaders/shared/prototype_loss.wgsl"),
+        "normalize_gradient" => include_str!("../../shaders/shared/normalize_gradient.wgsl"),
         "output_loss" => include_str!("../../shaders/shared/output_loss.wgsl"),
         _ => return None,
     })

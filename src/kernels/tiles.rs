@@ -82,17 +82,11 @@ impl FusedTile {
         layers.iter().map(|layer| layer.output_quads.div_ceil(self.lanes_x)).max().unwrap_or(1)
     }
 
-    /// Quads of a row of the widest layer's output.
-    pub fn hidden_quads(&self, layers: &[Linear]) -> u32 {
-        layers.iter().map(|layer| layer.output_quads).max().unwrap_or(1)
-    }
-
-    /// Bytes of workgroup memory that the kernel declares.
-    pub fn workgroup_bytes(&self, layers: &[Linear]) -> u32 {
-        let hidden = if self.local { 2 * self.rows * self.hidden_quads(layers) } else { 1 };
+    /// Bytes of workgroup memory in which shares of sums meet and sums are staged.
+    pub fn scratch_bytes(&self, layers: &[Linear]) -> u32 {
         let shares = (self.splits / 2 * self.teams * self.lanes_x * self.rows * self.quads(layers)).max(1);
         let staged = if self.stage { self.threads() * self.rows * self.quads(layers) } else { 1 };
-        16 * (hidden + shares + staged) + 8 * self.threads()
+        16 * (shares + staged)
     }
 }
 

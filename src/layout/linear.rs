@@ -40,6 +40,42 @@ device_struct! {
 }
 
 device_struct! {
+    /// What the fused forward pass knows of a layer beside its [`Places`]; places in quads.
+    ForwardPlaces {
+        /// What is normalised into the layer's inputs.
+        unnormalized: u32,
+        /// The output's unit rows.
+        unit_rows: u32,
+        /// 1: a projection, whose output no layer reads.
+        is_branch: u32,
+        /// Layers of the table.
+        count: u32,
+    }
+}
+
+device_struct! {
+    /// What the fused way back knows of a layer beside its [`Places`]; places in quads.
+    BackPlaces {
+        /// The rectified rows below.
+        below: u32,
+        /// The unit rows that the loss compares.
+        unit_rows: u32,
+        /// The prototypes, left behind.
+        prototypes: u32,
+        /// The deltas below,
+        deltas_below: u32,
+        /// and the gradient of normalised rows that they are made of.
+        gradients_below: u32,
+        /// Layers of the table.
+        count: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+    }
+}
+
+device_struct! {
     /// Which of a layer's parameters learn.
     Trained {
         /// 1: the bias is trained; 0: it stays.

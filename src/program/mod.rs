@@ -15,9 +15,9 @@ pub use parameters::ParameterTensors;
 pub use shapes::Part;
 pub use sums::SumLayout;
 pub use tensors::{Content, Set, TensorSpec};
-pub use training::fusible;
+pub use training::{fusible, unfusible};
 
-use crate::config::TrainingConfig;
+use crate::config::{Stage, TrainingConfig};
 use crate::dataset::{Dataset, ImageShape, Images, Origin, numbered};
 use crate::diagnosis::SAMPLE;
 use crate::engine::{Job, evaluation_batch_size, sample_size};
@@ -86,8 +86,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// The programs of `job`, for devices whose bindings hold `largest_binding` bytes. The fused plan is for runs that are
-    /// [`fusible`] only.
+    /// The programs of `job`, for devices whose bindings hold `largest_binding` bytes. The fused plan is for runs that are [`fusible`].
     pub fn new(job: Job, plan: Plan, largest_binding: u64) -> Result<Self> {
         let Job { config, dataset } = job;
         let architecture = config.architecture()?;
@@ -103,7 +102,7 @@ impl Programs {
         let order = layout::Shuffle::new(config.seed, train.count(), config.replicas, config.shuffle);
         let shuffle = vec![Shuffle { shape: order, orders: batch.orders }.into()];
         let mut training = Training::new(Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING), row_metrics);
-        let step = |&stage| if plan == Plan::Fused { training.fused_step() } else { training.step(stage) };
+        let step = |&stage: &Stage| if plan == Plan::Fused { training.fused_step(stage) } else { training.step(stage) };
         let stages = config.stages().iter().map(step).collect();
 
         let rows = evaluation_batch_size(config, test.count(), largest_binding);

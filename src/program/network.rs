@@ -103,10 +103,10 @@ impl Role {
 
     const fn pack(self) -> Option<Pack> {
         match self {
-            Self::Outputs => Some(Pack::Activations),
+            Self::Outputs | Self::Normalized | Self::UnitRows => Some(Pack::Activations),
             Self::Preactivations => Some(Pack::Preactivations),
-            Self::Deltas => Some(Pack::Deltas),
-            Self::Means | Self::Normalized | Self::UnitRows | Self::Gradients => None,
+            Self::Deltas | Self::Gradients => Some(Pack::Deltas),
+            Self::Means => None,
         }
     }
 }
@@ -148,7 +148,7 @@ impl<'a> Pass<'a> {
             let rows = shapes.rows(part, layer);
             let words = if role == Role::Means { rows.stride() } else { rows.len() };
             match role.pack() {
-                Some(pack) if part == Part::Network && purpose == TRAINING => tensors.add_to(pack, name, Level::Slot, words),
+                Some(pack) if purpose == TRAINING => tensors.add_to(pack, name, Level::Slot, words),
                 _ => tensors.add(name, Level::Slot, words),
             }
         })

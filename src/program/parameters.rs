@@ -33,10 +33,7 @@ impl ParameterTensors {
         let layers = parts.flat_map(|part| shapes.all(part).iter().enumerate().map(move |(index, layer)| (part, index, layer)));
         let of_layer = |(part, index, &layer): (Part, usize, &Linear)| {
             let name = |what: &str| format!("{what} of {} {}", part.name(), index + 1);
-            let mut add = |pack, what: &str| match part {
-                Part::Network => tensors.add_to(pack, name(what), Level::Slot, layer.weight_len()),
-                _ => tensors.add(name(what), Level::Slot, layer.weight_len()),
-            };
+            let mut add = |pack, what: &str| tensors.add_to(pack, name(what), Level::Slot, layer.weight_len());
             Self {
                 part,
                 index,

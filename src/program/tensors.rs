@@ -53,13 +53,13 @@ pub struct Tensors {
     slots: usize,
     packed: bool,
     specs: Vec<TensorSpec>,
-    pack_lengths: [usize; Pack::COUNT],
+    pack_lengths: [usize; Pack::ALL.len()],
 }
 
 impl Tensors {
     /// An empty list for `slots` models; `packed`: tensors that may share buffers do.
     pub fn new(slots: usize, packed: bool) -> Self {
-        Self { slots, packed, specs: Vec::new(), pack_lengths: [0; Pack::COUNT] }
+        Self { slots, packed, specs: Vec::new(), pack_lengths: [0; Pack::ALL.len()] }
     }
 
     /// Adds a tensor of zeros.

@@ -41,6 +41,23 @@ fn gradients_come_before_any_update() {
     }
 }
 
+/// Three where every loss takes the rows one by one, four where gradients go on from there.
+#[test]
+fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
+    for depth in [2, 8] {
+        let layers = [vec![784], vec![64; depth - 1], vec![10]].concat();
+        let with = |method, recipe: Recipe| TrainingConfig { layers: layers.clone(), method, ..recipe.config() };
+        for (config, dispatches) in [
+            (with(Method::Local, Recipe::Paper), 3),
+            (with(Method::Local, Recipe::Contrastive), 4),
+            (with(Method::FrozenPartner, Recipe::Contrastive), 4),
+            (with(Method::Backprop, Recipe::Contrastive), 4),
+        ] {
+            assert_eq!(programs(&config, Plan::Fused).stages[0].len(), dispatches, "{config:?}");
+        }
+    }
+}
+
 #[test]
 fn the_paper_takes_three_dispatches_or_three_a_layer() {
     for layers in [vec![5, 2], vec![784, 64, 64, 10]] {

@@ -1,33 +1,55 @@
 //! Cases of fused kernels: the operations of fused programs, on random tensors.
 
-use crate::config::{CosineOptions, HiddenLoss, OutputLoss, Recipe, Representation, TrainingConfig};
+use crate::arithmetic::Single;
+use crate::config::{
+    CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation, TrainingConfig,
+};
 use crate::error::Result;
 use crate::kernels::case::{Case, Contents, SLOTS, extreme_rows};
-use crate::kernels::{Access, Data, Element, Kernel, Operation};
-use crate::layout::Step;
+use crate::kernels::normalize::normalize;
+use crate::kernels::{Access, Data, Element, Kernel, Operation, Tensor};
+use crate::layout::{Rows, Step};
 use crate::program::{Plan, Programs, TensorSpec};
 
 /// Networks with every kind of tail, of depths 1 to 5, up to the widest that the plan takes.
-pub const NETWORKS: [&[usize]; 4] = [&[784, 64, 64, 10], &[5, 3], &[63, 65, 3, 128, 10], &[16, 33, 1, 64, 4, 7]];
+pub const NETWORKS: [&[usize]; 4] = [&[101, 64, 64, 10], &[5, 3], &[63, 65, 3, 128, 10], &[16, 33, 1, 64, 4, 7]];
 const BATCHES: [usize; 3] = [1, 37, 64];
 
-/// The fused programs whose operations are checked.
+/// The fused programs whose operations are checked: every loss, each with what it can be combined with.
 pub fn configs() -> Vec<TrainingConfig> {
-    let settings =
-        [(Representation::Activation, OutputLoss::BinaryCrossEntropy), (Representation::PreActivation, OutputLoss::CrossEntropy)];
-    let networks = NETWORKS.iter().flat_map(|layers| BATCHES.map(|batch_size| (layers.to_vec(), batch_size)));
-    networks
-        .flat_map(|(layers, batch_size)| {
-            settings.map(|(representation, output_loss)| TrainingConfig {
-                layers: layers.clone(),
-                batch_size,
-                replicas: SLOTS / 2,
-                hidden_loss: HiddenLoss::Cosine(CosineOptions { representation, centre: false }),
-                output_loss,
-                ..Recipe::Paper.config()
-            })
+    let cosine = |representation, output_loss, normalize| TrainingConfig {
+        hidden_loss: HiddenLoss::Cosine(CosineOptions { representation, centre: false }),
+        output_loss,
+        normalize,
+        ..Recipe::Paper.config()
+    };
+    let prototypes = |change: fn(&mut PrototypeOptions), normalize| {
+        let mut config = TrainingConfig { normalize, ..Recipe::Contrastive.config() };
+        if let HiddenLoss::Prototypes(options) = &mut config.hidden_loss {
+            change(options);
+        }
+        config
+    };
+    let backprop = |normalize| TrainingConfig { method: Method::Backprop, normalize, ..Recipe::Contrastive.config() };
+    let settings = [
+        cosine(Representation::Activation, OutputLoss::BinaryCrossEntropy, false),
+        cosine(Representation::PreActivation, OutputLoss::CrossEntropy, true),
+        prototypes(|_| (), true),
+        prototypes(|options| (options.projection, options.guide) = (0, Guide::Own), false),
+        prototypes(|options| (options.projection, options.mutual) = (5, 0.3), true),
+        backprop(true),
+        backprop(false),
+    ];
+    // Each setting meets every network, and every batch size with some of them.
+    let of_setting = |(i, config): (usize, TrainingConfig)| {
+        NETWORKS.iter().enumerate().map(move |(j, layers)| TrainingConfig {
+            layers: layers.to_vec(),
+            batch_size: BATCHES[(i + j) % BATCHES.len()],
+            replicas: SLOTS / 2,
+            ..config.clone()
         })
-        .collect()
+    };
+    settings.into_iter().enumerate().flat_map(of_setting).collect()
 }
 
 /// Makes the cases of one kernel's operations that are made of others.
@@ -44,11 +66,13 @@ pub fn cases(kernel: Kernel, take: &mut dyn FnMut(Case) -> Result<()>) -> Result
 }
 
 fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize, config: &TrainingConfig) -> Case {
-    let written: Vec<_> = operation.describe().replaced().iter().flat_map(|replaced| replaced.describe().operands()).collect();
+    let replaced = operation.describe().replaced();
+    let touched: Vec<_> = replaced.iter().flat_map(|replaced| replaced.describe().operands()).collect();
     let mut contents = Contents::new(number);
+    let mut made: Vec<Data<f32>> = Vec::new();
     for (index, spec) in (0..).zip(&programs.tensors) {
-        let tensor = crate::kernels::Tensor(index);
-        let touched: Vec<_> = written.iter().filter(|operand| operand.tensor == Some(tensor)).collect();
+        let tensor = Tensor(index);
+        let touched: Vec<_> = touched.iter().filter(|operand| operand.tensor == Some(tensor)).collect();
         let is_written = touched.iter().any(|operand| operand.access == Access::Write);
         let length = spec.per.count(SLOTS) * spec.words;
         let parameters = programs.parameters.iter().find(|layer| layer.weights == tensor);
@@ -72,18 +96,56 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
             poison(spec, length)
         } else if spec.element == Element::Word {
             Data::Words((0..length).map(|_| contents.generator.below(classes)).collect())
+        } else if let Some((shape, rows)) = replaced.iter().find_map(|replaced| unit_rows(replaced, tensor)) {
+            let shape = Rows { batch_size: SLOTS as u32 * shape.batch_size, ..shape };
+            let mut unit = vec![0.0; length];
+            normalize::<Single>(&shape, true, made[rows.index()].numbers(), &mut unit);
+            Data::Numbers(unit)
         } else {
-            Data::Numbers(extreme_rows(
-                &mut contents.generator,
-                length / (4 * crate::layout::quads(config.layers[0])),
-                config.layers[0],
-            ))
+            let width = replaced.iter().find_map(|replaced| width_of(replaced, tensor)).unwrap_or(1) as usize;
+            let mut rows = extreme_rows(&mut contents.generator, length / (4 * crate::layout::quads(width)), width);
+            // Subnormal numbers may count as zero where rows stop gradients, which no bound on these describes.
+            let is_rectified = replaced.iter().any(|replaced| is_rectified(replaced, tensor));
+            let stopped = |value: f32| value.abs() < f32::MIN_POSITIVE || is_rectified && value < 0.0;
+            rows.iter_mut().filter(|value| stopped(**value)).for_each(|value| *value = 0.0);
+            Data::Numbers(rows)
         };
-        let added = contents.add(spec.per, content);
+        let added = contents.add(spec.per, content.clone());
+        made.push(content);
         contents.place(added, spec.pack);
     }
-    let name = format!("{:?} batch {} {:?}", config.layers, config.batch_size, config.hidden_loss.representation());
+    let name = format!("{:?} batch {} {:?} {:?}", config.layers, config.batch_size, config.method, config.hidden_loss);
     contents.case(name, Step::default(), operation.clone())
+}
+
+/// If `tensor` holds the unit rows of a loss: their shape, and the rows.
+fn unit_rows(operation: &Operation, tensor: Tensor) -> Option<(Rows, Tensor)> {
+    match operation {
+        Operation::PrototypeLoss(loss) if loss.unit_rows == tensor => Some((loss.shape.rows(), loss.rows)),
+        _ => None,
+    }
+}
+
+/// Numbers in a row of what an operation reads.
+fn width_of(operation: &Operation, tensor: Tensor) -> Option<u32> {
+    match operation {
+        Operation::Forward(forward) if forward.inputs == tensor => Some(forward.layer.input_width),
+        Operation::PrototypeLoss(loss) if loss.rows == tensor => Some(loss.shape.width),
+        Operation::InputGradient(gradient) if gradient.deltas == tensor => Some(gradient.layer.output_width),
+        Operation::InputGradient(gradient) if gradient.mask == Some(tensor) => Some(gradient.layer.input_width),
+        Operation::NormalizeGradient(gradient) if gradient.rows == tensor => Some(gradient.shape.width),
+        _ => None,
+    }
+}
+
+/// Whether an operation reads a tensor as rectified outputs.
+fn is_rectified(operation: &Operation, tensor: Tensor) -> bool {
+    match operation {
+        Operation::PrototypeLoss(loss) => loss.rows == tensor && loss.shape.rectified > 0,
+        Operation::InputGradient(gradient) => gradient.mask == Some(tensor),
+        Operation::NormalizeGradient(gradient) => gradient.rows == tensor,
+        _ => false,
+    }
 }
 
 fn poison(spec: &TensorSpec, length: usize) -> Data<f32> {

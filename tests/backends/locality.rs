@@ -82,9 +82,9 @@ fn a_layer_moves_the_same_whatever_stands_above_it(device: Device) {
     let cases = [
         (small(Recipe::Paper), true),
         (small(Recipe::Centred), false),
-        (small(Recipe::Contrastive), false),
-        (prototypes(Guide::Partner, 0), false),
-        (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, false),
+        (small(Recipe::Contrastive), true),
+        (prototypes(Guide::Partner, 0), true),
+        (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, true),
     ];
     for (config, fusible) in cases {
         let fused = (fusible && device == Device::Gpu).then_some(Some(Plan::Fused));

@@ -13,7 +13,7 @@ use ffcl_gpu::program::Plan;
 use std::ops::ControlFlow::Continue;
 
 tests! {
-    gpu: fused_and_layered_give_the_same_bits, the_fused_plan_takes_three_dispatches_at_any_depth,
+    gpu: fused_and_layered_give_the_same_bits, the_fused_plan_takes_a_few_dispatches_at_any_depth,
         an_epoch_makes_nothing_and_reads_once, memory_is_counted_beforehand, device_memory_stays_flat;
 }
 
@@ -63,13 +63,15 @@ fn fused_and_layered_give_the_same_bits() {
     }
 }
 
-/// Three dispatches whatever the depth and the number of replicas; wide layers are left to the layered plan, and to force the
+/// As many whatever the depth and the number of replicas; wide layers are left to the layered plan, and to force the
 /// other one is an error.
-fn the_fused_plan_takes_three_dispatches_at_any_depth() {
-    for layers in [vec![784, 10], vec![784, 64, 64, 10], vec![784, 128, 5, 128, 7, 16, 33, 64, 10]] {
-        let config = TrainingConfig { layers, ..config() };
-        let backend = backend(&config, None, Some(Plan::Fused));
-        assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Fused, Some(3)));
+fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
+    for layers in [vec![784, 64, 64, 10], vec![784, 128, 5, 128, 7, 16, 33, 64, 10]] {
+        for (recipe, dispatches) in [(Recipe::Paper, 3), (Recipe::Contrastive, 4)] {
+            let config = TrainingConfig { layers: layers.clone(), batch_size: 20, ..recipe.config() };
+            let backend = backend(&config, None, Some(Plan::Fused));
+            assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Fused, Some(dispatches)));
+        }
     }
     let wide = TrainingConfig { layers: vec![784, 129, 10], ..config() };
     let backend = backend(&wide, None, None);
@@ -106,6 +108,7 @@ fn memory_is_counted_beforehand() {
         (config(), Plan::Fused),
         (config(), Plan::Layered),
         (TrainingConfig { batch_size: 20, replicas: 2, ..Recipe::Contrastive.config() }, Plan::Layered),
+        (TrainingConfig { batch_size: 20, replicas: 2, ..Recipe::Contrastive.config() }, Plan::Fused),
         (TrainingConfig { method: Method::Backprop, ..wide.clone() }, Plan::Layered),
         (TrainingConfig { batch_size: 20, ..Recipe::Ffcl3.config() }, Plan::Layered),
         (wide, Plan::Layered),

@@ -1,0 +1,230 @@
+// fused_backward
+// From losses and gradients to the deltas below them, for a tile of the batch: what class_prototypes, prototype_loss, input_gradient and
+// normalize_gradient do in several dispatches. Forward passes and the output's loss came before (fused_forward).
+//
+// PROTOTYPES: for each hidden layer the batch's class prototypes, the rows' loss by them, and, if PROJECTED, the way back through the
+// projection to the hidden layer's delta. Each workgroup sums the few prototypes itself, in the batch's order; the first one also leaves
+// them behind. Otherwise: backpropagation, from the output layer's delta down the network, layer by layer.
+//
+// Invocations: LANES_X column lanes x TEAMS, each of which holds TILE_ROWS rows of the workgroup and TILE_QUADS column quads, which cover
+// the widest layer. Losses take ROWS rows at a time, LANES invocations each.
+//
+// Grid: x = row tiles, y = slots, z = hidden layers with PROTOTYPES, else 1.
+// Memory: a workgroup reads its rows, the weights that it goes back through and, with PROTOTYPES, all unit rows of the guide; deltas are
+// written once, or twice and read once.
+
+#import constants
+#import Linear
+#import Places
+#import BackPlaces
+#import RowLoss
+#import Prototypes
+#import product
+#import stage
+#import prototype_loss
+#import normalize_gradient
+
+struct BackLayer {
+    linear: Linear,
+    places: Places,
+    back: BackPlaces,
+    loss: RowLoss,
+    guides: Prototypes,
+}
+
+alias ProductShape = BackLayer;
+alias LossShape = RowLoss;
+
+@group(0) @binding(0) var<uniform> layers: array<BackLayer, LAYERS>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> activations: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> deltas: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> row_metrics: array<f32>;
+
+const THREADS = LANES_X * TEAMS;
+const TILE = TILE_ROWS * TILE_QUADS;
+const GROUP_ROWS = TEAMS * TILE_ROWS;
+const SETS = select(1u, 2u, MUTUAL);
+
+// [set][class][quad]: those that guide the slot, and with MUTUAL those that guide its partner.
+var<workgroup> directions: array<vec4<f32>, SETS * CLASSES * GUIDE_QUADS>;
+var<workgroup> counts: array<u32, SETS * CLASSES>;
+
+// The entry in work.
+var<private> current: u32;
+
+// A quad among `quads` of a row of a slot, in a tensor that begins at `first`.
+fn place(first: u32, slot: u32, row: u32, quads: u32, quad: u32) -> u32 {
+    return first + (slot * layers[0].linear.batch_size + row) * quads + quad;
+}
+
+fn input_quad(layer: BackLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
+    let batch_row = min(tile.row + row, layer.linear.batch_size - 1u);
+    return deltas[place(layer.places.deltas, tile.slot, batch_row, layer.linear.output_quads, k)];
+}
+
+fn weight_block(layer: BackLayer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+    let linear = layer.linear;
+    let quad = min(tile.quad + column * LANES_X, linear.input_quads - 1u);
+    let first = layer.places.weights + (tile.slot * (4u * linear.input_quads + 1u) + 4u * quad) * linear.output_quads + k;
+    let second = first + linear.output_quads;
+    let third = second + linear.output_quads;
+    return transpose(mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + linear.output_quads]));
+}
+
+fn row_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
+    return activations[place(layers[current].places.outputs, slot, row, layers[current].linear.output_quads, quad)];
+}
+
+fn unit_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
+    return activations[place(layers[current].back.unit_rows, slot, row, layers[current].linear.output_quads, quad)];
+}
+
+var<private> own_guide: u32;
+
+fn prototype_quad(guide: u32, k: u32, quad: u32) -> vec4<f32> {
+    return directions[((guide ^ own_guide) * CLASSES + k) * GUIDE_QUADS + quad];
+}
+
+fn is_present(guide: u32, k: u32) -> bool {
+    return counts[(guide ^ own_guide) * CLASSES + k] > 0u;
+}
+
+fn delta_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
+    return deltas[place(layers[current].places.deltas, slot, row, layers[current].linear.output_quads, quad)];
+}
+
+fn store_delta(slot: u32, row: u32, quad: u32, delta: vec4<f32>) {
+    deltas[place(layers[current].places.deltas, slot, row, layers[current].linear.output_quads, quad)] = delta;
+}
+
+fn normalized_row(row: u32, quad: u32) -> vec4<f32> {
+    return activations[layers[current].back.below + row * layers[current].linear.input_quads + quad];
+}
+
+fn gradient_quad(row: u32, quad: u32) -> vec4<f32> {
+    return deltas[layers[current].back.gradients_below + row * layers[current].linear.input_quads + quad];
+}
+
+fn store_gradient(row: u32, quad: u32, delta: vec4<f32>) {
+    deltas[layers[current].back.deltas_below + row * layers[current].linear.input_quads + quad] = delta;
+}
+
+// The mean directions of the classes among slot `guide`'s unit rows, into set `chosen`; all invocations of the workgroup together. An
+// invocation owns one quad of the classes that leave the same rest: each number is summed in the batch's order, by one invocation.
+fn sum_prototypes(layer: BackLayer, guide: u32, chosen: u32, thread: u32, leave: bool) {
+    let quads = layer.guides.quads;
+    let batch_size = layer.guides.batch_size;
+    let parts = max(THREADS / quads, 1u);
+    let first_label = (guide >> layer.guides.label_shift) * batch_size;
+    for (var item = thread; item < parts * quads; item += THREADS) {
+        let quad = item % quads;
+        let part = item / quads;
+        for (var k = part; k < CLASSES; k += parts) {
+            directions[(chosen * CLASSES + k) * GUIDE_QUADS + quad] = vec4<f32>(0.0);
+            if (quad == 0u) {
+                counts[chosen * CLASSES + k] = 0u;
+            }
+        }
+        for (var row = 0u; row < batch_size; row++) {
+            let label = labels[first_label + row];
+            if (label % parts == part) {
+                directions[(chosen * CLASSES + label) * GUIDE_QUADS + quad] += unit_quad(guide, row, quad);
+                if (quad == 0u) {
+                    counts[chosen * CLASSES + label] += 1u;
+                }
+            }
+        }
+    }
+    workgroupBarrier();
+    for (var k = thread; k < CLASSES; k += THREADS) {
+        let first = (chosen * CLASSES + k) * GUIDE_QUADS;
+        var squares = 0.0;
+        for (var quad = 0u; quad < quads; quad++) {
+            squares += dot(directions[first + quad], directions[first + quad]);
+        }
+        let scale = row_scale(layer.guides.width, true, squares);
+        for (var quad = 0u; quad < quads; quad++) {
+            directions[first + quad] *= scale;
+            if (leave) {
+                deltas[layer.back.prototypes + (guide * CLASSES + k) * quads + quad] = directions[first + quad];
+            }
+        }
+    }
+    workgroupBarrier();
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let slot = group.y;
+    let first_row = group.x * GROUP_ROWS;
+    let lane = thread % LANES_X;
+    let team = thread / LANES_X;
+    let batch_size = layers[0].linear.batch_size;
+    let begin = select(0u, group.z, PROTOTYPES);
+    let end = select(layers[0].back.count, group.z + 1u, PROTOTYPES);
+    for (var index = begin; index < end; index++) {
+        current = index;
+        let layer = layers[index];
+        let linear = layer.linear;
+        if (PROTOTYPES) {
+            own_guide = slot ^ layer.guides.partner;
+            sum_prototypes(layer, own_guide, 0u, thread, group.x == 0u);
+            if (MUTUAL) {
+                sum_prototypes(layer, own_guide ^ 1u, 1u, thread, false);
+            }
+            for (var round = 0u; round < GROUP_ROWS; round += ROWS) {
+                let local_row = round + thread / LANES;
+                let batch_row = first_row + local_row;
+                // Rows past the end repeat the last one, so that all invocations reach the barriers, and store nothing.
+                let clamped = min(batch_row, batch_size - 1u);
+                let keep = local_row < GROUP_ROWS && batch_row < batch_size;
+                let label = labels[(slot >> layer.loss.label_shift) * batch_size + clamped];
+                let loss = prototype_loss(layer.loss, layer.guides, slot, clamped, thread / LANES, label, thread, keep);
+                if (keep && thread % LANES == 0u) {
+                    row_metrics[(slot * layer.loss.metrics + layer.loss.metric) * batch_size + batch_row] += loss;
+                }
+            }
+            // The rows' deltas are there.
+            storageBarrier();
+            workgroupBarrier();
+        }
+        if (!PROTOTYPES || PROJECTED) {
+            let tile = Tile(slot, first_row + team * TILE_ROWS, lane, lane);
+            var sums: array<vec4<f32>, TILE>;
+            product(layer, tile, 0u, linear.output_quads, &sums);
+            stage(thread, &sums);
+            for (var row = 0u; row < rolled(batch_size, TILE_ROWS); row++) {
+                for (var column = 0u; column < rolled(batch_size, TILE_QUADS); column++) {
+                    let quad = tile.quad + column * LANES_X;
+                    if (tile.row + row < batch_size && quad < linear.input_quads) {
+                        let at = place(0u, slot, tile.row + row, linear.input_quads, quad);
+                        let position = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+                        var passes = position < vec4<u32>(linear.input_width);
+                        if (!NORMALIZE) {
+                            passes &= activations[layer.back.below + at] > vec4<f32>(0.0);
+                        }
+                        let sum = staged_sum(thread, &sums, row * TILE_QUADS + column);
+                        let first = select(layer.back.deltas_below, layer.back.gradients_below, NORMALIZE);
+                        deltas[first + at] = select(vec4<f32>(0.0), sum, passes);
+                    }
+                }
+            }
+            if (NORMALIZE) {
+                storageBarrier();
+                workgroupBarrier();
+                for (var round = 0u; round < GROUP_ROWS; round += ROWS) {
+                    let local_row = round + thread / LANES;
+                    let batch_row = first_row + local_row;
+                    let keep = local_row < GROUP_ROWS && batch_row < batch_size;
+                    let row = slot * batch_size + min(batch_row, batch_size - 1u);
+                    normalize_gradient(linear.input_width, linear.input_quads, true, false, row, thread, keep);
+                }
+            }
+            // The next entry reads these deltas.
+            storageBarrier();
+            workgroupBarrier();
+        }
+    }
+}
