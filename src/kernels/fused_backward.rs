@@ -59,6 +59,10 @@ impl FusedBackward {
 
     /// Column quads of an invocation.
     fn tile_quads(&self, tile: &FusedTile) -> u32 {
+        if self.by_prototypes && !self.projected {
+            // Nothing goes back through a layer.
+            return 1;
+        }
         self.layers.iter().map(|layer| layer.linear.input_quads.div_ceil(tile.lanes_x)).max().unwrap_or(1)
     }
 
