@@ -101,7 +101,9 @@ pub fn all(recipe: BenchRecipe) -> Vec<Regime> {
     };
     let mut regimes = vec![small.clone()];
     regimes.extend(vary("replicas", &[8, 32, 128], |regime, value| regime.replicas = value));
-    regimes.push(whole("wide", vec![784, 1000, 1000, 1000, 10], 512));
+    regimes.extend(vary("wide", &[256, 512], |regime, value| {
+        (regime.layers, regime.batch_size) = (vec![784, 1000, 1000, 1000, 10], value);
+    }));
     regimes.push(whole("huge", vec![784, 4096, 4096, 10], 4096));
     regimes.extend(vary("batch", &[16, 64, 256, 1024], |regime, value| regime.batch_size = value));
     regimes.extend(vary("images", &[1000, 4000, 16000, 60000], |regime, value| regime.images = Some(value)));

@@ -76,14 +76,20 @@ pub fn input_gradient<A: Arithmetic>(
     // Columns past the inputs meet padding, which is zero.
     let right = Matrix { values: weights, stride: layer.output_stride(), transposed: true };
     A::multiply(layer.output_width as usize, left, right, stride, gradients);
-    for (row, gradients) in gradients.chunks_exact_mut(stride).enumerate() {
-        gradients[width..].fill(0.0.into());
-        if let Some(outputs) = mask {
-            let outputs = &outputs[row * stride..][..width];
-            let stopped = gradients.iter_mut().zip(outputs).filter(|&(_, &output)| output <= 0.0);
-            stopped.for_each(|(gradient, _)| *gradient = 0.0.into());
-        }
-    }
+    A::run(
+        #[inline(always)]
+        || {
+            for (row, gradients) in gradients.chunks_exact_mut(stride).enumerate() {
+                gradients[width..].fill(0.0.into());
+                if let Some(outputs) = mask {
+                    let outputs = &outputs[row * stride..][..width];
+                    for (gradient, &output) in gradients.iter_mut().zip(outputs) {
+                        *gradient = if output <= 0.0 { 0.0.into() } else { *gradient };
+                    }
+                }
+            }
+        },
+    );
 }
 
 pub(super) fn cases(take: &mut Take) -> Result<()> {
