@@ -54,6 +54,9 @@ pub enum Command {
     /// Show what a training step does: each dispatch with what it reads and writes, or the shader of one.
     #[command(after_help = "Example: ffcl-gpu program --recipe paper --fused")]
     Program(Box<ProgramOptions>),
+    /// Time the candidate shapes of a GPU's kernels for a kind of run, and keep the fastest for runs like it.
+    #[command(after_help = "Example: ffcl-gpu tune --device gpu --layers 784,256,256,10")]
+    Tune(Box<TuneOptions>),
     /// List the adapters that --device can choose from.
     Devices(DevicesOptions),
     /// Print a script that completes commands and options in a shell.
@@ -146,6 +149,21 @@ pub struct ProgramOptions {
     /// Print the whole WGSL of a dispatch, by its number in the list, with the tiles of a GPU.
     #[arg(long, value_name = "NUMBER")]
     pub wgsl: Option<usize>,
+}
+
+/// Options of `tune`.
+#[derive(Args, Clone, Debug)]
+pub struct TuneOptions {
+    #[command(flatten)]
+    pub options: RunOptions,
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// How a step is cut into dispatches.
+    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
+    pub plan: PlanName,
+    /// Print one JSON object for each candidate.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A backend to run beside the one that is measured.

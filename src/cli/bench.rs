@@ -23,7 +23,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     if let Some(path) = &options.plot {
         picture::check_path(path, "--plot")?;
     }
-    let device = session::describe(&options.device.device)?;
+    let device = session::describe(&options.device)?;
     let on_gpu = device.kind != "cpu";
     if !on_gpu
         && (options.profile || options.plan.plan().is_some() || options.compare.iter().any(|&other| other != Compared::Cpu))
@@ -38,7 +38,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     if options.profile {
         return regimes.iter().try_for_each(|regime| show_profile(options, regime));
     }
-    let ceilings = match session::open_context(&options.device.device)? {
+    let ceilings = match session::open_context(&options.device)? {
         Some(context) => gpu_ceilings::measure(&context)?,
         None => cpu_ceilings::measure()?,
     };
@@ -46,7 +46,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
 
     let gpu = |plan: Option<Plan>| {
         move |job: Job| -> Result<Box<dyn Backend>> {
-            let backend = session::open_gpu(&options.device.device, plan, job)?;
+            let backend = session::open_gpu(&options.device, plan, job)?;
             Ok(Box::new(backend.ok_or_else(|| Error::Device("the adapter is gone; see `ffcl-gpu devices`".into()))?))
         }
     };
@@ -120,7 +120,7 @@ fn check_parity(options: &BenchOptions) -> Result<()> {
     let plans = std::iter::once(options.plan.plan()).chain(compared);
     for (plan, recipe) in plans.flat_map(|plan| options.recipe.iter().map(move |recipe| (plan, recipe))) {
         let rows = steps::check(&recipe.config(), 10, &|job| {
-            Ok(match session::open_gpu(&options.device.device, plan, job)? {
+            Ok(match session::open_gpu(&options.device, plan, job)? {
                 Some(backend) => Box::new(backend) as Box<dyn Backend>,
                 None => Box::new(CpuBackend::<Blocked>::new(job)?),
             })
@@ -140,7 +140,7 @@ fn show_profile(options: &BenchOptions, regime: &Regime) -> Result<()> {
     let config = regime.config();
     let dataset = digits::generate_with_counts(digits::SEED, regime.batch_size.max(1024), 16);
     let job = Job { config: &config, dataset: &dataset };
-    let Some(mut backend) = session::open_gpu(&options.device.device, options.plan.plan(), job)? else { return Ok(()) };
+    let Some(mut backend) = session::open_gpu(&options.device, options.plan.plan(), job)? else { return Ok(()) };
     backend.set_parameters(&config.initial_parameters()?)?;
     backend.begin_epoch(1)?;
     let steps: Vec<Step> = (1..=STEPS).map(|time| Step::new(0, config.batch_size, &config.adam, time as u64)).collect();

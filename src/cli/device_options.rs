@@ -12,6 +12,22 @@ pub struct DeviceOption {
     #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
     #[serde(serialize_with = "serialize_as_text")]
     pub device: DeviceRequest,
+    /// Whether a GPU's kernels are timed to choose the shapes of their tiles. No choice changes a result.
+    #[arg(long, value_enum, default_value_t, env = "FFCL_TUNE")]
+    #[serde(skip)]
+    pub tune: Tuning,
+}
+
+/// When tiles are chosen by measuring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Tuning {
+    /// Never: the built-in table.
+    Off,
+    /// Where an adapter meets a kind of run for the first time.
+    #[default]
+    Auto,
+    /// Now, whatever was measured before.
+    Again,
 }
 
 fn serialize_as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

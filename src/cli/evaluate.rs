@@ -23,7 +23,7 @@ pub fn run(options: &EvaluateOptions) -> Result<()> {
     let data = options.data.load(description)?;
     let device = RefCell::new(None);
     let evaluation = model.evaluate(&data.images, &|job: Job| {
-        let backend = session::open(&options.device.device, None, job)?;
+        let backend = session::open(&options.device, None, job)?;
         device.replace(Some(backend.device().clone()));
         Ok(backend)
     })?;

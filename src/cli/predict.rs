@@ -75,7 +75,7 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     }
     let answers = match images.labels.is_empty() {
         true => None,
-        false => Some(model.answers(&images, &|job: Job| session::open(&options.device.device, None, job))?),
+        false => Some(model.answers(&images, &|job: Job| session::open(&options.device, None, job))?),
     };
     let speaker = Speaker { names: &model.description().classes, answers: answers.as_ref(), preparation, json: options.json };
     for picture in &asked {

@@ -1,36 +1,37 @@
 //! From a device request to a backend that is ready to train.
 
+use super::device_options::{DeviceOption, Tuning};
 use super::terminal::report;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::cpu::backend::{CpuBackend, processor};
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
-use ffcl_gpu::gpu::adapter::{self, Choice, DeviceRequest, choose};
+use ffcl_gpu::gpu::adapter::{self, Choice, choose};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
 use ffcl_gpu::program::Plan;
 use ffcl_gpu::{Error, Result};
 
 /// Opens the device and prepares `job` on it. A notice about the choice, if there is one, goes to standard error.
-pub fn open(request: &DeviceRequest, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
-    let choice = choose(request)?;
+pub fn open(request: &DeviceOption, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
+    let choice = choose(&request.device)?;
     announce(&choice);
-    open_backend(choice, plan, job)
+    open_backend(request.tune, choice, plan, job)
 }
 
 /// The same for commands that open a device many times: without the notice.
-pub fn reopen(request: &DeviceRequest, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
-    open_backend(choose(request)?, plan, job)
+pub fn reopen(request: &DeviceOption, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
+    open_backend(request.tune, choose(&request.device)?, plan, job)
 }
 
 /// Prepares `job` on the adapter that the request comes to; `None` is the CPU. For commands that open a device many times: without
 /// the notice.
-pub fn open_gpu(request: &DeviceRequest, plan: Option<Plan>, job: Job) -> Result<Option<GpuBackend>> {
-    open_choice(choose(request)?)?.map(|context| prepare(context, plan, job)).transpose()
+pub fn open_gpu(request: &DeviceOption, plan: Option<Plan>, job: Job) -> Result<Option<GpuBackend>> {
+    open_choice(choose(&request.device)?)?.map(|context| prepare(request.tune, context, plan, job)).transpose()
 }
 
 /// What the request comes to, without opening it; the notice goes to standard error.
-pub fn describe(request: &DeviceRequest) -> Result<DeviceDescription> {
-    let choice = choose(request)?;
+pub fn describe(request: &DeviceOption) -> Result<DeviceDescription> {
+    let choice = choose(&request.device)?;
     announce(&choice);
     Ok(match choice {
         Choice::Cpu(_) => processor(),
@@ -39,7 +40,7 @@ pub fn describe(request: &DeviceRequest) -> Result<DeviceDescription> {
 }
 
 /// The same, where a plan may be forced that the CPU does not have.
-pub fn describe_for(request: &DeviceRequest, plan: Option<Plan>) -> Result<DeviceDescription> {
+pub fn describe_for(request: &DeviceOption, plan: Option<Plan>) -> Result<DeviceDescription> {
     let device = describe(request)?;
     if device.kind == "cpu" && plan == Some(Plan::Fused) { Err(fused_on_cpu()) } else { Ok(device) }
 }
@@ -49,8 +50,8 @@ fn fused_on_cpu() -> Error {
 }
 
 /// Opens the adapter that the request comes to, with the notice; `None` is the CPU.
-pub fn open_context(request: &DeviceRequest) -> Result<Option<Context>> {
-    let choice = choose(request)?;
+pub fn open_context(request: &DeviceOption) -> Result<Option<Context>> {
+    let choice = choose(&request.device)?;
     announce(&choice);
     open_choice(choice)
 }
@@ -61,9 +62,9 @@ fn announce(choice: &Choice) {
     }
 }
 
-fn open_backend(choice: Choice, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
+fn open_backend(tuning: Tuning, choice: Choice, plan: Option<Plan>, job: Job) -> Result<Box<dyn Backend>> {
     match open_choice(choice)? {
-        Some(context) => Ok(Box::new(prepare(context, plan, job)?)),
+        Some(context) => Ok(Box::new(prepare(tuning, context, plan, job)?)),
         None if plan == Some(Plan::Fused) => Err(fused_on_cpu()),
         None => Ok(Box::new(CpuBackend::<Blocked>::new(job)?)),
     }
@@ -76,7 +77,8 @@ fn open_choice(choice: Choice) -> Result<Option<Context>> {
     }
 }
 
-fn prepare(context: Context, plan: Option<Plan>, job: Job) -> Result<GpuBackend> {
+fn prepare(tuning: Tuning, context: Context, plan: Option<Plan>, job: Job) -> Result<GpuBackend> {
     let options = GpuOptions { plan, ..GpuOptions::for_device(&context) };
-    GpuBackend::new(job, context, options)
+    let (context, tiles) = super::tuning::choose(tuning, context, options, job)?;
+    GpuBackend::new(job, context, GpuOptions { tiles, ..options })
 }

@@ -63,7 +63,7 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
         return list(&manifest, &tasks, options.json).map(|()| ExitCode::SUCCESS);
     }
     let open: Vec<_> = tasks.iter().filter(|task| !task.missing.is_empty()).collect();
-    let device = (!open.is_empty()).then(|| session::describe_for(&options.device.device, options.plan.plan())).transpose()?;
+    let device = (!open.is_empty()).then(|| session::describe_for(&options.device, options.plan.plan())).transpose()?;
     let fail = |error| Error::file("create the folder", out, error, "give --out a folder that can be written");
     std::fs::create_dir_all(out).map_err(fail)?;
     let mut writer = Writer::open(out, options.shard)?;
@@ -78,7 +78,7 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
         print_line(&format!("cells    {} to train of {} here and {cells} in all, {seeds} seeds each", open.len(), tasks.len()))?;
     }
     let shared = Shared { title: &manifest.title, hold_out: manifest.hold_out };
-    let backend = |job: Job| session::reopen(&options.device.device, options.plan.plan(), job);
+    let backend = |job: Job| session::reopen(&options.device, options.plan.plan(), job);
     let mut failed = 0;
     for task in &open {
         let key = &task.cell.key;

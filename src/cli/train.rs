@@ -81,7 +81,7 @@ impl Run<'_> {
         }
         let state = reopened.as_mut().and_then(|reopened| reopened.state.take());
         let mut history = reopened.as_mut().map_or_else(Vec::new, |reopened| std::mem::take(&mut reopened.history));
-        let mut backend = session::open(&options.device.device, options.plan.plan(), job)?;
+        let mut backend = session::open(&options.device, options.plan.plan(), job)?;
         let device = backend.device().clone();
         if let (Some(reopened), Some(state)) = (&reopened, &state) {
             check_continuation(reopened.directory.path(), config, state.position, &device, options.quiet || options.json)?;

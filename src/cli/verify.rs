@@ -19,7 +19,7 @@ use std::process::ExitCode;
 const LONGEST: usize = 100;
 
 pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
-    let Some(context) = session::open_context(&options.device.device)? else {
+    let Some(context) = session::open_context(&options.device)? else {
         return Err(Error::Device(
             "verify compares a GPU adapter with the CPU twins, and --device came to the CPU; use --device gpu, an index or a name".into(),
         ));
@@ -55,7 +55,7 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     ];
     for (name, config, plan) in runs {
         let rows = steps::check(config, LONGEST, &|job| {
-            let backend = session::open_gpu(&options.device.device, Some(plan), job)?;
+            let backend = session::open_gpu(&options.device, Some(plan), job)?;
             Ok(Box::new(backend.ok_or_else(|| Error::Device("the adapter is gone; see `ffcl-gpu devices`".into()))?))
         })?;
         for row in rows {
@@ -76,12 +76,12 @@ fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
     let config = config.fitted_to(dataset.train.pixels_per_image(), dataset.classes())?;
     let job = Job { config: &config, dataset: &dataset };
     job.check()?;
-    let device = session::describe(&options.device.device)?;
+    let device = session::describe(&options.device)?;
     if !options.json {
         print_line(&format!("{device}\n"))?;
         print_line(&format!("{:>6} {:>11} {:>11} {:>11} {:>11}", "step", "movement", "device", "f32 twins", "allowed"))?;
     }
-    let open = |job: Job| -> Result<Box<dyn Backend>> { session::reopen(&options.device.device, None, job) };
+    let open = |job: Job| -> Result<Box<dyn Backend>> { session::reopen(&options.device, None, job) };
     let (row, points) = drift::measure(job, &open, &mut |point| match options.json {
         true => print_line(&serde_json::json!(point).to_string()),
         false => print_line(&format!(

@@ -44,6 +44,13 @@ pub fn choose_plan(request: Option<Plan>, context: &Context, job: Job, tiles: &T
     layered()
 }
 
+/// Whether a device has the workgroups that an operation's tile asks for.
+pub fn fits(context: &Context, operation: &Operation, launch: Launch) -> bool {
+    let (invocations, bytes) = operation.workgroup(launch).unwrap_or_default();
+    bytes <= context.limits.max_compute_workgroup_storage_size
+        && invocations <= context.limits.max_compute_invocations_per_workgroup
+}
+
 fn width_obstacle(job: Job) -> Option<String> {
     if let Some(reason) = unfusible(job.config) {
         return Some(reason.to_owned());

@@ -15,3 +15,4 @@ mod pace;
 pub mod profile;
 pub(crate) mod run_once;
 pub mod tensors;
+pub mod tuning;

@@ -4,10 +4,12 @@
 use crate::engine::DeviceDescription;
 use crate::kernels::{Kernel, Variant};
 use crate::layout::Linear;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One register-tiled kernel: `lanes` invocations in x and y, each with `rows × quads` outputs (for `weight_update`, a row is a
 /// quad of inputs).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tile {
     /// Invocations side by side along the columns.
     pub lanes_x: u32,
@@ -51,7 +53,7 @@ impl Tile {
 }
 
 /// The shape of the fused forward kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FusedTile {
     /// Invocations along the columns; each has as many quads as the widest layer needs.
     pub lanes_x: u32,
@@ -90,8 +92,84 @@ impl FusedTile {
     }
 }
 
+/// A shape that can be chosen by measuring. No choice changes a bit of a result: every output is summed in one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Knob {
+    /// The products of layers with few outputs, forward and back.
+    ForwardSmall,
+    /// Those of large ones.
+    ForwardLarge,
+    /// The updates of small layers.
+    UpdateSmall,
+    /// Those of large ones.
+    UpdateLarge,
+    /// The fused kernels, for few rows.
+    FusedSmall,
+    /// The same for many.
+    FusedLarge,
+}
+
+impl Knob {
+    /// All of them.
+    pub const ALL: [Knob; 6] =
+        [Self::ForwardSmall, Self::ForwardLarge, Self::UpdateSmall, Self::UpdateLarge, Self::FusedSmall, Self::FusedLarge];
+}
+
+impl fmt::Display for Knob {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::ForwardSmall => "forward, small",
+            Self::ForwardLarge => "forward, large",
+            Self::UpdateSmall => "update, small",
+            Self::UpdateLarge => "update, large",
+            Self::FusedSmall => "fused, small",
+            Self::FusedLarge => "fused, large",
+        })
+    }
+}
+
+impl fmt::Display for Tile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lanes_x, lanes_y, rows, quads, shuffle, stage } = self;
+        write!(formatter, "{lanes_x} x {lanes_y} invocations of {rows} x {}", 4 * quads)?;
+        formatter.write_str(if *shuffle { ", loads shuffled" } else { "" })?;
+        formatter.write_str(if *stage { ", sums staged" } else { "" })
+    }
+}
+
+impl fmt::Display for FusedTile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lanes_x, splits, teams, rows, shuffle, .. } = self;
+        write!(formatter, "{lanes_x} x {splits} x {teams} invocations, {rows} rows")?;
+        formatter.write_str(if *shuffle { ", loads shuffled" } else { "" })
+    }
+}
+
+/// Register tiles that are worth a try on a GPU: (lanes_x, lanes_y, rows, quads).
+const FORWARD_CANDIDATES: [(u32, u32, u32, u32); 9] = [
+    (16, 4, 2, 1),
+    (16, 4, 4, 1),
+    (8, 8, 2, 2),
+    (8, 8, 4, 2),
+    (16, 8, 4, 1),
+    (16, 8, 4, 2),
+    (16, 16, 4, 2),
+    (16, 16, 8, 2),
+    (32, 8, 8, 1),
+];
+/// The same for updates, where a row is a quad of inputs.
+const UPDATE_CANDIDATES: [(u32, u32, u32, u32); 7] =
+    [(16, 4, 1, 1), (8, 8, 1, 1), (16, 8, 1, 2), (16, 16, 1, 1), (16, 16, 2, 1), (16, 16, 2, 2), (8, 8, 2, 2)];
+/// Rows and quads of staged tiles for software adapters.
+const STAGED_FORWARD: [(u32, u32); 6] = [(8, 1), (16, 1), (8, 2), (16, 2), (32, 2), (16, 4)];
+const STAGED_UPDATE: [(u32, u32); 6] = [(2, 1), (4, 1), (2, 2), (4, 2), (8, 2), (4, 4)];
+/// Rows of the fused kernels.
+const FUSED_ROWS: [u32; 5] = [1, 2, 4, 8, 16];
+const STAGED_FUSED_ROWS: [u32; 3] = [8, 16, 32];
+
 /// The shapes for one kind of adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tiles {
     forward_small: Tile,
     forward_large: Tile,
@@ -189,6 +267,82 @@ impl Tiles {
         [small, large]
     }
 
+    fn tile(&self, knob: Knob) -> Option<Tile> {
+        match knob {
+            Knob::ForwardSmall => Some(self.forward_small),
+            Knob::ForwardLarge => Some(self.forward_large),
+            Knob::UpdateSmall => Some(self.update_small),
+            Knob::UpdateLarge => Some(self.update_large),
+            Knob::FusedSmall | Knob::FusedLarge => None,
+        }
+    }
+
+    fn fused_tile(&self, knob: Knob) -> FusedTile {
+        if knob == Knob::FusedLarge { self.fused_large } else { self.fused_small }
+    }
+
+    /// What a knob stands at, for people.
+    pub fn setting(&self, knob: Knob) -> String {
+        self.tile(knob).map_or_else(|| self.fused_tile(knob).to_string(), |tile| tile.to_string())
+    }
+
+    /// The same with a knob where `other` has it.
+    pub fn with(&self, knob: Knob, other: &Self) -> Self {
+        let mut tiles = *self;
+        match knob {
+            Knob::ForwardSmall => tiles.forward_small = other.forward_small,
+            Knob::ForwardLarge => tiles.forward_large = other.forward_large,
+            Knob::UpdateSmall => tiles.update_small = other.update_small,
+            Knob::UpdateLarge => tiles.update_large = other.update_large,
+            Knob::FusedSmall => tiles.fused_small = other.fused_small,
+            Knob::FusedLarge => tiles.fused_large = other.fused_large,
+        }
+        tiles
+    }
+
+    /// The settings of a knob that are worth a try on a device, this one first; everything else stays. The order of every sum stays too.
+    pub fn candidates(&self, knob: Knob, subgroup_size: Option<u32>) -> Vec<Self> {
+        let mut candidates = vec![*self];
+        let is_staged = self.forward_small.stage;
+        let all = |tile: Tile| Self { forward_small: tile, forward_large: tile, update_small: tile, update_large: tile, ..*self };
+        let of_fused = |rows: &u32| {
+            let fused = FusedTile { rows: *rows, ..self.fused_tile(knob) };
+            Self { fused_small: fused, fused_large: fused, ..*self }
+        };
+        let settings: Vec<Self> = match (knob, is_staged) {
+            (Knob::FusedSmall | Knob::FusedLarge, false) => FUSED_ROWS.iter().map(of_fused).collect(),
+            (Knob::FusedSmall | Knob::FusedLarge, true) => STAGED_FUSED_ROWS.iter().map(of_fused).collect(),
+            (Knob::ForwardSmall | Knob::ForwardLarge, false) => {
+                FORWARD_CANDIDATES.iter().map(|&(x, y, rows, quads)| all(Tile::new(x, y, rows, quads))).collect()
+            }
+            (Knob::UpdateSmall | Knob::UpdateLarge, false) => {
+                UPDATE_CANDIDATES.iter().map(|&(x, y, rows, quads)| all(Tile::new(x, y, rows, quads))).collect()
+            }
+            (_, true) => {
+                let shapes = if matches!(knob, Knob::ForwardSmall | Knob::ForwardLarge) { STAGED_FORWARD } else { STAGED_UPDATE };
+                let shuffles: &[bool] = if subgroup_size == Some(SUBGROUP) { &[false, true] } else { &[false] };
+                let tiles =
+                    shapes.iter().flat_map(|&(rows, quads)| shuffles.iter().map(move |&on| Tile::staged(rows, quads, on)));
+                tiles.map(all).collect()
+            }
+        };
+        for setting in settings {
+            let candidate = self.with(knob, &setting);
+            if !candidates.contains(&candidate) {
+                candidates.push(candidate);
+            }
+        }
+        candidates
+    }
+
+    /// Whether these are `base` with each knob at one of its candidates.
+    pub fn is_tuned_from(&self, base: &Self, subgroup_size: Option<u32>) -> bool {
+        Knob::ALL.into_iter().try_fold(*base, |tiles, knob| {
+            let changed = tiles.with(knob, self);
+            base.candidates(knob, subgroup_size).contains(&base.with(knob, self)).then_some(changed)
+        }) == Some(*self)
+    }
+
     /// The same with another shape of the forward kernel.
     pub fn with_forward(&self, tile: Tile) -> Self {
         Self { forward_small: tile, forward_large: tile, ..*self }
@@ -243,6 +397,29 @@ impl Tiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What tuning may choose sums in the order of the table, or a choice would change a run's bits.
+    #[test]
+    fn candidates_keep_the_order_of_sums() {
+        for base in Tiles::ALL {
+            for knob in Knob::ALL {
+                let candidates = base.candidates(knob, Some(SUBGROUP));
+                assert_eq!(candidates[0], base);
+                assert!(candidates.len() > 2, "{knob}");
+                for tiles in candidates {
+                    assert!(tiles.is_tuned_from(&base, Some(SUBGROUP)));
+                    let order = |tiles: &Tiles| (tiles.lanes, tiles.fused_small.splits, tiles.fused_small.lanes);
+                    assert_eq!(order(&tiles), order(&base));
+                    assert_eq!(
+                        (tiles.fused_large.splits, tiles.fused_large.lanes),
+                        (base.fused_large.splits, base.fused_large.lanes)
+                    );
+                }
+            }
+            let foreign = Tiles { forward_small: Tile::new(1, 1, 1, 1), ..base };
+            assert!(!foreign.is_tuned_from(&base, Some(SUBGROUP)));
+        }
+    }
 
     /// Else the bits of a replica would depend on how many train beside it.
     #[test]

@@ -16,4 +16,4 @@ pub mod tensorboard;
 mod tensors;
 pub mod weights;
 #[cfg(feature = "files")]
-pub(crate) mod whole_file;
+pub mod whole_file;

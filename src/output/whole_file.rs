@@ -23,12 +23,12 @@ pub(crate) fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Writes a file by way of a temporary one beside it, so that a reader finds the old file or the new one, whole.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole_or(path, bytes, REMEDY)
 }
 
 /// The same with another remedy.
-pub(crate) fn write_whole_or(path: &Path, bytes: &[u8], remedy: &str) -> Result<()> {
+pub fn write_whole_or(path: &Path, bytes: &[u8], remedy: &str) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

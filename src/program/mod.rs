@@ -50,6 +50,23 @@ impl std::fmt::Display for Plan {
     }
 }
 
+/// A batch of blank images for `config`, for looking at its programs and timing them.
+pub fn blank_dataset(config: &TrainingConfig) -> Result<Dataset> {
+    let architecture = config.architecture()?;
+    let pixels = architecture.widths().first().copied().unwrap_or(1);
+    let images =
+        |count: usize| Images { pixels: vec![0; count * pixels], labels: vec![0; count], shape: ImageShape::gray(1, pixels) };
+    Ok(Dataset {
+        name: "blank".into(),
+        train: images(config.batch_size),
+        test: images(1),
+        class_names: numbered(architecture.classes()),
+        statistics: None,
+        held_out: None,
+        origin: Origin::Known,
+    })
+}
+
 /// The programs of a run, and what the host does with their tensors.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -152,19 +169,7 @@ impl Programs {
 
     /// The programs of `config` on a batch of blank images, for looking at them. The fused plan as in [`Programs::new`].
     pub fn on_blank_images(config: &TrainingConfig, plan: Plan) -> Result<Self> {
-        let architecture = config.architecture()?;
-        let pixels = architecture.widths().first().copied().unwrap_or(1);
-        let images =
-            |count: usize| Images { pixels: vec![0; count * pixels], labels: vec![0; count], shape: ImageShape::gray(1, pixels) };
-        let dataset = Dataset {
-            name: "blank".into(),
-            train: images(config.batch_size),
-            test: images(1),
-            class_names: numbered(architecture.classes()),
-            statistics: None,
-            held_out: None,
-            origin: Origin::Known,
-        };
+        let dataset = blank_dataset(config)?;
         Self::new(Job { config, dataset: &dataset }, plan, u64::MAX)
     }
 

@@ -4,10 +4,11 @@ use super::Row;
 use super::rerun::run;
 use crate::arithmetic::bounded::{Bounded, Bounding};
 use crate::error::Result;
+use crate::gpu::choice::fits;
 use crate::gpu::context::Context;
 use crate::gpu::run_once::Argument;
 use crate::kernels::case::{Case, CaseTensor, Comparison, SLOTS};
-use crate::kernels::tiles::Tiles;
+use crate::kernels::tiles::{Knob, Tiles};
 use crate::kernels::{Access, Data, Launch, Level, Memory, Operand, Operation, Pack, Tensor, Variant};
 use crate::layout::Step;
 use std::mem::take;
@@ -15,9 +16,20 @@ use std::mem::take;
 /// What a device leaves in every tensor.
 type Contents = Vec<Data<f32>>;
 
-/// Every set of shapes that a device can run, each with its small and its large tiles.
-pub fn launches(subgroup_size: Option<u32>) -> Vec<Tiles> {
-    Tiles::possible(subgroup_size).iter().flat_map(Tiles::extremes).collect()
+/// Every set of shapes that a device can run, each with its small and its large tiles; and of the settings that tuning tries one of each
+/// knob, another one for the next `number`.
+pub fn launches(subgroup_size: Option<u32>, number: usize) -> Vec<Tiles> {
+    let possible = Tiles::possible(subgroup_size);
+    let tried = possible.iter().flat_map(|tiles| {
+        let one = |&knob: &Knob| {
+            let candidates = tiles.candidates(knob, subgroup_size);
+            let candidate = candidates[number % candidates.len()];
+            // Whatever class a layer of the case is of.
+            candidate.extremes()[usize::from(matches!(knob, Knob::ForwardLarge | Knob::UpdateLarge | Knob::FusedLarge))]
+        };
+        Knob::ALL.iter().map(one).collect::<Vec<_>>()
+    });
+    possible.iter().flat_map(Tiles::extremes).chain(tried).collect()
 }
 
 /// Runs a case with every shape of tile that makes another shader or grid, and compares.
@@ -27,7 +39,7 @@ pub async fn check(context: &Context, row: &mut Row, case: &Case) -> Result<()> 
     let mut first: Option<Contents> = None;
     // A fused operation's reference continues from what the device left.
     let mut expected = None;
-    for tiles in launches(context.subgroup_size) {
+    for tiles in launches(context.subgroup_size, row.cases as usize) {
         let launch = Launch { tiles: &tiles, slots: SLOTS };
         let (variant, groups) = (case.operation.variant(launch), description.groups(launch));
         if seen.contains(&(variant.clone(), groups)) || !fits(context, &case.operation, launch) {
@@ -49,11 +61,6 @@ pub async fn check(context: &Context, row: &mut Row, case: &Case) -> Result<()> 
         }
     }
     Ok(())
-}
-
-/// Whether the device has the workgroup memory that the operation's tile asks for.
-fn fits(context: &Context, operation: &Operation, launch: Launch) -> bool {
-    operation.workgroup(launch).is_none_or(|(_, bytes)| bytes <= context.limits.max_compute_workgroup_storage_size)
 }
 
 /// Uploads a case, runs it, and reads back what it wrote.

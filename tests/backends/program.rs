@@ -1,12 +1,13 @@
 //! The program on an adapter, as a user calls it.
 
-use crate::support::{Idx, join, run, text};
+use crate::support::{Idx, join, run, run_with, text};
 use safetensors::SafeTensors;
 use std::fs;
 use tempfile::TempDir;
 
 tests! {
-    gpu: both_devices_learn_the_same, a_replica_is_the_run_with_its_own_seed, an_epoch_is_followed_and_drawn;
+    gpu: both_devices_learn_the_same, a_replica_is_the_run_with_its_own_seed, an_epoch_is_followed_and_drawn,
+        tiles_are_timed_once_and_change_nothing;
 }
 
 fn both_devices_learn_the_same() {
@@ -74,4 +75,41 @@ fn an_epoch_is_followed_and_drawn() {
         assert!(0.0 < single && single < bound && bound < movement, "{line}");
     }
     assert!(fs::read_to_string(&picture).unwrap().contains("rounding alone"));
+}
+
+/// A run times its tiles where nothing is known of them, and takes them from the cache the next time; a damaged cache counts as none. The
+/// model is the same to the last bit, whatever was chosen.
+fn tiles_are_timed_once_and_change_nothing() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let cache = folder.path().join("cache");
+    let network = ["--layers", "784,12,10", "--batch-size", "16"];
+    let train = |tune: &str| {
+        let out = folder.path().join("run");
+        let _ = fs::remove_dir_all(&out);
+        let data = ["--dataset", "mnist", "--data-dir", text(folder.path()), "--epochs", "1", "--quiet", "--out", text(&out)];
+        let variables = [("FFCL_CACHE_DIR", text(&cache)), ("FFCL_TUNE", tune)];
+        let ran = run_with(&join(&[&["train", "--device", "gpu"], &network, &data]), &variables).succeeded();
+        (ran.stderr.contains("--tune off"), fs::read(out.join("model.safetensors")).unwrap())
+    };
+    let (is_timed, model) = train("off");
+    assert!(!is_timed && !cache.exists());
+    assert_eq!(train("auto"), (true, model.clone()));
+    let tiles = cache.join("tiles.json");
+    let kept = fs::read(&tiles).unwrap();
+    assert_eq!(train("auto"), (false, model.clone()));
+    assert_eq!(fs::read(&tiles).unwrap(), kept);
+    let text = String::from_utf8(kept).unwrap();
+    // Not JSON; and JSON of tiles that no table has.
+    for damaged in [text[..text.len() / 2].to_owned(), text.replacen("\"rows\": ", "\"rows\": 9", 1)] {
+        assert_ne!(damaged, text);
+        fs::write(&tiles, damaged).unwrap();
+        assert_eq!(train("auto"), (true, model.clone()));
+    }
+    let table =
+        run_with(&join(&[&["tune", "--device", "gpu", "--json"], &network]), &[("FFCL_CACHE_DIR", crate::support::text(&cache))]);
+    let lines = table.succeeded().json_lines();
+    let chosen: Vec<_> = lines.iter().filter(|line| line["chosen"] == true).map(|line| line["knob"].clone()).collect();
+    assert!(chosen.contains(&"forward-small".into()) && chosen.contains(&"update-small".into()), "{chosen:?}");
+    assert!(lines.len() > 2 * chosen.len());
 }

@@ -78,6 +78,8 @@ fn call(mut command: assert_cmd::Command, arguments: &[&str], variables: &[(&str
     command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
     // Nor must the tester's own cache of data sets be found.
     command.env("FFCL_CACHE_DIR", std::env::temp_dir().join("ffcl-gpu-has-no-cache-here"));
+    // Nor its tiles, which would be timed first.
+    command.env("FFCL_TUNE", "off");
     let output = command.args(arguments).envs(variables.iter().copied()).timeout(patience).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).expect("output must be UTF-8");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

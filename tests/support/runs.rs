@@ -18,7 +18,13 @@ pub fn start(arguments: &[&str]) -> Child {
     VARIABLES.iter().for_each(|name| {
         command.env_remove(name);
     });
-    command.args(arguments).env("XDG_RUNTIME_DIR", std::env::temp_dir()).stderr(Stdio::piped()).spawn().unwrap()
+    command
+        .args(arguments)
+        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
+        .env("FFCL_TUNE", "off")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// Waits until a run has reported so many epochs.
