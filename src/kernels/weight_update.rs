@@ -9,8 +9,14 @@ use crate::error::Result;
 use crate::layout::{Linear, Places, Step, Trained, Views};
 use crate::random::Generator;
 
-/// Inputs whose gradients are formed together: few enough that they are still in the first-level cache when Adam takes them up.
-const BLOCK_ROWS: usize = 64;
+/// Bytes of gradients that are formed together: few enough that they are still near when Adam takes them up, and many enough that the
+/// product, which lays out the deltas anew for each block, is not held up by that.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Inputs whose gradients are formed together.
+fn block_rows(layer: &Linear) -> usize {
+    (BLOCK_BYTES / (4 * layer.output_stride())).clamp(1, layer.weight_rows())
+}
 
 /// One layer's part of an update.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +122,7 @@ pub struct Learned<'a, S> {
 
 /// f32 of scratch that [`weight_update`] needs for a layer.
 pub fn scratch_len(layer: &Linear) -> usize {
-    BLOCK_ROWS.min(layer.weight_rows()) * layer.output_stride()
+    block_rows(layer) * layer.output_stride()
 }
 
 /// One slot; shapes as in [`LayerUpdate`], without the slot axis. `gradients` ([`scratch_len`]) is scratch: the kernel keeps them in
@@ -144,9 +150,10 @@ pub fn weight_update<A: Arithmetic>(
             },
         );
     };
-    for first_row in (0..rows).step_by(BLOCK_ROWS) {
+    let block = block_rows(layer);
+    for first_row in (0..rows).step_by(block) {
         let left = Matrix { values: &inputs[first_row..], stride: layer.input_stride(), transposed: true };
-        let range = first_row * stride..(first_row + BLOCK_ROWS).min(rows) * stride;
+        let range = first_row * stride..(first_row + block).min(rows) * stride;
         let gradients = &mut gradients[..range.len()];
         A::multiply(layer.batch_size as usize, left, right, stride, gradients);
         update(range, gradients);
