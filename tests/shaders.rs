@@ -4,7 +4,7 @@
 use ffcl_gpu::bench::gpu_ceilings::MORE_TILES;
 use ffcl_gpu::gpu::adapter::{STORAGE_BUFFERS, WORKGROUP_WIDTH};
 use ffcl_gpu::kernels::case::SLOTS;
-use ffcl_gpu::kernels::tiles::Tiles;
+use ffcl_gpu::kernels::tiles::{Knob, Tiles};
 use ffcl_gpu::kernels::{Kernel, Launch, Operation, Variant};
 use ffcl_gpu::program::{Plan, Programs};
 use ffcl_gpu::verify::fused;
@@ -17,9 +17,12 @@ use std::collections::BTreeMap;
 fn variants(kernel: Kernel) -> Vec<Variant> {
     let more = MORE_TILES.map(|tile| Tiles::GPU.with_forward(tile));
     let sets: Vec<Tiles> = Tiles::ALL.iter().flat_map(Tiles::extremes).chain(more).collect();
+    // What tuning tries differs in constants only: once for each kernel is enough.
+    let of_knob = |knob: Knob| Tiles::ALL.iter().flat_map(move |tiles| tiles.candidates(knob, Some(8)));
+    let mut tried: Vec<Tiles> = Knob::ALL.into_iter().flat_map(of_knob).collect();
     let mut variants = Vec::new();
     let mut take = |case: ffcl_gpu::kernels::case::Case| {
-        for tiles in &sets {
+        for tiles in sets.iter().chain(&std::mem::take(&mut tried)) {
             let variant = case.operation.variant(Launch { tiles, slots: SLOTS });
             if !variants.contains(&variant) && has_room(tiles, &case.operation) {
                 variants.push(variant);
@@ -34,9 +37,8 @@ fn variants(kernel: Kernel) -> Vec<Variant> {
 
 /// Whether the smallest adapter has the workgroup memory for this tile: the fused plan is chosen where it has.
 fn has_room(tiles: &Tiles, operation: &Operation) -> bool {
-    let Operation::FusedForward(fused) = operation else { return true };
-    let shapes = fused.shapes();
-    tiles.fused(&shapes, SLOTS / 2).workgroup_bytes(&shapes) <= wgpu::Limits::defaults().max_compute_workgroup_storage_size
+    let workgroup = operation.workgroup(Launch { tiles, slots: SLOTS });
+    workgroup.is_none_or(|(_, bytes)| bytes <= wgpu::Limits::defaults().max_compute_workgroup_storage_size)
 }
 
 /// The ceilings of `bench`, which are no kernels.
@@ -199,10 +201,14 @@ fn every_shader_fits_the_smallest_adapter() {
     }
 }
 
-/// Adapters are refused by what kernels need; the fused one is chosen by other means.
+/// Adapters are refused by what kernels need; the fused ones are chosen by other means.
 #[test]
 fn no_kernel_needs_more_than_adapters_are_asked_for() {
-    for variant in Kernel::ALL.into_iter().filter(|&kernel| kernel != Kernel::FusedForward).flat_map(variants) {
+    for variant in Kernel::ALL
+        .into_iter()
+        .filter(|&kernel| !matches!(kernel, Kernel::FusedForward | Kernel::FusedBackward))
+        .flat_map(variants)
+    {
         let shader = Shader::parse(format!("{variant:?}"), &variant.wgsl());
         assert!(shader.storage_buffers() <= STORAGE_BUFFERS, "{}", shader.name);
         assert!(shader.module.entry_points[0].workgroup_size[0] <= WORKGROUP_WIDTH, "{}", shader.name);
@@ -215,13 +221,13 @@ fn fused_tiles_know_their_workgroup_memory() {
     let mut met = 0;
     for config in fused::configs() {
         for operation in Programs::on_blank_images(&config, Plan::Fused).unwrap().stages.iter().flatten() {
-            let Operation::FusedForward(forward) = operation else { continue };
             for tiles in Tiles::ALL.iter().flat_map(Tiles::extremes) {
-                let variant = operation.variant(Launch { tiles: &tiles, slots: SLOTS });
+                let launch = Launch { tiles: &tiles, slots: SLOTS };
+                let Some((invocations, bytes)) = operation.workgroup(launch) else { continue };
+                let variant = operation.variant(launch);
                 let shader = Shader::parse(format!("{variant:?}"), &variant.wgsl());
-                let shapes = forward.shapes();
-                let bytes = tiles.fused(&shapes, SLOTS / 2).workgroup_bytes(&shapes);
-                assert_eq!(shader.workgroup_bytes(), bytes.next_multiple_of(16), "{}", shader.name);
+                assert_eq!(shader.workgroup_bytes(), bytes, "{}", shader.name);
+                assert_eq!(shader.module.entry_points[0].workgroup_size, [invocations, 1, 1], "{}", shader.name);
                 met += 1;
             }
         }

@@ -88,10 +88,13 @@ impl FusedBackward {
         let tile = self.tile(launch);
         let threads = tile.threads();
         let staged = if tile.stage { threads * tile.rows * self.tile_quads(&tile) } else { 1 };
-        let (sets, arrays) = if self.is_mutual() { (2, 3) } else { (1, 2) };
-        let scores = arrays * (threads / tile.lanes) * self.classes();
-        let prototypes = sets * self.classes() * (4 * self.guide_quads() + 1);
-        (threads, 16 * staged + 4 * (scores + prototypes) + 8 * threads)
+        let sets = if self.is_mutual() { 2 } else { 1 };
+        let gradients = threads / tile.lanes * self.classes();
+        let prototypes = sets * self.classes() * self.guide_quads();
+        // Each array begins at a multiple of 16 bytes.
+        let words = [sets * gradients, gradients, sets * self.classes(), 2 * threads];
+        let bytes = words.map(|words| (4 * words).next_multiple_of(16)).iter().sum::<u32>();
+        (threads, bytes + 16 * (staged + prototypes))
     }
 }
 

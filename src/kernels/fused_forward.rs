@@ -69,7 +69,7 @@ impl FusedForward {
     pub fn workgroup(&self, launch: Launch) -> (u32, u32) {
         let shapes = self.shapes();
         let tile = launch.tiles.fused(&shapes, launch.slots / 2);
-        let local = if tile.local { 2 * tile.rows * (self.widest(0) + self.widest(1)).max(1) } else { 2 };
+        let local = if tile.local { 2 * tile.rows * (self.widest(0) + self.widest(1).max(1)) } else { 2 };
         (tile.threads(), tile.scratch_bytes(&shapes) + 16 * local + 8 * tile.threads())
     }
 }

@@ -39,7 +39,7 @@ pub async fn check(context: &Context, row: &mut Row, case: &Case) -> Result<()> 
     let mut first: Option<Contents> = None;
     // A fused operation's reference continues from what the device left.
     let mut expected = None;
-    for tiles in launches(context.subgroup_size, row.cases as usize) {
+    for tiles in launches(context.subgroup_size, row.cases) {
         let launch = Launch { tiles: &tiles, slots: SLOTS };
         let (variant, groups) = (case.operation.variant(launch), description.groups(launch));
         if seen.contains(&(variant.clone(), groups)) || !fits(context, &case.operation, launch) {
