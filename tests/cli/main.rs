@@ -6,8 +6,8 @@ mod commands;
 mod data;
 #[cfg(unix)]
 mod disk_faults;
+mod docs;
 mod output;
-mod readme;
 mod refusals;
 mod report;
 mod resume;

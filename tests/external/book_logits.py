@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Do the README's lines of Python give the program's answers?
+"""Do the book's lines of Python give the program's answers?
 
-Takes the lines out of README.md, runs them on pictures and compares with `ffcl-gpu predict --raw --json`: the three best probabilities of A and
+Takes the lines out of docs/guide/python.md, runs them on pictures and compares with `ffcl-gpu predict --raw --json`: the three best probabilities of A and
 of B, of models with and without normalised layers and standardised pixels, also after the model was loaded and saved by safetensors.
 
     pip install numpy pillow safetensors
-    python tests/external/readme_logits.py target/release/ffcl-gpu
+    python tests/external/book_logits.py target/release/ffcl-gpu
 """
 
 import json
@@ -24,8 +24,8 @@ PICTURES = 50
 MODELS = [["--normalize", "--standardize"], ["--recipe", "paper", "--epochs", "3"], []]
 
 program = Path(sys.argv[1]).resolve()
-readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
-code = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "def logits(" in block)
+chapter = (Path(__file__).parent.parent.parent / "docs/guide/python.md").read_text()
+code = next(block for block in re.findall(r"```python\n(.*?)```", chapter, re.S) if "def logits(" in block)
 exec(code)
 
 
