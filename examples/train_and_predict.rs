@@ -50,7 +50,7 @@ fn main() -> ffcl_gpu::Result<()> {
     let shape = model.description().image;
     for file in std::env::args().skip(1) {
         let pixels = Preparation::of(model.description()).apply(&Picture::open(Path::new(&file))?, shape)?;
-        let answers = model.answers(&Images { pixels, labels: vec![0], shape }, &open)?;
+        let answers = model.answers(&Images { pixels, labels: vec![0], shape, features: None }, &open)?;
         println!("{file} shows a {}", answers.answer(Network::Ensemble, 0));
     }
     Ok(())

@@ -126,9 +126,10 @@ pub fn table(bytes: &[u8]) {
 
 /// What a file holds is a data set whose parts fit each other, or none.
 fn whole_or_refused(sets: Sets) {
-    let Ok(data) = file::dataset(name(), sets, Share { asked: None, default: 0.2 }) else { return };
+    let Ok(data) = file::dataset(name(), sets, Share { asked: None, default: 0.2 }, false) else { return };
     for images in [&data.train, &data.test] {
-        assert!(images.count() > 0 && images.pixels.len() == images.count() * images.pixels_per_image());
+        let numbers = images.features.as_ref().map_or(images.pixels.len(), |features| features.count() * features.width());
+        assert!(images.count() > 0 && numbers == images.count() * images.pixels_per_image());
         assert!(images.labels.iter().all(|&label| usize::from(label) < data.classes()));
     }
 }
@@ -287,6 +288,7 @@ fn tiny_dataset() -> Dataset {
         pixels: (0..4 * count).map(|pixel| pixel.wrapping_mul(37)).collect(),
         labels: (0..count).map(|image| image % 2).collect(),
         shape: ImageShape::gray(2, 2),
+        features: None,
     };
     Dataset {
         name: "tiny".into(),

@@ -140,6 +140,7 @@ fn model(replicas: usize, architecture: &Architecture) -> (Parameters, ModelDesc
         normalize: true,
         mean: 0.25,
         deviation: 0.5,
+        features: None,
         image: ImageShape::gray(2, 2),
         classes: numbered(2),
         dataset: "digits".into(),

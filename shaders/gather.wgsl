@@ -1,6 +1,7 @@
-// A batch from the resident data set: bytes to numbers, by the epoch's order.
+// A batch from the resident data set: bytes to numbers, or features as they are, by the epoch's order.
 //
 //     inputs[view, row] = (table[pixels of image order[view, first_row + row]], 0 ...)        labels[view, row] = its label
+//     FEATURES: inputs[view, row] = (features of row order[view, first_row + row], 0 ...)     standardised before they came here
 //
 // MOVE: each view's copy of an image is shifted by a random whole number of pixels, new in each epoch (shared/augment.wgsl), zeros
 // outside. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from. All channels move alike.
@@ -9,7 +10,7 @@
 // whose shard holds its image. Rows past the batch's end repeat the last image; whoever reads them must ignore them.
 //
 // Grid: x = quads of a row (64 an invocation group), y = rows, z = views.
-// Memory: 4 + 1 bytes read and 16 written a quad; with MOVE 16 bytes read, with TURN 64.
+// Memory: 4 + 1 bytes read and 16 written a quad; with MOVE and with FEATURES 16 bytes read, with TURN 64.
 
 #import Shard
 #import Step
@@ -85,7 +86,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
     }
     let pixel = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
     var numbers: vec4<f32>;
-    if (MOVE) {
+    if (FEATURES) {
+        let first = record + 4u * quad;
+        numbers = bitcast<vec4<f32>>(vec4<u32>(records[first], records[first + 1u], records[first + 2u], records[first + 3u]));
+    } else if (MOVE) {
         let inside = min(pixel, vec4<u32>(shard.pixels - 1u));
         numbers = vec4<f32>(moved(record, inside.x), moved(record, inside.y), moved(record, inside.z), moved(record, inside.w));
     } else {

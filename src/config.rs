@@ -56,7 +56,7 @@ pub struct TrainingConfig {
     pub normalize: bool,
     /// Random changes of the training images.
     pub augmentation: Augmentation,
-    /// Scale pixels to mean 0 and deviation 1 of the training set.
+    /// Scale pixels, or each feature, to mean 0 and deviation 1 of the training set.
     pub standardize: bool,
 }
 

@@ -1,6 +1,6 @@
 //! What a backend does, so that training, verification and benchmarks need not know which one they drive.
 
-use crate::config::TrainingConfig;
+use crate::config::{Augmentation, TrainingConfig};
 use crate::dataset::Dataset;
 use crate::diagnosis::{LayerSums, SAMPLE};
 use crate::error::{Error, Result};
@@ -169,6 +169,10 @@ impl Job<'_> {
     pub fn check(&self) -> Result<()> {
         let (train, test) = (&self.dataset.train, &self.dataset.test);
         self.config.check_against(train.count(), train.pixels_per_image(), self.dataset.classes())?;
+        if train.has_features() && self.config.augmentation != Augmentation::default() {
+            let message = "--shift, --rotation and --scale change images, and this data has features; leave them out";
+            return Err(Error::Configuration(message.into()));
+        }
         for (name, images) in [("training", train), ("test", test)] {
             let label = images.labels.iter().position(|&label| usize::from(label) >= self.dataset.classes());
             if let Some(index) = label {
@@ -178,8 +182,18 @@ impl Job<'_> {
                     self.dataset.classes()
                 )));
             }
+            if let Some(features) = &images.features {
+                if features.count() != images.count() || features.width() != train.pixels_per_image() {
+                    return Err(Error::Dataset(format!(
+                        "the {name} set has labels for other rows than {images:?}; mend the data set"
+                    )));
+                }
+                features.check_finite()?;
+            }
+            let bytes = if train.has_features() { 0 } else { images.count() * train.pixels_per_image() };
             let sizes = (images.pixels_per_image(), images.pixels.len());
-            if images.count() == 0 || sizes != (train.pixels_per_image(), images.count() * train.pixels_per_image()) {
+            if images.count() == 0 || images.has_features() != train.has_features() || sizes != (train.pixels_per_image(), bytes)
+            {
                 return Err(Error::Dataset(format!("the {name} images {images:?} hold {} bytes; mend the data set", sizes.1)));
             }
         }

@@ -125,6 +125,13 @@ impl TrainedModel {
                 format!("the images are {}, and the model reads {model}; give images like those that it learnt", images.shape);
             return Err(Error::Configuration(message));
         }
+        if images.has_features() != self.description.features.is_some() {
+            let kind = |features: bool| if features { "rows of features" } else { "images" };
+            let (given, reads) = (kind(images.has_features()), kind(!images.has_features()));
+            return Err(Error::Configuration(format!(
+                "these are {given}, and the model reads {reads}; give data like that it learnt"
+            )));
+        }
         if images.count() == 0 {
             return Err(Error::Configuration("there are no images to answer about; give one or more".into()));
         }

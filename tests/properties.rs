@@ -58,6 +58,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             pixels: (0..count * shape.pixels()).map(byte).collect(),
             labels: (0..count).map(|index| byte(index) % classes as u8).collect(),
             shape,
+            features: None,
         };
         let (train, test) = (images(train), images(test));
         let class_names = numbered(classes);
@@ -282,6 +283,7 @@ fn checkpoints_survive_their_file() {
             normalize: config.normalize,
             mean: 0.0,
             deviation: 1.0,
+            features: None,
             image: ImageShape::gray(1, config.layers[0]),
             classes: numbered(config.layers[config.layers.len() - 1]),
             dataset: "tiny".into(),
@@ -454,7 +456,7 @@ fn arrays_and_tables_are_the_same_data() {
         // Else fractions could be meant.
         pixels[0] = 2;
         let share = Share { asked: None, default: 0.3 };
-        let of = |sets| file::dataset(Path::new("data"), sets, share);
+        let of = |sets| file::dataset(Path::new("data"), sets, share, false);
         let archive = arrays(count, &pixels, &labels, kinds);
         let one = of(npz::parse(Path::new("data"), &archive).unwrap());
         let size = pixels.len() / count;
@@ -463,7 +465,7 @@ fn arrays_and_tables_are_the_same_data() {
             format!("{}\n", cells.join(","))
         };
         let text: String = labels.iter().zip(pixels.chunks(size)).map(row).collect();
-        let other = of(table::read(Path::new("data"), text.as_bytes()).unwrap());
+        let other = of(table::read(Path::new("data"), text.as_bytes(), None).unwrap());
         match (one, other) {
             (Ok(one), Ok(other)) => {
                 assert_eq!((&one.train, &one.test), (&other.train, &other.test));

@@ -5,7 +5,7 @@ use super::test_set::Split;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use ffcl_gpu::dataset::catalogue::KNOWN;
-use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::file::{self, FileOptions, Share};
 use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded, Skipped};
 use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Origin, Places};
 use ffcl_gpu::error::{Error, Result};
@@ -84,7 +84,7 @@ impl DataDirOption {
 #[serde(rename_all = "kebab-case")]
 pub struct DataOptions {
     /// The data to learn: digits, mnist, fashion-mnist, kmnist, qmnist, emnist-digits, emnist-balanced, cifar10; a folder of images:
-    /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS; or an .npz or .csv file.
+    /// DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS; or an .npz or .csv file of images or of features.
     #[arg(long, default_value = "digits", value_name = "NAME|DIR|FILE")]
     pub dataset: Source,
     #[command(flatten)]
@@ -114,12 +114,18 @@ pub struct ReadingOptions {
     /// Make the images of a folder grey.
     #[arg(long, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
     grayscale: bool,
+    /// Take the numbers of a file for features, each with a scale of its own, even where they could be pixels.
+    #[arg(long, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
+    features: bool,
+    /// The column of a table that holds the labels. Default: label, class, target or y.
+    #[arg(long, help_heading = "Data", value_name = "NAME")]
+    label_column: Option<String>,
 }
 
 impl ReadingOptions {
     /// Of images that are brought to a size, or made grey.
     pub fn of_folder(image_size: Option<ImageSize>, grayscale: bool) -> Self {
-        Self { test_fraction: None, image_size, grayscale }
+        Self { image_size, grayscale, ..Self::default() }
     }
 
     /// The same, and where nothing was asked for, as the images that a model learnt from; of `folder` the part that it would have
@@ -130,6 +136,7 @@ impl ReadingOptions {
             test_fraction: self.test_fraction_like(model, folder),
             image_size: self.image_size.or(Some(ImageSize { height, width })),
             grayscale: self.grayscale || channels == 1,
+            ..self.clone()
         }
     }
 
@@ -150,7 +157,12 @@ impl ReadingOptions {
         };
         // All is asked for as a share of 1, too.
         let asked = self.test_fraction.filter(|_| split != Split::All);
-        file::load(path, Share { asked, default: held_back.unwrap_or(folder::TEST_FRACTION) })
+        let share = Share { asked, default: held_back.unwrap_or(folder::TEST_FRACTION) };
+        file::load(path, &FileOptions { features: self.features || model.features.is_some(), ..self.of_file(share) })
+    }
+
+    fn of_file(&self, share: Share) -> FileOptions {
+        FileOptions { share, features: self.features, label_column: self.label_column.clone() }
     }
 
     /// The share to test on that was asked for.
@@ -163,6 +175,16 @@ impl ReadingOptions {
         self.image_size
     }
 
+    fn is_about_files(&self) -> bool {
+        self.features || self.label_column.is_some()
+    }
+
+    fn not_a_file(&self, source: &Source) -> Error {
+        Error::Configuration(format!(
+            "--features and --label-column are for .npz and .csv files, and --dataset {source} is none; leave them out"
+        ))
+    }
+
     /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
     pub fn load(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Dataset> {
         let options = FolderOptions { test_fraction: self.test_fraction, image_size: self.image_size, grayscale: self.grayscale };
@@ -170,12 +192,16 @@ impl ReadingOptions {
             Source::Known(name) if options != FolderOptions::default() => Err(Error::Configuration(format!(
                 "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
             ))),
+            Source::Known(_) if self.is_about_files() => Err(self.not_a_file(source)),
             Source::Known(name) => name.load(&Places::new(data_dir)),
             Source::File(path) if options.image_size.is_some() || options.grayscale => Err(Error::Configuration(format!(
                 "--image-size and --grayscale are for folders of images, and {} is a file; leave them out",
                 path.display()
             ))),
-            Source::File(path) => file::load(path, Share { asked: self.test_fraction, default: folder::TEST_FRACTION }),
+            Source::File(path) => {
+                file::load(path, &self.of_file(Share { asked: self.test_fraction, default: folder::TEST_FRACTION }))
+            }
+            Source::Folder(_) if self.is_about_files() => Err(self.not_a_file(source)),
             Source::Folder(path) => load_folder(path, &options, quiet),
         }
     }

@@ -15,6 +15,7 @@ mod export;
 mod interruption;
 mod pictures;
 mod predict;
+mod predict_rows;
 mod preparation;
 mod program;
 mod recorder;

@@ -3,8 +3,8 @@
 use super::preparation::{describe_preparation, preparation_name};
 use super::terminal::{print_line, report};
 use super::trained_options::PredictOptions;
-use super::{pictures, session};
-use ffcl_gpu::dataset::{ImageShape, Images};
+use super::{pictures, predict_rows, session};
+use ffcl_gpu::dataset::{ImageShape, Images, file};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::evaluation::Answers;
 use ffcl_gpu::model::Network;
@@ -41,6 +41,13 @@ struct Speaker<'a> {
 
 /// The exit code is a failure where a picture could not be read, or shows nothing to answer about.
 pub fn run(options: &PredictOptions) -> Result<ExitCode> {
+    if options.images.iter().any(|path| file::is_named_so(path) && !path.is_dir()) {
+        return predict_rows::run(options);
+    }
+    if options.label_column.is_some() {
+        let message = "--label-column is for tables, and these are pictures; leave it out";
+        return Err(Error::Configuration(message.into()));
+    }
     let files = pictures::files(&options.images);
     if let Some(path) = &options.annotate {
         annotation::check_path(path, "--annotate")?;
@@ -50,9 +57,13 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
         }
     }
     let model = options.model.open()?;
+    if model.description().features.is_some() {
+        let message = "the model reads features, and a picture has none; give an .npz or .csv file";
+        return Err(Error::Configuration(message.into()));
+    }
     let shape = model.description().image;
     let preparation = if options.raw { Preparation::Resize } else { Preparation::of(model.description()) };
-    let mut images = Images { pixels: Vec::new(), labels: Vec::new(), shape };
+    let mut images = Images { pixels: Vec::new(), labels: Vec::new(), shape, features: None };
     let (mut asked, mut drawn, mut complete) = (Vec::new(), None, true);
     for file in files {
         match file.and_then(|file| prepare(&file, preparation, shape).map(|(picture, found)| (file, picture, found))) {

@@ -107,6 +107,7 @@ impl TrainOptions {
             data: self.data.complete(),
             run: RunOptions {
                 recipe: self.run.recipe,
+                standardize: Some(config.standardize),
                 ..self.run.complete(pixels.unwrap_or_default(), classes.unwrap_or_default())
             },
             init_from: self.init_from.as_deref().map(absolute),
@@ -121,7 +122,7 @@ impl TrainOptions {
 
     /// The run that was asked for, on this data.
     pub fn fitted_to(&self, dataset: &Dataset) -> Result<TrainingConfig> {
-        Ok(self.with(self.run.fitted_to(dataset.train.pixels_per_image(), dataset.classes())?))
+        Ok(self.with(self.run.for_dataset(dataset).fitted_to(dataset.train.pixels_per_image(), dataset.classes())?))
     }
 
     fn with(&self, run: TrainingConfig) -> TrainingConfig {

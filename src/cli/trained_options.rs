@@ -72,15 +72,18 @@ All other models, and all with --raw, get the picture brought to their size, and
 pub struct PredictOptions {
     #[command(flatten)]
     pub model: ModelOption,
-    /// Pictures, or folders of them; - reads one from standard input.
-    #[arg(value_name = "IMAGE|DIR", required = true)]
+    /// Pictures, or folders of them; - reads one from standard input. Or .npz and .csv files of rows to answer about.
+    #[arg(value_name = "IMAGE|DIR|FILE", required = true)]
     pub images: Vec<PathBuf>,
     /// Only bring pictures to the model's size: neither look for a digit nor invert.
     #[arg(long)]
     pub raw: bool,
     #[command(flatten)]
     pub device: DeviceOption,
-    /// Print one JSON object for each picture.
+    /// The column of a table that is no number to answer about. Default: label, class, target or y, where there is one.
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+    /// Print one JSON object for each picture, or for each row.
     #[arg(long)]
     pub json: bool,
     /// Draw the picture with a box around each digit, and its answer.
@@ -93,7 +96,7 @@ pub struct PredictOptions {
 pub struct ExportOptions {
     #[command(flatten)]
     pub model: ModelOption,
-    /// The file to write: input `pixels` [batch, pixels] from 0 to 1, outputs `logits` and `probabilities` [batch, classes].
+    /// The file to write: input `pixels` [batch, pixels] from 0 to 1, or `features` [batch, features], outputs `logits` and `probabilities` [batch, classes].
     #[arg(value_name = "FILE.onnx")]
     pub file: PathBuf,
     /// The networks that go into it; together `logits` is the logarithm of the mean of their probabilities.

@@ -73,7 +73,7 @@ fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
     picture::check_path(path, "--drift")?;
     let dataset = options.data.load(options.json)?;
     let config = RunOptions { recipe: Some(options.recipe), ..RunOptions::default() };
-    let config = config.fitted_to(dataset.train.pixels_per_image(), dataset.classes())?;
+    let config = config.for_dataset(&dataset).fitted_to(dataset.train.pixels_per_image(), dataset.classes())?;
     let job = Job { config: &config, dataset: &dataset };
     job.check()?;
     let device = session::describe(&options.device)?;

@@ -6,6 +6,7 @@ mod table;
 pub(super) use draft::{Draft, common};
 
 use super::{Guide, HiddenLossKind, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Widths};
+use crate::dataset::Dataset;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ impl OptionFacts {
 
 table::options! {
     "Data" {
-        /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1.
+        /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1; features each by its own, which is their default.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         standardize: bool => run.standardize, [of_recipe];
         /// Shift each training image by up to N pixels along each axis, anew in each epoch, A's and B's copy independently.
@@ -113,6 +114,13 @@ impl RunOptions {
     /// option belongs to another hidden loss; [`TrainingConfig::architecture`] checks the rest.
     pub fn fitted_to(&self, pixels: usize, classes: usize) -> Result<TrainingConfig> {
         self.draft(pixels, classes).check()
+    }
+
+    /// The same for the data that it is to learn: features are standardised where nothing else was asked for, since they have no scale in
+    /// common, as pixels have.
+    pub fn for_dataset(&self, dataset: &Dataset) -> Self {
+        let standardize = self.standardize.or(dataset.train.has_features().then_some(true));
+        Self { standardize, ..self.clone() }
     }
 
     /// Every option with the value that it has on such images, those of other hidden losses included.

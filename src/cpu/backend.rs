@@ -104,12 +104,13 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
 
 /// Gives every tensor what it holds at first.
 fn fill(programs: &Programs, job: Job, store: &mut Store) {
+    let statistics = job.dataset.feature_statistics(job.config.standardize);
     for (index, spec) in (0..).zip(&programs.tensors) {
         let content = match &spec.content {
             Content::Zero => continue,
             Content::Counting => Data::Words((0..spec.words as u32).collect()),
             Content::PixelTable => Data::Numbers(job.dataset.pixel_table(job.config.standardize).to_vec()),
-            Content::Records(set, shard) => Data::Words(shard.records(&images(job, *set, u64::MAX))),
+            Content::Records(set, shard) => Data::Words(shard.records(&images(job, *set, u64::MAX), statistics.as_ref())),
         };
         store.copies_mut(Tensor(index)).fill(content);
     }

@@ -33,7 +33,7 @@ pub fn parse(name: &Path, bytes: &[u8]) -> Result<Images> {
 }
 
 fn none() -> Images {
-    Images { pixels: Vec::new(), labels: Vec::new(), shape: SHAPE }
+    Images { pixels: Vec::new(), labels: Vec::new(), shape: SHAPE, features: None }
 }
 
 fn refusal(path: &Path, problem: String) -> Error {

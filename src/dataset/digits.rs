@@ -71,7 +71,7 @@ fn images(seed: u64, split: u8, count: usize) -> Images {
         **label = generator.below(CLASSES as u32) as u8;
         draw(&mut generator, STYLES[usize::from(**label)], image);
     });
-    Images { pixels, labels, shape: ImageShape::gray(SIDE, SIDE) }
+    Images { pixels, labels, shape: ImageShape::gray(SIDE, SIDE), features: None }
 }
 
 /// Triangular in `(-amount, amount)`: small deviations are more frequent than large ones, as with a hand.

@@ -1,6 +1,8 @@
 //! Data sets that are one file: archives of NumPy arrays (`npz.rs`) and tables (`table.rs`). Their classes are numbers without names.
+//!
+//! Numbers that can be pixels are: whole ones from 0 to 255, and multiples of 1/255 from 0 to 1. All others are features.
 
-use super::{Dataset, ImageShape, Images, Origin, npz, numbered, table};
+use super::{Dataset, Features, ImageShape, Images, Origin, npz, numbered, table};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -23,7 +25,7 @@ pub enum Numbers {
 /// Images and labels as a file has them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
-    /// All pixels,
+    /// All pixels or features,
     pub images: Numbers,
     /// and the array's shape: images first.
     pub shape: Vec<usize>,
@@ -55,8 +57,48 @@ pub struct Share {
     pub default: f64,
 }
 
+/// How a file is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileOptions {
+    /// How much of it is for testing.
+    pub share: Share,
+    /// Numbers are features, even where they could be pixels.
+    pub features: bool,
+    /// The name of a table's column of labels; `None` takes one of the usual names.
+    pub label_column: Option<String>,
+}
+
 /// Reads a file.
-pub fn load(path: &Path, share: Share) -> Result<Dataset> {
+pub fn load(path: &Path, options: &FileOptions) -> Result<Dataset> {
+    let sets = open(path, |path, file| table::read(path, file, options.label_column.as_deref()), npz::read)?;
+    dataset(path, sets, options.share, options.features)
+}
+
+/// Reads rows to ask a model about, whose labels are not known: of a table all columns but the labels, if it has some, and of an archive
+/// the test set or all that there is. `features`: the model reads features.
+pub fn load_rows(path: &Path, shape: ImageShape, features: bool, label_column: Option<&str>) -> Result<Images> {
+    let unlabelled = |labelled: Labelled| Ok(Sets { train: labelled, test: None });
+    let sets = open(
+        path,
+        |path, file| unlabelled(table::read_rows(path, file, label_column)?),
+        |path, file| unlabelled(npz::read_rows(path, file)?),
+    )?;
+    let own = image_shape(path, &sets.train.shape)?;
+    let kind = if features { Kind::Features } else { kind(std::iter::once(&sets.train)) };
+    let images = images(path, sets.train, own, kind)?;
+    if own.pixels() == shape.pixels() {
+        Ok(Images { shape, ..images })
+    } else {
+        let problem = format!("has rows of {} numbers, and the model reads {}", own.pixels(), shape.pixels());
+        Err(fail(path, problem, "give the columns that the model learnt from"))
+    }
+}
+
+fn open(
+    path: &Path,
+    table: impl FnOnce(&Path, BufReader<File>) -> Result<Sets>,
+    archive: impl FnOnce(&Path, BufReader<File>) -> Result<Sets>,
+) -> Result<Sets> {
     let unreadable = |error| Error::file("read", path, error, "give an .npz or .csv file that can be read");
     // Asked before the file is opened, since opening a named pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -66,16 +108,16 @@ pub fn load(path: &Path, share: Share) -> Result<Dataset> {
     let mut begin = Vec::new();
     file.by_ref().take(2).read_to_end(&mut begin).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
-    let sets = if begin == b"PK" { npz::read(path, file)? } else { table::read(path, file)? };
-    dataset(path, sets, share)
+    if begin == b"PK" { archive(path, file) } else { table(path, file) }
 }
 
-/// The data set of what a file holds; its name is the file's, without its ending.
-pub fn dataset(path: &Path, sets: Sets, share: Share) -> Result<Dataset> {
+/// The data set of what a file holds; its name is the file's, without its ending. `features`: no number is taken for a pixel.
+pub fn dataset(path: &Path, sets: Sets, share: Share, features: bool) -> Result<Dataset> {
     let name = path.file_stem().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
     let shape = image_shape(path, &sets.train.shape)?;
-    let scale = scale(path, [Some(&sets.train), sets.test.as_ref()].into_iter().flatten())?;
-    let images = |labelled: Labelled| images(path, labelled, shape, scale);
+    let all = || [Some(&sets.train), sets.test.as_ref()].into_iter().flatten();
+    let kind = if features { Kind::Features } else { kind(all()) };
+    let images = |labelled: Labelled| images(path, labelled, shape, kind);
     let has_test_set = sets.test.is_some();
     let (train, test, fraction) = match sets.test {
         Some(_) if share.asked.is_some() => {
@@ -138,35 +180,41 @@ fn image_shape(path: &Path, shape: &[usize]) -> Result<ImageShape> {
     Ok(of)
 }
 
-/// What numbers are multiplied by to be bytes: 255 where all of them are fractions from 0 to 1, else 1.
-fn scale<'a>(path: &Path, all: impl Iterator<Item = &'a Labelled>) -> Result<f32> {
+/// What a file's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// Pixels, when they are multiplied by this: 255 where all of them are fractions from 0 to 1, else 1.
+    Pixels(f32),
+    /// Whatever was measured.
+    Features,
+}
+
+fn kind<'a>(all: impl Iterator<Item = &'a Labelled>) -> Kind {
     let mut scale = 255.0;
     for labelled in all {
-        let (within, fractions) = match &labelled.images {
+        let (pixels, fractions) = match &labelled.images {
             Numbers::Bytes(_) => (true, false),
             Numbers::Integers(numbers) => (numbers.iter().all(|number| (0..=255).contains(number)), false),
             Numbers::Floats(numbers) => {
-                let fractions = numbers.iter().all(|number| (0.0..=1.0).contains(number));
+                // A fraction k/255 was rounded to f32 at most twice: a thousandth is far above that, and far below the next one.
+                let fraction =
+                    |&number: &f32| (0.0..=1.0).contains(&number) && (255.0 * number - (255.0 * number).round()).abs() < 1e-3;
+                let fractions = numbers.iter().all(fraction);
                 let bytes = || numbers.iter().all(|number| (0.0..=255.0).contains(number) && number.fract() == 0.0);
                 (fractions || bytes(), fractions)
             }
         };
-        if !within {
-            let problem = "holds pixels that are neither fractions from 0 to 1 nor whole numbers from 0 to 255";
-            return Err(fail(
-                path,
-                problem.into(),
-                "bring them into one of these ranges (standardised pixels lack it: --standardize does that here)",
-            ));
+        if !pixels {
+            return Kind::Features;
         }
         if !fractions {
             scale = 1.0;
         }
     }
-    Ok(scale)
+    Kind::Pixels(scale)
 }
 
-fn images(path: &Path, labelled: Labelled, shape: ImageShape, scale: f32) -> Result<Images> {
+fn images(path: &Path, labelled: Labelled, shape: ImageShape, kind: Kind) -> Result<Images> {
     if image_shape(path, &labelled.shape)? != shape {
         let problem = format!("holds images of {shape} to learn from, and to test on an array of the shape {:?}", labelled.shape);
         return Err(fail(path, problem, "give images of one shape"));
@@ -182,24 +230,47 @@ fn images(path: &Path, labelled: Labelled, shape: ImageShape, scale: f32) -> Res
             labels.into_iter().map(|number| label(whole(number))).collect::<Result<_>>()?
         }
     };
-    let mut pixels: Vec<u8> = match labelled.images {
-        Numbers::Bytes(bytes) => bytes,
-        Numbers::Integers(numbers) => numbers.into_iter().map(|number| number as u8).collect(),
-        Numbers::Floats(numbers) => numbers.into_iter().map(|number| (number * scale).round() as u8).collect(),
+    let count = match &labelled.images {
+        Numbers::Bytes(numbers) => numbers.len(),
+        Numbers::Integers(numbers) => numbers.len(),
+        Numbers::Floats(numbers) => numbers.len(),
     };
-    if labels.len().checked_mul(shape.pixels()) != Some(pixels.len()) {
-        let problem = format!("holds {} labels for {} images", labels.len(), pixels.len() / shape.pixels());
+    if labels.len().checked_mul(shape.pixels()) != Some(count) {
+        let problem = format!("holds {} labels for {} images", labels.len(), count / shape.pixels());
         return Err(fail(path, problem, "give a label for each image"));
     }
-    // Channel by channel, where they stand pixel by pixel.
-    if shape.channels > 1 && matches!(labelled.shape[..], [.., last] if labelled.shape.len() == 4 && last == shape.channels) {
-        for image in pixels.chunks_exact_mut(shape.pixels()) {
-            let by_pixel = image.to_vec();
-            let planes = (0..shape.channels).flat_map(|channel| by_pixel.iter().skip(channel).step_by(shape.channels));
-            image.iter_mut().zip(planes).for_each(|(pixel, value)| *pixel = *value);
+    let colours_behind = shape.channels > 1 && labelled.shape.len() == 4 && labelled.shape[3] == shape.channels;
+    if let Kind::Pixels(scale) = kind {
+        let mut pixels: Vec<u8> = match labelled.images {
+            Numbers::Bytes(bytes) => bytes,
+            Numbers::Integers(numbers) => numbers.into_iter().map(|number| number as u8).collect(),
+            Numbers::Floats(numbers) => numbers.into_iter().map(|number| (number * scale).round() as u8).collect(),
+        };
+        if colours_behind {
+            by_channel(&mut pixels, shape);
         }
+        return Ok(Images { pixels, labels, shape, features: None });
     }
-    Ok(Images { pixels, labels, shape })
+    let mut numbers: Vec<f32> = match labelled.images {
+        Numbers::Bytes(bytes) => bytes.into_iter().map(f32::from).collect(),
+        Numbers::Integers(numbers) => numbers.into_iter().map(|number| number as f32).collect(),
+        Numbers::Floats(numbers) => numbers,
+    };
+    if colours_behind {
+        by_channel(&mut numbers, shape);
+    }
+    let features = Features::of(numbers, shape.pixels());
+    features.check_finite().map_err(|error| fail(path, format!("cannot be learnt from: {error}"), "mend the file"))?;
+    Ok(Images { pixels: Vec::new(), labels, shape, features: Some(features) })
+}
+
+/// Channel by channel, what stands pixel by pixel.
+fn by_channel<T: Copy>(numbers: &mut [T], shape: ImageShape) {
+    for image in numbers.chunks_exact_mut(shape.pixels()) {
+        let by_pixel = image.to_vec();
+        let planes = (0..shape.channels).flat_map(|channel| by_pixel.iter().skip(channel).step_by(shape.channels));
+        image.iter_mut().zip(planes).for_each(|(pixel, value)| *pixel = *value);
+    }
 }
 
 /// Images to learn from, and that share of each class to test on: by a hash of their places, so that they are always the same.
@@ -219,10 +290,12 @@ fn held_back(all: &Images, fraction: f64) -> (Images, Images) {
     }
     let part = |test: bool| {
         let indices: Vec<usize> = (0..all.count()).filter(|&index| is_test[index] == test).collect();
+        let bytes = || indices.iter().flat_map(|&index| all.image(index)).copied().collect();
         Images {
-            pixels: indices.iter().flat_map(|&index| all.image(index)).copied().collect(),
+            pixels: if all.has_features() { Vec::new() } else { bytes() },
             labels: indices.iter().map(|&index| all.labels[index]).collect(),
             shape: all.shape,
+            features: all.features.as_ref().map(|features| features.select(indices.iter().copied())),
         }
     };
     (part(false), part(true))
@@ -237,7 +310,7 @@ mod tests {
     }
 
     fn of(train: Labelled, test: Option<Labelled>) -> Result<Dataset> {
-        dataset(Path::new("dir/some.npz"), Sets { train, test }, Share { asked: None, default: 0.2 })
+        dataset(Path::new("dir/some.npz"), Sets { train, test }, Share { asked: None, default: 0.2 }, false)
     }
 
     #[test]
@@ -255,8 +328,30 @@ mod tests {
         // One scale for both: fractions beside whole numbers are whole numbers, too.
         let dark = labelled(Numbers::Floats(vec![0.0, 1.0, 1.0, 0.0]), &[2, 2], Numbers::Integers(vec![0, 1]));
         assert_eq!(of(whole, Some(dark)).unwrap().test.pixels, [0, 1, 1, 0]);
-        let standardised = labelled(Numbers::Floats(vec![-0.42, 2.8, 0.0, 0.1]), &[2, 2], Numbers::Integers(vec![0, 1]));
-        assert!(of(standardised, None).unwrap_err().to_string().contains("neither fractions"));
+    }
+
+    #[test]
+    fn what_can_be_no_pixels_is_features() {
+        let labels = || Numbers::Integers(vec![0, 1]);
+        for numbers in [Numbers::Floats(vec![-0.42, 2.8, 0.0, 0.1]), Numbers::Floats(vec![0.0, 1.0, 0.5, 0.25])] {
+            let Numbers::Floats(expected) = numbers.clone() else { unreachable!() };
+            let data = of(labelled(numbers.clone(), &[2, 2], labels()), Some(labelled(numbers, &[2, 2], labels()))).unwrap();
+            assert_eq!((&data.train.features, data.train.pixels.len()), (&Some(Features::of(expected, 2)), 0));
+        }
+        let large = labelled(Numbers::Integers(vec![1, 256]), &[2, 1], labels());
+        let bytes = labelled(Numbers::Bytes(vec![1, 2]), &[2, 1], labels());
+        // One kind for both sets, and features where they are asked for.
+        let data = of(bytes.clone(), Some(large)).unwrap();
+        assert_eq!(
+            (data.train.features, data.test.features),
+            (Some(Features::of(vec![1.0, 2.0], 1)), Some(Features::of(vec![1.0, 256.0], 1)))
+        );
+        let asked =
+            dataset(Path::new("it"), Sets { train: bytes.clone(), test: Some(bytes) }, Share { asked: None, default: 0.2 }, true);
+        assert!(asked.unwrap().train.has_features());
+        let missing = labelled(Numbers::Floats(vec![1.0, f32::NAN]), &[2, 1], labels());
+        let message = of(missing.clone(), Some(missing)).unwrap_err().to_string();
+        assert!(message.contains("some.npz") && message.contains("NaN in row 1, column 0"), "{message}");
     }
 
     #[test]

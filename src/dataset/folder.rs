@@ -237,7 +237,8 @@ fn assemble(
     shape: ImageShape,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Images> {
-    let mut images = Images { pixels: Vec::with_capacity(entries.len() * shape.pixels()), labels: Vec::new(), shape };
+    let mut images =
+        Images { pixels: Vec::with_capacity(entries.len() * shape.pixels()), labels: Vec::new(), shape, features: None };
     let mut good = vec![false; classes.len()];
     for (entry, picture) in entries.iter().zip(pictures) {
         match picture {

@@ -120,7 +120,12 @@ impl<'path> Split<'path> {
 
     fn read(self) -> Result<Images> {
         let [_, height, width] = self.images.sizes;
-        Ok(Images { labels: self.labels.read()?, pixels: self.images.read()?, shape: ImageShape::gray(height, width) })
+        Ok(Images {
+            labels: self.labels.read()?,
+            pixels: self.images.read()?,
+            shape: ImageShape::gray(height, width),
+            features: None,
+        })
     }
 }
 

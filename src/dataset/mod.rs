@@ -1,4 +1,5 @@
-//! Labelled images, held as the bytes that they came in. Both backends turn bytes into numbers by one table of 256 values.
+//! Labelled images, held as the bytes that they came in, or rows of features. Both backends turn bytes into numbers by one table of 256
+//! values; features are standardised on their way to a device.
 
 #[cfg(feature = "program")]
 pub mod archive;
@@ -9,6 +10,7 @@ pub mod checksum;
 #[cfg(feature = "program")]
 pub mod cifar;
 pub mod digits;
+pub mod features;
 #[cfg(feature = "program")]
 pub mod fetch;
 #[cfg(feature = "files")]
@@ -28,6 +30,7 @@ pub mod table;
 
 #[cfg(feature = "program")]
 pub use catalogue::DatasetName;
+pub use features::{FeatureRows, Features, Statistics};
 #[cfg(feature = "program")]
 pub use places::Places;
 
@@ -36,15 +39,17 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Images of one shape and their labels. Never empty.
+/// Images of one shape, or rows of features, and their labels. Never empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Images {
-    /// `[count, channels, height, width]`, row-major.
+    /// `[count, channels, height, width]`, row-major; empty where there are features.
     pub pixels: Vec<u8>,
     /// `[count]`, each below the data set's number of classes.
     pub labels: Vec<u8>,
-    /// Of each image.
+    /// Of each image. Features have one, too; where nobody gave them another, they stand in one row.
     pub shape: ImageShape,
+    /// Numbers of other kinds than bytes.
+    pub features: Option<Features>,
 }
 
 /// The shape of an image. Its numbers stand channel by channel, row by row, as PyTorch flattens images.
@@ -102,7 +107,13 @@ impl Images {
     /// A copy of the first `count` images, or of all if there are not so many.
     pub fn head(&self, count: usize) -> Self {
         let count = count.min(self.count());
-        Self { pixels: self.pixels[..count * self.pixels_per_image()].to_vec(), labels: self.labels[..count].to_vec(), ..*self }
+        let bytes = if self.has_features() { 0 } else { count * self.pixels_per_image() };
+        Self {
+            pixels: self.pixels[..bytes].to_vec(),
+            labels: self.labels[..count].to_vec(),
+            shape: self.shape,
+            features: self.features.as_ref().map(|features| features.select(0..count)),
+        }
     }
 
     /// Keeps the first `count` images; more than there are is no error, zero is.
@@ -113,13 +124,21 @@ impl Images {
         let size = self.pixels_per_image();
         self.labels.truncate(count);
         self.pixels.truncate(count.saturating_mul(size));
+        if let Some(features) = &mut self.features
+            && count < features.count()
+        {
+            *features = features.select(0..count);
+        }
         Ok(())
     }
 }
 
 impl std::fmt::Debug for Images {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} images of {}", self.count(), self.shape)
+        match self.has_features() {
+            true => write!(formatter, "{} rows of {} features", self.count(), self.pixels_per_image()),
+            false => write!(formatter, "{} images of {}", self.count(), self.shape),
+        }
     }
 }
 
@@ -134,8 +153,8 @@ pub struct Dataset {
     pub test: Images,
     /// What each label stands for.
     pub class_names: Vec<String>,
-    /// Mean and deviation to standardise by, where they are not to be the training set's own: a trained model's.
-    pub statistics: Option<(f64, f64)>,
+    /// What to standardise by, where it is not to be the training set's own: a trained model's.
+    pub statistics: Option<Statistics>,
     /// What the name is the name of.
     pub origin: Origin,
     /// Images at the end of the training set that [`Self::hold_out`] made the test set.
@@ -185,9 +204,12 @@ impl Dataset {
             let most = self.train.count() - 1;
             Error::Configuration(format!("--hold-out {count} must leave images to train and to test on; give 1 to {most}"))
         })?;
-        let size = self.train.pixels_per_image();
-        let (pixels, labels) = (self.train.pixels.split_off(kept * size), self.train.labels.split_off(kept));
-        self.test = Images { pixels, labels, shape: self.train.shape };
+        let all = self.train.count();
+        let features = self.train.features.as_ref().map(|features| features.select(kept..all));
+        let bytes = if features.is_some() { 0 } else { kept * self.train.pixels_per_image() };
+        let (pixels, labels) = (self.train.pixels.split_off(bytes), self.train.labels.split_off(kept));
+        self.train.features = self.train.features.as_ref().map(|features| features.select(0..kept));
+        self.test = Images { pixels, labels, shape: self.train.shape, features };
         self.held_out = Some(count);
         Ok(())
     }
@@ -197,6 +219,7 @@ impl Dataset {
         let mut all = self.train.clone();
         all.pixels.extend_from_slice(&self.test.pixels);
         all.labels.extend_from_slice(&self.test.labels);
+        all.features = all.features.as_ref().zip(self.test.features.as_ref()).map(|(own, other)| own.with(other));
         self.test = all;
         self.held_out = None;
     }
@@ -210,6 +233,9 @@ impl Dataset {
             }
             hash.update(&images.labels);
             hash.update(&images.pixels);
+            if let Some(features) = &images.features {
+                features.for_each_block(|_, block| hash.update(bytemuck::cast_slice::<f32, u8>(block)));
+            }
         }
         for name in &self.class_names {
             hash.update((name.len() as u64).to_le_bytes());
@@ -221,8 +247,13 @@ impl Dataset {
     /// Mean and standard deviation of the training set's pixels divided by 255, unless others are set: the scalars μ and σ of the
     /// standardisation. Exact, since the histogram of 256 values is summed in integers first.
     pub fn pixel_statistics(&self) -> (f64, f64) {
-        if let Some(statistics) = self.statistics {
-            return statistics;
+        if self.train.has_features() {
+            return (0.0, 1.0);
+        }
+        if let Some(Statistics { mean, deviation }) = &self.statistics
+            && let (&[mean], &[deviation]) = (&mean[..], &deviation[..])
+        {
+            return (mean, deviation);
         }
         let mut histogram = [0u64; 256];
         for &pixel in &self.train.pixels {
@@ -234,6 +265,16 @@ impl Dataset {
         let variance =
             histogram.iter().enumerate().map(|(pixel, &n)| n as f64 * (value(pixel) - mean).powi(2)).sum::<f64>() / count;
         (mean, variance.sqrt())
+    }
+
+    /// What features are standardised by: the statistics of the training set, unless others are set. Images have none of these.
+    pub fn feature_statistics(&self, standardize: bool) -> Option<Statistics> {
+        let features = self.train.features.as_ref()?;
+        Some(match &self.statistics {
+            Some(statistics) => statistics.clone(),
+            None if standardize => features.statistics().clone(),
+            None => Statistics::identity(features.width()),
+        })
     }
 
     /// The number that each pixel value becomes: `pixel / 255`, or `(pixel / 255 − μ) / σ` if standardised. Rounded once, on

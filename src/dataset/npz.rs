@@ -23,43 +23,84 @@ const NAMES: &str = "save it as np.savez(FILE, x_train=…, y_train=…, x_test=
 
 /// Reads the images and labels of an archive.
 pub fn read(path: &Path, file: impl Read + Seek) -> Result<Sets> {
-    let fail = |problem: String, remedy: &str| Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() };
-    let broken = |error: zip::result::ZipError| fail(format!("is no whole .npz archive ({error})"), "write it again");
-    let mut archive = ZipArchive::new(file).map_err(broken)?;
-    let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
-    let entry = |wanted: &str| {
-        names.iter().find(|name| name.strip_suffix(".npy").is_some_and(|name| name.eq_ignore_ascii_case(wanted))).cloned()
-    };
-    let pair = |pairs: &[(&str, &str)]| pairs.iter().find_map(|(x, y)| Some((entry(x)?, entry(y)?)));
-    let mut array = |name: &str| -> Result<Array> {
-        let entry = archive.by_name(name).map_err(broken)?;
+    let mut archive = Archive::open(path, file)?;
+    match (archive.pair(&TRAIN), archive.pair(&TEST), archive.pair(&WHOLE)) {
+        (Some(train), Some(test), _) => Ok(Sets { train: archive.labelled(train)?, test: Some(archive.labelled(test)?) }),
+        (Some(train), None, _) | (None, None, Some(train)) => Ok(Sets { train: archive.labelled(train)?, test: None }),
+        _ => Err(archive.unknown()),
+    }
+}
+
+/// Reads what to ask a model about, with zeros for labels: the test set, or all that there is.
+pub fn read_rows(path: &Path, file: impl Read + Seek) -> Result<Labelled> {
+    let mut archive = Archive::open(path, file)?;
+    let names = TEST.iter().chain(&WHOLE).chain(&TRAIN).map(|pair| pair.0);
+    let entry = names.filter_map(|name| archive.entry(name)).next().ok_or_else(|| archive.unknown())?;
+    let Array { shape, numbers } = archive.array(&entry)?;
+    let labels = Numbers::Bytes(vec![0; shape.first().copied().unwrap_or(0)]);
+    Ok(Labelled { images: numbers, shape, labels })
+}
+
+/// An archive that is being read.
+struct Archive<'a, R> {
+    path: &'a Path,
+    archive: ZipArchive<R>,
+    names: Vec<String>,
+}
+
+impl<'a, R: Read + Seek> Archive<'a, R> {
+    fn open(path: &'a Path, file: R) -> Result<Self> {
+        let archive = ZipArchive::new(file).map_err(|error| broken(path, &error))?;
+        let names = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+        Ok(Self { path, archive, names })
+    }
+
+    fn unknown(&self) -> Error {
+        let problem = format!("holds {}, and no images with labels by names that are known", self.names.join(", "));
+        fail(self.path, problem, NAMES)
+    }
+
+    /// The entry of an array.
+    fn entry(&self, wanted: &str) -> Option<String> {
+        let is_it = |name: &&String| name.strip_suffix(".npy").is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+        self.names.iter().find(is_it).cloned()
+    }
+
+    fn pair(&self, pairs: &[(&str, &str)]) -> Option<(String, String)> {
+        pairs.iter().find_map(|(x, y)| Some((self.entry(x)?, self.entry(y)?)))
+    }
+
+    fn array(&mut self, name: &str) -> Result<Array> {
+        let path = self.path;
+        let entry = self.archive.by_name(name).map_err(|error| broken(path, &error))?;
         let mut bytes = Vec::new();
         entry
             .take(MAXIMUM_BYTES + 1)
             .read_to_end(&mut bytes)
-            .map_err(|error| fail(format!("holds {name}, which cannot be unpacked ({error})"), "write it again"))?;
+            .map_err(|error| fail(path, format!("holds {name}, which cannot be unpacked ({error})"), "write it again"))?;
         Array::parse(&bytes).map_err(|problem| {
-            fail(format!("holds {name}, {problem}"), "save it as numbers without structure, such as x.astype(np.uint8)")
+            fail(path, format!("holds {name}, {problem}"), "save it as numbers without structure, such as x.astype(np.uint8)")
         })
-    };
-    let mut labelled = |(x, y): (String, String)| -> Result<Labelled> {
-        let (images, labels) = (array(&x)?, array(&y)?);
+    }
+
+    fn labelled(&mut self, (x, y): (String, String)) -> Result<Labelled> {
+        let (images, labels) = (self.array(&x)?, self.array(&y)?);
         let labels_shape = labels.shape.clone();
         // MedMNIST keeps each label in a row of its own.
         if labels_shape.is_empty() || labels_shape[1..].iter().any(|&size| size != 1) {
             let problem = format!("holds {y} of the shape {labels_shape:?}, where each image has one number");
-            return Err(fail(problem, "save the classes as numbers, such as y.argmax(axis=1)"));
+            return Err(fail(self.path, problem, "save the classes as numbers, such as y.argmax(axis=1)"));
         }
         Ok(Labelled { images: images.numbers, shape: images.shape, labels: labels.numbers })
-    };
-    match (pair(&TRAIN), pair(&TEST), pair(&WHOLE)) {
-        (Some(train), Some(test), _) => Ok(Sets { train: labelled(train)?, test: Some(labelled(test)?) }),
-        (Some(train), None, _) | (None, None, Some(train)) => Ok(Sets { train: labelled(train)?, test: None }),
-        _ => {
-            let problem = format!("holds {}, and no images with labels by names that are known", names.join(", "));
-            Err(fail(problem, NAMES))
-        }
     }
+}
+
+fn fail(path: &Path, problem: String, remedy: &str) -> Error {
+    Error::Format { path: path.to_owned(), problem, remedy: remedy.to_owned() }
+}
+
+fn broken(path: &Path, error: &zip::result::ZipError) -> Error {
+    fail(path, format!("is no whole .npz archive ({error})"), "write it again")
 }
 
 /// The same from bytes; `name` is for messages.

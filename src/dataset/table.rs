@@ -1,64 +1,166 @@
-//! Tables of comma-separated values, as Kaggle has MNIST: in each row a label and the pixels of an image, below a line of names such
-//! as `label,pixel0,pixel1,…`.
+//! Tables of comma-separated values: in each row a label and numbers, below a line of names. Kaggle has MNIST so, `label,pixel0,pixel1,…`.
 
 use super::file::{Labelled, Numbers, Sets};
 use crate::error::{Error, Result};
+use csv::ByteRecord;
 use std::io::Read;
 use std::path::Path;
 
 /// The most columns that a table may have: as many as a layer may be wide, and the label.
 const MAX_COLUMNS: usize = crate::model::MAX_WIDTH + 1;
 
-/// Reads a table; `name` is for messages.
-pub fn read(name: &Path, file: impl Read) -> Result<Sets> {
-    let fail = |problem: String, remedy: &str| Error::Format { path: name.to_owned(), problem, remedy: remedy.to_owned() };
-    const REMEDY: &str =
-        "give a table of a label and the pixels of an image in each row, below a line such as label,pixel0,pixel1";
-    let broken = |error: csv::Error| fail(format!("is no table of comma-separated values ({error})"), REMEDY);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(file);
-    let mut row = csv::ByteRecord::new();
-    let (mut labels, mut pixels, mut columns, mut label_at) = (Vec::new(), Vec::new(), 0, 0);
-    let mut number = 0;
-    while reader.read_byte_record(&mut row).map_err(broken)? {
-        number += 1;
-        if number == 1 {
-            columns = row.len();
-            if !(2..=MAX_COLUMNS).contains(&columns) {
-                return Err(fail(format!("has {columns} columns, where a label and pixels are 2 to {MAX_COLUMNS}"), REMEDY));
+/// What the column of labels is called where nobody said.
+const LABELS: [&str; 4] = ["label", "class", "target", "y"];
+
+const REMEDY: &str = "give a table with a label and numbers in each row, below a line such as label,pixel0,pixel1";
+
+/// Reads a table; `name` is for messages, `label` the name of the column of labels.
+pub fn read(name: &Path, file: impl Read, label: Option<&str>) -> Result<Sets> {
+    Ok(Sets { train: Table { name, label, needs_labels: true }.read(file)?, test: None })
+}
+
+/// Reads what to ask a model about, with zeros for labels: all columns but the labels, if there are some.
+pub fn read_rows(name: &Path, file: impl Read, label: Option<&str>) -> Result<Labelled> {
+    let rows = Table { name, label, needs_labels: false }.read(file)?;
+    Ok(Labelled { labels: Numbers::Bytes(vec![0; rows.shape[0]]), ..rows })
+}
+
+/// How a table is read.
+struct Table<'a> {
+    name: &'a Path,
+    label: Option<&'a str>,
+    needs_labels: bool,
+}
+
+impl Table<'_> {
+    fn read(&self, file: impl Read) -> Result<Labelled> {
+        let broken = |error: csv::Error| self.fail(format!("is no table of comma-separated values ({error})"), REMEDY);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(file);
+        let (mut row, mut names) = (ByteRecord::new(), ByteRecord::new());
+        let (mut labels, mut numbers) = (Vec::new(), Growing::Bytes(Vec::new()));
+        let (mut columns, mut label_at, mut number) = (0, None, 0);
+        while reader.read_byte_record(&mut row).map_err(broken)? {
+            number += 1;
+            if number == 1 {
+                columns = row.len();
+                row = without_mark(&row);
+                let least = if self.needs_labels { 2 } else { 1 };
+                if !(least..=MAX_COLUMNS).contains(&columns) {
+                    let problem = format!("has {columns} columns, where a label and numbers are {least} to {MAX_COLUMNS}");
+                    return Err(self.fail(problem, REMEDY));
+                }
+                // Names, or the first row already, whose first number is its label.
+                if row.iter().any(|cell| real(cell).is_none()) {
+                    label_at = self.label_column(&row)?;
+                    names = row.clone();
+                    continue;
+                }
+                if let Some(label) = self.label {
+                    let problem = format!("has no line of names, and so no column {label}");
+                    return Err(self.fail(problem, "write the columns' names into the first line, or leave --label-column out"));
+                }
+                label_at = self.needs_labels.then_some(0);
             }
-            // Names, or the first image already. Some begin with a byte order mark.
-            let first = row[0].strip_prefix(b"\xef\xbb\xbf").unwrap_or(&row[0]);
-            if byte(first).is_none() {
-                let is_label =
-                    |cell: &[u8]| [&b"label"[..], b"class", b"target", b"y"].iter().any(|name| cell.eq_ignore_ascii_case(name));
-                let place = (0..columns).position(|column| is_label(if column == 0 { first } else { &row[column] }));
-                label_at = place.ok_or_else(|| {
-                    fail(
-                        "has no column of the name label, class, target or y".into(),
-                        "give a table with labels (Kaggle's test.csv has none)",
-                    )
-                })?;
-                continue;
+            for (column, cell) in row.iter().enumerate() {
+                let taken = if label_at == Some(column) && !self.needs_labels {
+                    continue;
+                } else if label_at == Some(column) {
+                    byte(cell).map(|label| labels.push(label)).ok_or("a whole number from 0 to 255")
+                } else {
+                    numbers.push(cell).ok_or("a number")
+                };
+                taken.map_err(|belongs| self.misplaced(cell, number, column, names.get(column), belongs))?;
             }
         }
-        for column in 0..columns {
-            let cell = if number == 1 { row[column].strip_prefix(b"\xef\xbb\xbf").unwrap_or(&row[column]) } else { &row[column] };
-            let value = byte(cell).ok_or_else(|| {
-                let text = String::from_utf8_lossy(&cell[..cell.len().min(20)]).into_owned();
-                fail(
-                    format!("holds {text:?} in row {number}, column {}, where a whole number from 0 to 255 belongs", column + 1),
-                    REMEDY,
-                )
-            })?;
-            if column == label_at { labels.push(value) } else { pixels.push(value) }
+        let width = columns - usize::from(label_at.is_some());
+        let count = numbers.count().checked_div(width).unwrap_or(0);
+        if count == 0 {
+            return Err(self.fail("holds no rows".into(), REMEDY));
+        }
+        Ok(Labelled { images: numbers.numbers(), shape: vec![count, width], labels: Numbers::Bytes(labels) })
+    }
+
+    /// The place of the labels among named columns.
+    fn label_column(&self, names: &ByteRecord) -> Result<Option<usize>> {
+        let place = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted.as_bytes()));
+        match (self.label, LABELS.into_iter().find_map(place)) {
+            (Some(label), _) => match place(label) {
+                None if self.needs_labels => {
+                    let some = names.iter().take(12).map(String::from_utf8_lossy).collect::<Vec<_>>().join(", ");
+                    let problem = format!("has no column of the name {label}; its columns are {some}");
+                    Err(self.fail(problem, "give one of them as --label-column"))
+                }
+                place => Ok(place),
+            },
+            (None, None) if self.needs_labels => Err(self.fail(
+                format!("has no column of the name {}", LABELS.join(", ")),
+                "name the column of labels with --label-column (Kaggle's test.csv has none)",
+            )),
+            (None, place) => Ok(place),
         }
     }
-    if labels.is_empty() {
-        return Err(fail("holds no images".into(), REMEDY));
+
+    fn misplaced(&self, cell: &[u8], row: usize, column: usize, name: Option<&[u8]>, belongs: &str) -> Error {
+        let name = name.map_or_else(String::new, |name| format!(" ({})", String::from_utf8_lossy(name)));
+        let place = format!("in row {row}, column {}{name}", column + 1);
+        if cell.is_empty() {
+            let remedy = "fill it in, or remove the row or the column";
+            return self.fail(format!("lacks a value {place}, where {belongs} belongs"), remedy);
+        }
+        let text = String::from_utf8_lossy(&cell[..cell.len().min(20)]).into_owned();
+        let remedy =
+            "write classes and categories as numbers, such as by pandas' factorize and get_dummies, or remove the column";
+        self.fail(format!("holds {text:?} {place}, where {belongs} belongs"), remedy)
     }
-    let shape = vec![labels.len(), columns - 1];
-    let train = Labelled { images: Numbers::Bytes(pixels), shape, labels: Numbers::Bytes(labels) };
-    Ok(Sets { train, test: None })
+
+    fn fail(&self, problem: String, remedy: &str) -> Error {
+        Error::Format { path: self.name.to_owned(), problem, remedy: remedy.to_owned() }
+    }
+}
+
+/// Numbers that are bytes until another one comes.
+enum Growing {
+    Bytes(Vec<u8>),
+    Floats(Vec<f32>),
+}
+
+impl Growing {
+    fn push(&mut self, cell: &[u8]) -> Option<()> {
+        if let Self::Bytes(bytes) = self {
+            if let Some(byte) = byte(cell) {
+                bytes.push(byte);
+                return Some(());
+            }
+            *self = Self::Floats(bytes.iter().copied().map(f32::from).collect());
+        }
+        let number = real(cell)?;
+        if let Self::Floats(numbers) = self {
+            numbers.push(number);
+        }
+        Some(())
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Floats(numbers) => numbers.len(),
+        }
+    }
+
+    fn numbers(self) -> Numbers {
+        match self {
+            Self::Bytes(bytes) => Numbers::Bytes(bytes),
+            Self::Floats(numbers) => Numbers::Floats(numbers),
+        }
+    }
+}
+
+/// The first row without a byte order mark.
+fn without_mark(row: &ByteRecord) -> ByteRecord {
+    row.iter()
+        .enumerate()
+        .map(|(column, cell)| if column == 0 { cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell) } else { cell })
+        .collect()
 }
 
 /// A whole number from 0 to 255, also as `7.0`.
@@ -69,12 +171,17 @@ fn byte(cell: &[u8]) -> Option<u8> {
     whole.parse().ok()
 }
 
+/// A number that is finite, too, as 32 bits; `nan` and `inf` are what is missing.
+fn real(cell: &[u8]) -> Option<f32> {
+    str::from_utf8(cell).ok()?.parse().ok().filter(|number: &f32| number.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Sets> {
-        read(Path::new("train.csv"), text.as_bytes())
+        read(Path::new("train.csv"), text.as_bytes(), None)
     }
 
     #[test]
@@ -92,15 +199,46 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_named() {
+    fn other_numbers_are_features_from_the_first_row_on() {
+        let train = parse("target,a,b\n1,7,0.5\n0,-1e3,2\n").unwrap().train;
+        assert_eq!((train.images, train.shape), (Numbers::Floats(vec![7.0, 0.5, -1000.0, 2.0]), vec![2, 2]));
+        assert_eq!(train.labels, Numbers::Bytes(vec![1, 0]));
+    }
+
+    #[test]
+    fn any_column_can_hold_the_labels() {
+        let named = |label| read(Path::new("it.csv"), &b"y,kind,a\n0.5,1,3\n1.5,0,4\n"[..], Some(label));
+        let train = named("Kind").unwrap().train;
+        assert_eq!((train.labels, train.images), (Numbers::Bytes(vec![1, 0]), Numbers::Floats(vec![0.5, 3.0, 1.5, 4.0])));
+        let message = named("sort").unwrap_err().to_string();
+        assert!(message.contains("no column of the name sort") && message.contains("y, kind, a"), "{message}");
+        let nameless = read(Path::new("it.csv"), &b"1,2\n"[..], Some("kind")).unwrap_err().to_string();
+        assert!(nameless.contains("no line of names"), "{nameless}");
+    }
+
+    #[test]
+    fn rows_to_ask_about_need_no_labels() {
+        for text in ["a,b\n1,2.5\n3,4\n", "a,label,b\n1,x,2.5\n3,,4\n", "1,2.5\n3,4\n"] {
+            let rows = read_rows(Path::new("it.csv"), text.as_bytes(), None).unwrap();
+            assert_eq!(rows.images, Numbers::Floats(vec![1.0, 2.5, 3.0, 4.0]), "{text}");
+        }
+        let rows = read_rows(Path::new("it.csv"), &b"a,label\n7,1\n"[..], None).unwrap();
+        assert_eq!((rows.images, rows.labels), (Numbers::Bytes(vec![7]), Numbers::Bytes(vec![0])));
+    }
+
+    #[test]
+    fn what_is_no_number_is_named() {
         for (text, part) in [
-            ("", "holds no images"),
-            ("label,a\n", "holds no images"),
+            ("", "holds no rows"),
+            ("label,a\n", "holds no rows"),
             ("a\n1\n", "has 1 columns"),
             ("pixel0,pixel1\n1,2\n", "no column of the name label"),
             ("1,2\n3\n", "no table"),
-            ("1,2\n3,256\n", "holds \"256\" in row 2, column 2"),
-            ("1,2\n3,-1\n", "row 2, column 2"),
+            ("label,a\n3,red\n", "holds \"red\" in row 2, column 2 (a)"),
+            ("label,a\n3,\n", "lacks a value in row 2, column 2 (a)"),
+            ("label,a\n3,nan\n", "holds \"nan\" in row 2, column 2"),
+            ("label,a\n256,1\n", "holds \"256\" in row 2, column 1 (label)"),
+            ("label,a\nsetosa,1\n", "holds \"setosa\" in row 2, column 1 (label), where a whole number"),
         ] {
             let message = parse(text).unwrap_err().to_string();
             assert!(message.contains(part) && !message.contains('\n'), "{message}");

@@ -68,6 +68,27 @@ impl<'a> Allocator<'a> {
         }
     }
 
+    /// The same, uploaded part by part: for what is large.
+    pub async fn storage_of_parts(
+        &self,
+        label: &str,
+        words: usize,
+        parts: impl Iterator<Item = Vec<u32>>,
+    ) -> Result<wgpu::Buffer> {
+        let buffer = self.storage(label, words).await?;
+        if !matches!(self.purpose, Purpose::Count) {
+            let mut offset = 0;
+            for part in parts {
+                self.context.queue.write_buffer(&buffer, offset, bytemuck::cast_slice(&part));
+                offset += 4 * part.len() as u64;
+                // What a part was staged in is free again when its copy is done.
+                self.context.queue.submit([]);
+            }
+            self.context.check(label)?;
+        }
+        Ok(buffer)
+    }
+
     /// A uniform structure with a content that may be replaced.
     pub async fn uniform(&self, label: &str, content: &[u8]) -> Result<wgpu::Buffer> {
         self.create(label, content.len() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST, content).await

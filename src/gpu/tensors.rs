@@ -6,7 +6,11 @@ use crate::error::Result;
 use crate::kernels::{Access, Operand, Pack, Tensor};
 use crate::memory;
 use crate::program::{Content, Programs, images};
+use std::cell::OnceCell;
 use std::collections::HashMap;
+
+/// Bytes of a data set that are uploaded at a time.
+const PART: usize = 8 << 20;
 
 /// All of a run's buffers.
 pub struct DeviceTensors {
@@ -48,6 +52,7 @@ impl DeviceTensors {
     pub async fn new(allocator: &Allocator<'_>, programs: &Programs, job: Job<'_>, largest_binding: u64) -> Result<Self> {
         let (mut buffers, mut places) = (Vec::new(), Vec::new());
         let mut packs: HashMap<Pack, usize> = HashMap::new();
+        let given = OnceCell::new();
         for spec in &programs.tensors {
             let words = spec.per.count(programs.slots) * spec.words;
             let size = 4 * words as u64;
@@ -73,8 +78,14 @@ impl DeviceTensors {
                             allocator.storage_from(&spec.name, words, table).await?
                         }
                         Content::Records(set, shard) => {
-                            let records = || shard.records(&images(job, *set, largest_binding));
-                            allocator.storage_from(&spec.name, words, records).await?
+                            let images = images(job, *set, largest_binding);
+                            let statistics = || job.dataset.feature_statistics(job.config.standardize);
+                            // A few at a time, so that the host need not hold them all once more.
+                            let count = (PART / (4 * shard.record_words as usize)).max(1);
+                            let parts = (0..shard.image_count as usize)
+                                .step_by(count)
+                                .map(|first| shard.part(first, count).records(&images, given.get_or_init(statistics).as_ref()));
+                            allocator.storage_of_parts(&spec.name, words, parts).await?
                         }
                     });
                     Place { buffer: buffers.len() - 1, offset: 0, size }

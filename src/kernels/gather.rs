@@ -1,11 +1,11 @@
-//! gather: a batch from the resident data set.
+//! gather: a batch from the resident data set, of images or of features.
 
 use super::case::{BATCHES, Comparison, Contents, SLOTS, Take};
 use super::shuffle::shuffle;
 use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::Arithmetic;
 use crate::config::Augmentation;
-use crate::dataset::{ImageShape, Images};
+use crate::dataset::{Features, ImageShape, Images};
 use crate::error::Result;
 use crate::layout::{Shard, Shuffle, Step, Views};
 use crate::random::{philox_words, unit};
@@ -15,7 +15,7 @@ use crate::random::{philox_words, unit};
 /// In bounds: quads past the row return, and the grid has one y for each row of the batch. [`crate::engine::Job::check_steps`] and the
 /// construction of the evaluation's steps keep 1 ≤ row_count and first_row + row_count ≤ sample_count; orders hold numbers below
 /// sample_count (`shuffle` writes a permutation before the first step); an image is compared with the shard's extent; the place at which
-/// a changed image is read is clamped to it; a byte indexes 256 numbers.
+/// a changed image is read is clamped to it; a byte indexes 256 numbers; a record of features holds four words for each quad of a row.
 #[derive(Clone, Debug)]
 pub struct Gather {
     /// The shard, and the shape of its records.
@@ -26,7 +26,7 @@ pub struct Gather {
     pub records: Tensor,
     /// The order in which images are taken, `[replica, images]`, whole numbers.
     pub orders: Tensor,
-    /// A number for each of the 256 values of a byte.
+    /// A number for each of the 256 values of a byte; features do not read it.
     pub table: Tensor,
     /// `[view, batch, quads(pixels)]`.
     pub inputs: Tensor,
@@ -53,7 +53,10 @@ impl Describe for Gather {
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::new(Kernel::Gather).flag("MOVE", self.shard.moves()).flag("TURN", self.shard.turns())
+        Variant::new(Kernel::Gather)
+            .flag("MOVE", self.shard.moves())
+            .flag("TURN", self.shard.turns())
+            .flag("FEATURES", self.shard.has_features())
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
@@ -93,7 +96,11 @@ pub fn gather<S: Copy + From<f32>>(
         let place = order[position as usize];
         let Some(image) = place.checked_sub(shard.first_image).filter(|&image| image < shard.image_count) else { continue };
         let record = &records[image as usize * shard.record_words as usize..][..shard.record_words as usize];
-        if shard.moves() {
+        if shard.has_features() {
+            for (value, word) in target.iter_mut().zip(record) {
+                *value = f32::from_bits(*word).into();
+            }
+        } else if shard.moves() {
             let change = Change::new(shard, step.epoch, view, place);
             for (pixel, value) in target[..pixels].iter_mut().enumerate() {
                 *value = moved(shard, &change, record, table, pixel as u32).into();
@@ -183,7 +190,7 @@ const SHAPES: [(usize, usize, usize); 11] = [
     (3, 32, 32),
 ];
 
-/// Bytes go through a table, so without turns a number is equal or wrong.
+/// Bytes go through a table, and features are only copied, so without turns a number is equal or wrong.
 pub(super) fn cases(take: &mut Take) -> Result<()> {
     let still = Augmentation::default();
     let moves = [
@@ -199,30 +206,59 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
             for (augmentation, views) in [(&still, Views::Replica), (&moves[(i + j) % 4], views)] {
                 // The whole set, and parts that leave some rows to other shards.
                 for (first, size) in [(0, IMAGES), (0, 100), (100, 1), (101, IMAGES - 101)] {
-                    case(
-                        take,
-                        number,
-                        ImageShape { channels, height, width },
-                        batch_size,
-                        augmentation,
-                        views,
-                        first..first + size,
-                    )?;
+                    let (contents, images) = pictures(number, ImageShape { channels, height, width });
+                    case(take, contents, &images, batch_size, augmentation, views, first..first + size)?;
                 }
                 number += 1;
             }
         }
     }
+    for (i, width) in WIDTHS.into_iter().enumerate() {
+        for (j, batch_size) in BATCHES.into_iter().enumerate() {
+            let views = if (i + j) % 2 == 0 { Views::Slot } else { Views::Replica };
+            for (first, size) in [(0, IMAGES), (0, 100), (100, 1), (101, IMAGES - 101)] {
+                let (contents, images) = rows(number, width);
+                case(take, contents, &images, batch_size, &still, views, first..first + size)?;
+            }
+            number += 1;
+        }
+    }
     Ok(())
 }
+
+/// Features of a row: around a quad, and more quads than a workgroup has invocations.
+const WIDTHS: [usize; 6] = [1, 3, 4, 13, 64, 301];
 
 /// Images of a case.
 const IMAGES: usize = 300;
 
+fn pictures(number: usize, shape: ImageShape) -> (Contents, Images) {
+    let mut contents = Contents::new(number);
+    let images = Images {
+        pixels: (0..IMAGES * shape.pixels()).map(|_| contents.generator.below(256) as u8).collect(),
+        labels: (0..IMAGES).map(|_| contents.generator.below(10) as u8).collect(),
+        shape,
+        features: None,
+    };
+    (contents, images)
+}
+
+fn rows(number: usize, width: usize) -> (Contents, Images) {
+    let mut contents = Contents::new(number);
+    let features = Features::of((0..IMAGES * width).map(|_| contents.generator.normal()).collect(), width);
+    let images = Images {
+        pixels: Vec::new(),
+        labels: (0..IMAGES).map(|_| contents.generator.below(10) as u8).collect(),
+        shape: ImageShape::gray(1, width),
+        features: Some(features),
+    };
+    (contents, images)
+}
+
 fn case(
     take: &mut Take,
-    number: usize,
-    shape: ImageShape,
+    mut contents: Contents,
+    images: &Images,
     batch_size: usize,
     augmentation: &Augmentation,
     views: Views,
@@ -230,24 +266,18 @@ fn case(
 ) -> Result<()> {
     let table: Vec<f32> = (0..256).map(|pixel| pixel as f32 * 0.017 - 1.3).collect();
     let range = f64::from(table[255] - table[0]);
-    let mut contents = Contents::new(number);
-    let images = Images {
-        pixels: (0..IMAGES * shape.pixels()).map(|_| contents.generator.below(256) as u8).collect(),
-        labels: (0..IMAGES).map(|_| contents.generator.below(10) as u8).collect(),
-        shape,
-    };
     let mut orders = vec![0; SLOTS / 2 * IMAGES];
     shuffle(&Shuffle::new(5, IMAGES, SLOTS / 2, true), &Step::default().in_epoch(1), &mut orders);
     // A batch that is only partly filled, as the last one of a test set. A seed whose lower half overflows at the second replica.
     let step = Step { first_row: 17, row_count: batch_size.div_ceil(2) as u32, epoch: 3, ..Step::default() };
-    let shard = Shard::new(&images, part.start, part.len(), batch_size, views).augmented(augmentation, (7 << 32) - 1);
+    let shard = Shard::new(images, part.start, part.len(), batch_size, views).augmented(augmentation, (7 << 32) - 1);
     let (per, count) = (Level::View(views), views.count(SLOTS));
     // Rows of other shards keep what they have.
     let before = (0..count * batch_size * 4 * shard.input_quads as usize).map(|_| contents.generator.normal()).collect();
     let operation = Gather {
         shard,
         views,
-        records: contents.words(Level::Run, shard.records(&images)),
+        records: contents.words(Level::Run, shard.records(images, None)),
         orders: contents.words(Level::Replica, orders),
         table: contents.numbers(Level::Run, table),
         inputs: contents.numbers(per, before),
@@ -260,11 +290,12 @@ fn case(
         // products of a device may be 2.5 units off: 60 units of 2⁻²³ times that distance, in both axes. Bilinear sampling is
         // continuous, so the number changes by at most the largest step between neighbours for each pixel of displacement; then
         // come its own roundings.
+        let shape = images.shape;
         let distance = 2.0 * (shape.height.max(shape.width) as f64 + f64::from(augmentation.shift));
         tolerance = 2f64.powi(-23) * range * (2.0 * 60.0 * distance + 12.0);
     }
     contents.compare(operation.inputs, Comparison::Within(tolerance));
-    let name = format!("images {part:?} of {shape}, batch {batch_size}, {augmentation:?}");
+    let name = format!("{part:?} of {images:?}, batch {batch_size}, {augmentation:?}");
     take(contents.case(name, step, operation))
 }
 
@@ -276,9 +307,9 @@ mod tests {
     use crate::layout::Views;
 
     fn shard(augmentation: Augmentation, pixels: Vec<u8>, views: Views) -> (Shard, Vec<u32>) {
-        let images = Images { pixels, labels: vec![0], shape: ImageShape::gray(5, 5) };
+        let images = Images { pixels, labels: vec![0], shape: ImageShape::gray(5, 5), features: None };
         let shard = Shard::new(&images, 0, 1, 1, views).augmented(&augmentation, 9);
-        let records = shard.records(&images);
+        let records = shard.records(&images, None);
         (shard, records)
     }
 
@@ -293,12 +324,16 @@ mod tests {
 
     #[test]
     fn it_follows_the_order_and_repeats_the_last_row() {
-        let images =
-            Images { pixels: vec![0, 51, 102, 153, 204, 255, 1, 2, 3], labels: vec![4, 5, 6], shape: ImageShape::gray(1, 3) };
+        let images = Images {
+            pixels: vec![0, 51, 102, 153, 204, 255, 1, 2, 3],
+            labels: vec![4, 5, 6],
+            shape: ImageShape::gray(1, 3),
+            features: None,
+        };
         let shard = Shard::new(&images, 0, 3, 3, Views::Replica);
         let table = std::array::from_fn(|pixel| pixel as f32);
         let (mut inputs, mut labels) = (vec![f32::NAN; 12], vec![99; 3]);
-        gather(&shard, &Step::evaluation(1, 2), 0, &shard.records(&images), &[2, 0, 1], &table, &mut inputs, &mut labels);
+        gather(&shard, &Step::evaluation(1, 2), 0, &shard.records(&images, None), &[2, 0, 1], &table, &mut inputs, &mut labels);
         assert_eq!(inputs, [0.0, 51.0, 102.0, 0.0, 153.0, 204.0, 255.0, 0.0, 153.0, 204.0, 255.0, 0.0]);
         assert_eq!(labels, [4, 5, 5]);
     }
@@ -333,13 +368,17 @@ mod tests {
             Augmentation { shift: 2, ..Augmentation::default() },
             Augmentation { shift: 1, rotation: 40.0, scale: 0.3, ..Augmentation::default() },
         ] {
-            let images =
-                Images { pixels: colours.clone(), labels: vec![0], shape: ImageShape { channels: 3, height: 5, width: 5 } };
+            let images = Images {
+                pixels: colours.clone(),
+                labels: vec![0],
+                shape: ImageShape { channels: 3, height: 5, width: 5 },
+                features: None,
+            };
             let colour = Shard::new(&images, 0, 1, 1, Views::Replica).augmented(&augmentation, 9);
             for epoch in 0..20 {
                 let (mut inputs, mut labels) = (vec![f32::NAN; 76], [0]);
                 let step = Step { epoch, ..Step::evaluation(0, 1) };
-                gather(&colour, &step, 0, &colour.records(&images), &[0], &table, &mut inputs, &mut labels);
+                gather(&colour, &step, 0, &colour.records(&images, None), &[0], &table, &mut inputs, &mut labels);
                 for (channel, plane) in inputs[..75].chunks(25).enumerate() {
                     let (grey, records) = shard(augmentation, colours[25 * channel..][..25].to_vec(), Views::Replica);
                     assert_eq!(plane, picture(&grey, &records, epoch, 0), "{augmentation:?}, channel {channel}");

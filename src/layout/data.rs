@@ -2,11 +2,12 @@
 
 use super::{Views, quads};
 use crate::config::Augmentation;
-use crate::dataset::Images;
+use crate::dataset::{Images, Statistics};
 use crate::random::Stream;
 
 device_struct! {
-    /// One shard of a data set on the device, and the shape of its records (`[pixel words, label word]`, four pixels a word).
+    /// One shard of a data set on the device, and the shape of its records: `[pixel words, label word]`, four pixels a word, or
+    /// `[features, padding to quads, label word]`, each feature a word.
     Shard {
         /// Index of the shard's first image.
         first_image: u32,
@@ -16,7 +17,7 @@ device_struct! {
         pixels: u32,
         /// Images in the whole set: the length of one replica's order.
         sample_count: u32,
-        /// Words of one record: `quads(pixels) + 1`.
+        /// Words of one record: `quads(pixels) + 1`, of features `4 quads(pixels) + 1`.
         record_words: u32,
         /// Rows of a batch as allocated.
         batch_size: u32,
@@ -131,7 +132,7 @@ impl Shard {
             image_count: image_count as u32,
             pixels: pixels as u32,
             sample_count: images.count() as u32,
-            record_words: (quads(pixels) + 1) as u32,
+            record_words: (quads(pixels) * if images.has_features() { 4 } else { 1 } + 1) as u32,
             batch_size: batch_size as u32,
             input_quads: quads(pixels) as u32,
             order_shift: match views {
@@ -168,15 +169,40 @@ impl Shard {
         self.shift > 0 || self.turns()
     }
 
+    /// Whether records hold features and not bytes.
+    pub fn has_features(&self) -> bool {
+        self.record_words > self.input_quads + 1
+    }
+
+    /// The part of the shard that begins `first` images behind its beginning and has at most `count` of them.
+    pub fn part(&self, first: usize, count: usize) -> Self {
+        let count = count.min((self.image_count as usize).saturating_sub(first));
+        Self { first_image: self.first_image + first as u32, image_count: count as u32, ..*self }
+    }
+
     /// Words of the shard's records.
     pub fn words(&self) -> usize {
         self.image_count as usize * self.record_words as usize
     }
 
-    /// The shard's records: four pixels a word, the first in the lowest byte, then a word with the label.
-    pub fn records(&self, images: &Images) -> Vec<u32> {
+    /// The shard's records: four pixels a word, the first in the lowest byte, or a word for each feature, standardised by
+    /// `statistics`; then a word with the label.
+    pub fn records(&self, images: &Images, statistics: Option<&Statistics>) -> Vec<u32> {
         let range = self.first_image as usize..(self.first_image + self.image_count) as usize;
         let mut records = Vec::with_capacity(self.words());
+        if let Some(features) = &images.features {
+            let (mut row, padding) = (vec![0.0; features.width()], self.record_words as usize - 1 - features.width());
+            for index in range {
+                features.read(index..index + 1, &mut row);
+                if let Some(statistics) = statistics {
+                    statistics.apply(&mut row);
+                }
+                records.extend(row.iter().map(|number| number.to_bits()));
+                records.extend(std::iter::repeat_n(0, padding));
+                records.push(u32::from(images.labels[index]));
+            }
+            return records;
+        }
         for index in range {
             records.extend(
                 images
@@ -193,12 +219,27 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::ImageShape;
+    use crate::dataset::{Features, ImageShape};
 
     #[test]
     fn records_hold_four_pixels_a_word_and_the_label() {
-        let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], shape: ImageShape::gray(1, 5) };
+        let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], shape: ImageShape::gray(1, 5), features: None };
         let shard = Shard::new(&images, 1, 1, 4, Views::Replica);
-        assert_eq!(shard.records(&images), [0x0908_0706, 0x0000_000a, 9]);
+        assert_eq!(shard.records(&images, None), [0x0908_0706, 0x0000_000a, 9]);
+        assert!(!shard.has_features());
+    }
+
+    #[test]
+    fn records_hold_standardised_features_and_the_label() {
+        let features = Features::of(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3);
+        let images =
+            Images { pixels: Vec::new(), labels: vec![7, 9], shape: ImageShape::gray(1, 3), features: Some(features.clone()) };
+        let shard = Shard::new(&images, 0, 2, 4, Views::Replica);
+        let words = |numbers: [f32; 3], label| [numbers.map(f32::to_bits).to_vec(), vec![0, label]].concat();
+        assert!(shard.has_features());
+        assert_eq!(shard.records(&images, None), [words([1.0, 2.0, 3.0], 7), words([4.0, 5.0, 6.0], 9)].concat());
+        let statistics = Some(features.statistics());
+        assert_eq!(shard.part(1, 5).records(&images, statistics), words([1.0; 3], 9));
+        assert_eq!(shard.part(1, 5).words(), 5);
     }
 }

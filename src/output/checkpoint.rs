@@ -3,7 +3,7 @@
 //! Beside the weights, under the names of `model.safetensors`, stand `first_moments.…` and `second_moments.…` of each, and in the
 //! middle of an epoch `epoch_start.…` and `row_sums`. The metadata says where the run stands and holds a checksum of everything.
 
-use super::description::{CheckpointHeader, FORMAT, Header, ModelDescription};
+use super::description::{CheckpointHeader, Header, ModelDescription};
 use super::tensors::{MAXIMUM_HEADER, TensorFile, Tensors, add, add_parameters, checksum, read, serialize};
 #[cfg(feature = "files")]
 use super::whole_file::write_whole;
@@ -68,7 +68,7 @@ pub fn to_bytes(name: &Path, state: &TrainingState, of: Identity) -> Result<Vec<
         add(&mut tensors, SUMS.into(), &[running.row_sums.len()], &running.row_sums);
     }
     let unsigned = CheckpointHeader { position: state.position, seed: of.seed, data: of.data.to_owned(), sha256: String::new() };
-    let mut header = Header { format: FORMAT, model: of.model.clone(), checkpoint: Some(unsigned) };
+    let mut header = Header { format: of.model.format(), model: of.model.clone(), checkpoint: Some(unsigned) };
     let sha256 = checksum(name, &header, tensors.iter().map(|(name, (_, bytes))| (name.as_str(), &bytes[..])))?;
     if let Some(checkpoint) = &mut header.checkpoint {
         checkpoint.sha256 = sha256;

@@ -1,7 +1,7 @@
 //! What a file of weights says about itself, so that it can be used without the run that made it.
 
 use crate::config::{Method, Recipe, TrainingConfig};
-use crate::dataset::{ImageShape, Origin};
+use crate::dataset::{ImageShape, Origin, Statistics};
 use crate::engine::Job;
 use crate::model::{LayerParameters, Parameters};
 use crate::train::Position;
@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 /// order of a hash table.
 pub(super) const KEY: &str = "ffcl-gpu";
 
-/// The format that this program writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The newest format that this program reads, and what it writes of models of features: an older one would leave out how they are
+/// standardised.
+pub(super) const FORMAT: u32 = 2;
+/// The format of models of images: what they say has not changed since the first.
+const IMAGES_FORMAT: u32 = 1;
 
 /// The tensor that holds the same JSON as bytes: scripts that load tensors and save them again drop the metadata, and keep this.
 pub const TENSOR: &str = "ffcl_gpu.description";
@@ -33,6 +36,9 @@ pub struct ModelDescription {
     pub mean: f64,
     /// the division by this; 0 and 1 where pixels were not standardised.
     pub deviation: f64,
+    /// What features are standardised by; of models of images there is nothing here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Statistics>,
     /// The images that it was trained on.
     pub image: ImageShape,
     /// What its classes stand for.
@@ -58,6 +64,7 @@ impl ModelDescription {
             normalize: config.normalize,
             mean,
             deviation,
+            features: dataset.feature_statistics(config.standardize),
             image: dataset.train.shape,
             classes: dataset.class_names.clone(),
             dataset: dataset.name.clone(),
@@ -91,6 +98,7 @@ impl ModelDescription {
             && self.mean.is_finite()
             && self.deviation.is_finite()
             && self.deviation > 0.0
+            && self.features.as_ref().is_none_or(|features| features.fit(first))
     }
 
     /// A job's configuration by which it answers and learns nothing. The job's data set must have [`Self::statistics`].
@@ -106,9 +114,15 @@ impl ModelDescription {
         }
     }
 
-    /// Mean and deviation by which its images are standardised.
-    pub fn statistics(&self) -> (f64, f64) {
-        (self.mean, self.deviation)
+    /// What its images or features are standardised by.
+    pub fn statistics(&self) -> Statistics {
+        let of_pixels = || Statistics { mean: vec![self.mean], deviation: vec![self.deviation] };
+        self.features.clone().unwrap_or_else(of_pixels)
+    }
+
+    /// The format of a file that holds this model.
+    pub(super) fn format(&self) -> u32 {
+        if self.features.is_some() { FORMAT } else { IMAGES_FORMAT }
     }
 }
 

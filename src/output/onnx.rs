@@ -1,6 +1,6 @@
 //! Networks as ONNX files, for other programs to run.
 //!
-//! Input `pixels` `[batch, pixels]`, each from 0 to 1 (its byte over 255); outputs `logits` and `probabilities`
+//! Input `pixels` `[batch, pixels]`, each from 0 to 1 (its byte over 255), or `features` `[batch, features]`; outputs `logits` and `probabilities`
 //! `[batch, classes]`. All that a network does with its input is in the graph. Of several networks together `logits` is the
 //! logarithm of the mean of their softmax outputs, so that in every file the softmax of `logits` is `probabilities`.
 
@@ -8,6 +8,7 @@ mod messages;
 
 use super::description::ModelDescription;
 use super::whole_file::write_whole_or;
+use crate::dataset::Statistics;
 use crate::error::{Error, Result};
 use crate::layout::SQUARE_FLOOR;
 use crate::model::{LayerParameters, Network, Parameters};
@@ -24,7 +25,6 @@ const IR_VERSION: i64 = 8;
 /// Files of protocol buffers end at 2 GiB; some room is left for the rest of the graph.
 const MAXIMUM_BYTES: usize = (1 << 31) - (1 << 20);
 
-const INPUT: &str = "pixels";
 const LOGITS: &str = "logits";
 const PROBABILITIES: &str = "probabilities";
 
@@ -80,7 +80,11 @@ fn model(parameters: &Parameters, description: &ModelDescription, network: Netwo
     add(&mut graph, "Softmax", &[LOGITS], PROBABILITIES, &[("axis", 1)]);
     let (pixels, classes) = (description.image.pixels(), description.classes.len());
     let shape = description.image;
-    graph.inputs.push(value(INPUT, pixels, &format!("{shape} images, channel by channel and row by row, from 0 to 1")));
+    let what = match description.features {
+        Some(_) => "features, as they were measured".to_owned(),
+        None => format!("{shape} images, channel by channel and row by row, from 0 to 1"),
+    };
+    graph.inputs.push(value(input_name(description), pixels, &what));
     graph.outputs.push(value(LOGITS, classes, if many { "logarithms of the probabilities" } else { "" }));
     graph.outputs.push(value(PROBABILITIES, classes, if many { "the mean of the networks' softmax outputs" } else { "" }));
     let entry = |key: &str, value: serde_json::Value| Entry { key: key.into(), value: value.to_string() };
@@ -95,17 +99,27 @@ fn model(parameters: &Parameters, description: &ModelDescription, network: Netwo
     }
 }
 
-/// The name of the pixels as networks get them.
+/// What the input is called.
+fn input_name(description: &ModelDescription) -> &'static str {
+    if description.features.is_some() { "features" } else { "pixels" }
+}
+
+/// The name of the pixels or features as networks get them.
 fn standardized(graph: &mut Graph, description: &ModelDescription) -> String {
-    let (mean, deviation) = description.statistics();
-    if (mean, deviation) == (0.0, 1.0) {
-        return INPUT.into();
+    let (input, statistics) = (input_name(description), description.statistics());
+    if statistics == Statistics::identity(statistics.mean.len()) {
+        return input.into();
     }
-    add_numbers(graph, "mean", &[], &[mean as f32]);
-    add_numbers(graph, "deviation", &[], &[deviation as f32]);
-    add(graph, "Sub", &[INPUT, "mean"], "pixels.centred", &[]);
-    add(graph, "Div", &["pixels.centred", "deviation"], "pixels.standardized", &[]);
-    "pixels.standardized".into()
+    let numbers = |numbers: &[f64]| numbers.iter().map(|&number| number as f32).collect::<Vec<_>>();
+    // One number for all pixels has no dimension.
+    let width = [statistics.mean.len()];
+    let shape = if description.features.is_some() { &width[..] } else { &[] };
+    add_numbers(graph, "mean", shape, &numbers(&statistics.mean));
+    add_numbers(graph, "deviation", shape, &numbers(&statistics.deviation));
+    let (centred, standardized) = (format!("{input}.centred"), format!("{input}.standardized"));
+    add(graph, "Sub", &[input, "mean"], &centred, &[]);
+    add(graph, "Div", &[&centred, "deviation"], &standardized, &[]);
+    standardized
 }
 
 /// One network from its pixels to its logits.
@@ -214,6 +228,7 @@ mod tests {
             normalize: true,
             mean,
             deviation: 1.0,
+            features: None,
             image: ImageShape::gray(2, 3),
             classes: numbered(3),
             dataset: "digits".into(),

@@ -1,6 +1,6 @@
 //! Files of weights, such as a run's `model.safetensors`.
 
-use super::description::{FORMAT, Header, ModelDescription, TENSOR, UNKNOWN};
+use super::description::{Header, ModelDescription, TENSOR, UNKNOWN};
 use super::tensors::{TensorFile, Tensors, add_parameters, read, serialize};
 #[cfg(feature = "files")]
 use super::whole_file::write_whole;
@@ -22,7 +22,7 @@ pub fn save(path: &Path, parameters: &Parameters, model: &ModelDescription) -> R
 pub fn to_bytes(name: &Path, parameters: &Parameters, model: &ModelDescription) -> Result<Vec<u8>> {
     let mut tensors = Tensors::new();
     add_parameters(&mut tensors, "", parameters);
-    serialize(name, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: None })
+    serialize(name, &tensors, &Header { format: model.format(), model: model.clone(), checkpoint: None })
 }
 
 /// What to take a file for that does not say what its model is.
@@ -100,6 +100,7 @@ pub fn parse(name: &Path, bytes: &[u8], undescribed: Undescribed) -> Result<Open
         normalize: false,
         mean: 0.0,
         deviation: 1.0,
+        features: None,
         image: foreign_shape(first[0]),
         classes: numbered(last[1]),
         dataset: UNKNOWN.into(),
@@ -150,6 +151,7 @@ mod tests {
             normalize: true,
             mean: 0.25,
             deviation: 0.5,
+            features: None,
             image: ImageShape::gray(1, architecture.widths()[0]),
             classes: numbered(architecture.classes()),
             dataset: "digits".into(),

@@ -57,7 +57,13 @@ impl Batch {
         let gathers = (0..count).step_by(images_per_shard).map(|first| {
             let shard = shard(first, images_per_shard.min(count - first));
             let content = Content::Records(set, shard);
-            let records = tensors.add_with(name("images"), Element::Word, Level::Run, shard.words(), content);
+            let records = tensors.add_with(
+                name(if shard.has_features() { "features" } else { "images" }),
+                Element::Word,
+                Level::Run,
+                shard.words(),
+                content,
+            );
             Gather { shard, views, records, orders, table, inputs, labels }
         });
         Self { views, inputs, labels, orders, gathers: gathers.collect() }

@@ -41,7 +41,9 @@ pub struct TestAnswers {
 impl TestAnswers {
     /// An evaluation on the test set of `dataset`.
     pub fn new(evaluation: Evaluation, dataset: &Dataset) -> Self {
-        let pixels = |image: usize| BASE64_STANDARD.encode(dataset.test.image(image));
+        // Features are no picture.
+        let bytes = |image: usize| if dataset.test.has_features() { &[] } else { dataset.test.image(image) };
+        let pixels = |image: usize| BASE64_STANDARD.encode(bytes(image));
         Self {
             mistakes: evaluation.mistakes.iter().take(MISTAKES).map(|mistake| pixels(mistake.image)).collect(),
             classes: dataset.class_names.clone(),

@@ -59,7 +59,7 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                     let options = options.over(&study.base);
                     let layers = shape.cloned().or(options.layers.clone());
                     let (pixels, classes) = (dataset.train.pixels_per_image(), dataset.classes());
-                    let options = RunOptions { layers, ..options };
+                    let options = RunOptions { layers, ..options.for_dataset(dataset) };
                     let refused =
                         |error: Error| Error::Configuration(format!("variant {variant} with {size} images of {name}: {error}"));
                     let mut training = options.fitted_to(pixels, classes).map_err(refused)?;

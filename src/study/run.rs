@@ -3,7 +3,7 @@
 use super::grid::Cell;
 use super::results::{Curve, SeedResult};
 use crate::config::TrainingConfig;
-use crate::dataset::{Dataset, Images};
+use crate::dataset::Dataset;
 use crate::engine::{Backend, Job, Open};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -21,15 +21,12 @@ pub struct Shared<'a> {
 
 /// The first images of a data set, as a cell trains on them.
 pub fn first_images(dataset: &Dataset, count: usize) -> Dataset {
-    let Images { pixels, labels, shape } = &dataset.train;
-    let bytes = count * dataset.train.pixels_per_image();
-    let train = Images { pixels: pixels[..bytes].to_vec(), labels: labels[..count].to_vec(), shape: *shape };
     Dataset {
         name: dataset.name.clone(),
-        train,
+        train: dataset.train.head(count),
         test: dataset.test.clone(),
         class_names: dataset.class_names.clone(),
-        statistics: dataset.statistics,
+        statistics: dataset.statistics.clone(),
         origin: dataset.origin,
         held_out: dataset.held_out,
     }

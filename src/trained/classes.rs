@@ -78,6 +78,7 @@ mod tests {
             normalize: false,
             mean: 0.0,
             deviation: 1.0,
+            features: None,
             image: ImageShape::gray(2, 2),
             classes: classes.iter().map(ToString::to_string).collect(),
             dataset: "things".into(),

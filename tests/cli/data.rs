@@ -293,9 +293,66 @@ fn tables_and_arrays_are_data() {
     assert_eq!((&found["accuracy"], &found["images"], &found["left_out"]), (&1.0.into(), &12.into(), &48.into()));
     assert_eq!((&found["classes_matched_by"], &measure(&["--split=all"])["images"]), (&"numbers".into(), &60.into()));
     check_refused(&run(&["evaluate", text(&out)]), Refusal::Line(2), &["trained on a file 'bars'", "--dataset FILE"]).unwrap();
-    fs::write(&table, "label,pixel0\n1,300\n").unwrap();
+    fs::write(&table, "label,pixel0\n1,red\n").unwrap();
     let wrong = ["train", "--no-out", "--dataset", text(&table)];
-    check_refused(&run(&wrong), Refusal::Line(1), &["bars.csv", "\"300\" in row 2"]).unwrap();
+    check_refused(&run(&wrong), Refusal::Line(1), &["bars.csv", "\"red\" in row 2"]).unwrap();
+}
+
+/// Measurements in units of their own: learnt, gone on with, asked about and exported as images are.
+#[test]
+fn tables_of_features_are_data() {
+    let folder = TempDir::new().unwrap();
+    let (table, out) = (folder.path().join("points.csv"), folder.path().join("run"));
+    // Two classes apart in the second column, whose numbers are tiny; the first says nothing, and is large.
+    let row = |index: u32| format!("{},{},{}\n", 40000 + index * 37 % 1000, 1e-4 * f64::from(index % 2) + 1e-6, index % 2);
+    fs::write(&table, format!("weight,dose,ill\n{}", (0..100).map(row).collect::<String>())).unwrap();
+    let train = ["train", "--device=cpu", "--batch-size=20", "--hidden=8", "--label-column=ill", "--dataset", text(&table)];
+    let whole = run(&join(&[&train, &["--epochs=30", "--out", text(&out)]])).succeeded();
+    assert!(whole.stdout.contains("points: 80 rows of 2 features to learn, 20 rows of 2 features to test"), "{}", whole.stdout);
+    let config: Value = serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&config["options"]["standardize"], &config["options"]["label-column"]),
+        (&Value::from(true), &Value::from("ill"))
+    );
+    // Without scales of their own the tiny numbers say nothing.
+    let raw = folder.path().join("raw");
+    run(&join(&[&train, &["--epochs=30", "--standardize=false", "--out", text(&raw)]])).succeeded();
+    let accuracy = |run_of: &Path| {
+        let evaluate = ["evaluate", text(run_of), "--device=cpu", "--json", "--label-column=ill", "--dataset", text(&table)];
+        run(&evaluate).succeeded().json_lines()[0]["accuracy"].as_f64().unwrap()
+    };
+    assert_eq!(accuracy(&out), 1.0);
+    assert!(accuracy(&raw) < 0.8);
+
+    // It goes on to the same bits.
+    let cut = folder.path().join("cut");
+    run(&join(&[&train, &["--epochs=30", "--max-steps=49", "--out", text(&cut)]])).succeeded();
+    run(&["train", "--resume", text(&cut), "--max-steps=120"]).succeeded();
+    let model = |of: &Path| fs::read(of.join("model.safetensors")).unwrap();
+    assert!(model(&cut) == model(&out));
+    let changed = folder.path().join("points.csv");
+    let bytes = fs::read_to_string(&changed).unwrap();
+    fs::write(&changed, bytes.replacen("40000", "40001", 1)).unwrap();
+    check_refused(&run(&["train", "--resume", text(&cut), "--max-steps=140"]), Refusal::Line(1), &["data"]).unwrap();
+
+    // Rows without labels, as text and as JSON.
+    let rows = folder.path().join("new.csv");
+    fs::write(&rows, "weight,dose\n40500,0.000101\n40500,0.000001\n").unwrap();
+    let predict = ["predict", text(&out), text(&rows), "--device=cpu"];
+    let answers = run(&join(&[&predict, &["--json"]])).succeeded().json_lines();
+    assert_eq!(answers.iter().map(|answer| answer["label"].as_str().unwrap()).collect::<Vec<_>>(), ["1", "0"]);
+    assert!(run(&predict).succeeded().stdout.contains("row 1"));
+    fs::write(&rows, "weight\n40500\n").unwrap();
+    check_refused(&run(&predict), Refusal::Line(1), &["rows of 1 numbers", "the model reads 2"]).unwrap();
+    let picture = folder.path().join("it.png");
+    RgbImage::new(4, 4).save(&picture).unwrap();
+    check_refused(&run(&["predict", text(&out), text(&picture)]), Refusal::Line(2), &["reads features"]).unwrap();
+    run(&["export", text(&out), text(&folder.path().join("model.onnx"))]).succeeded();
+
+    check_refused(&run(&join(&[&train, &["--shift=1", "--no-out"]])), Refusal::Line(2), &["features; leave them out"]).unwrap();
+    fs::write(&table, "weight,dose,ill\n1,2,0\n,3,1\n").unwrap();
+    check_refused(&run(&train), Refusal::Line(1), &["lacks a value in row 3, column 1 (weight)"]).unwrap();
+    check_refused(&run(&["train", "--features"]), Refusal::Line(2), &["--features and --label-column"]).unwrap();
 }
 
 #[test]

@@ -109,6 +109,7 @@ fn the_data_set_decides() {
         normalize: false,
         mean: 0.0,
         deviation: 1.0,
+        features: None,
         image,
         classes: crate::dataset::numbered(10),
         dataset: dataset.into(),
