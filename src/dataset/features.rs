@@ -172,6 +172,12 @@ impl Features {
     }
 }
 
+impl std::fmt::Debug for Features {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} rows of {} features", self.count(), self.width)
+    }
+}
+
 impl PartialEq for Features {
     /// Bit by bit.
     fn eq(&self, other: &Self) -> bool {

@@ -8,7 +8,7 @@ use ffcl_gpu::config::{
     TrainingConfig,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
-use ffcl_gpu::dataset::{Dataset, digits};
+use ffcl_gpu::dataset::{Dataset, Features, Images, digits};
 use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
@@ -27,7 +27,7 @@ tests! {
         divergence_is_an_error, labels_beyond_the_classes_are_refused;
     gpu: steps_agree_with_the_twins, the_same_run_twice_gives_the_same_bits, replicas_are_single_runs,
         small_adapters_train_to_the_same_bits, limits_are_named;
-    both: steps_beyond_the_data_are_refused, resumed_runs_come_to_the_same_bits, probabilities_agree_with_the_accuracy;
+    both: features_train_as_the_same_numbers_from_bytes_do, steps_beyond_the_data_are_refused, resumed_runs_come_to_the_same_bits, probabilities_agree_with_the_accuracy;
 }
 
 fn small() -> TrainingConfig {
@@ -200,6 +200,42 @@ fn small_adapters_train_to_the_same_bits() {
             numbers(reports).iter().map(|epoch| epoch.iter().map(plain).collect::<Vec<_>>()).collect::<Vec<_>>()
         };
         assert_eq!(without(&reports), without(&same_reports));
+    }
+}
+
+/// The numbers that bytes become, given as features, in one shard and in many: the same bits. And each by its own mean and deviation: those
+/// of numbers that were standardised before.
+fn features_train_as_the_same_numbers_from_bytes_do(device: Device) {
+    let bytes = digits::generate_with_counts(0, 300, 100);
+    let as_features = |change: &dyn Fn(usize, f32) -> f32| {
+        let of = |images: &Images| {
+            let number = |(place, &byte): (usize, &u8)| change(place % 784, (f64::from(byte) / 255.0) as f32);
+            let features = Features::of(images.pixels.iter().enumerate().map(number).collect(), 784);
+            Images { pixels: Vec::new(), features: Some(features), ..images.clone() }
+        };
+        Dataset { train: of(&bytes.train), test: of(&bytes.test), ..bytes.clone() }
+    };
+    let features = as_features(&|_, number| number);
+    let trained = |config: &TrainingConfig, dataset: &Dataset| {
+        let job = Job { config, dataset };
+        let (parameters, reports) = run(open(device, None, job).as_mut(), job);
+        (parameters, numbers(&reports))
+    };
+    for config in [small(), small_run_of(Recipe::Contrastive)] {
+        assert_eq!(trained(&config, &features), trained(&config, &bytes));
+    }
+    let config = TrainingConfig { standardize: true, ..small() };
+    let statistics = features.train.features.as_ref().unwrap().statistics().clone();
+    let before =
+        as_features(&|place, number| ((f64::from(number) - statistics.mean[place]) / statistics.deviation[place]) as f32);
+    assert_eq!(trained(&config, &features), trained(&small(), &before));
+    assert_eq!(ModelDescription::of(Job { config: &config, dataset: &features }).features, Some(statistics));
+    if matches!(device, Device::Gpu) {
+        // 83 rows of 785 words.
+        let limits = wgpu::Limits { max_storage_buffer_binding_size: 256 << 10, ..wgpu::Limits::defaults() };
+        let sharded = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
+        let one = |options| run_gpu(&config, &features, options, Plan::Layered).0;
+        assert_eq!(one(&sharded), one(&ContextOptions::default()));
     }
 }
 

@@ -306,7 +306,16 @@ fn tables_of_features_are_data() {
     // Two classes apart in the second column, whose numbers are tiny; the first says nothing, and is large.
     let row = |index: u32| format!("{},{},{}\n", 40000 + index * 37 % 1000, 1e-4 * f64::from(index % 2) + 1e-6, index % 2);
     fs::write(&table, format!("weight,dose,ill\n{}", (0..100).map(row).collect::<String>())).unwrap();
-    let train = ["train", "--device=cpu", "--batch-size=20", "--hidden=8", "--label-column=ill", "--dataset", text(&table)];
+    let train = [
+        "train",
+        "--device=cpu",
+        "--batch-size=20",
+        "--hidden=8",
+        "--learning-rate=1e-2",
+        "--label-column=ill",
+        "--dataset",
+        text(&table),
+    ];
     let whole = run(&join(&[&train, &["--epochs=30", "--out", text(&out)]])).succeeded();
     assert!(whole.stdout.contains("points: 80 rows of 2 features to learn, 20 rows of 2 features to test"), "{}", whole.stdout);
     let config: Value = serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
