@@ -241,6 +241,11 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Replaces the parameters where the run stands; the optimiser's moments stay as they are.
+    pub fn set_parameters(&mut self, parameters: &Parameters) -> Result<()> {
+        self.backend.set_parameters(parameters)
+    }
+
     /// Reads the parameters; each must be a finite number.
     pub fn parameters(&mut self) -> Result<Parameters> {
         wait(self.parameters_async())

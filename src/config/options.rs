@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionFacts {
     field: &'static str,
+    help: &'static str,
     /// A recipe may speak of it. Others are about the network's size, the length of a run and its images.
     pub of_recipe: bool,
     /// It may change when a run goes on, because it moves no bit of what was trained so far.
@@ -21,8 +22,13 @@ pub struct OptionFacts {
 }
 
 impl OptionFacts {
-    const fn new(field: &'static str) -> Self {
-        Self { field, of_recipe: false, may_change: false }
+    const fn new(field: &'static str, help: &'static str) -> Self {
+        Self { field, help, of_recipe: false, may_change: false }
+    }
+
+    /// What it does, in a sentence or two.
+    pub fn help(&self) -> &'static str {
+        self.help.trim()
     }
 
     /// Its name on the command line, without dashes, and in files.

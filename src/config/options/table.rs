@@ -24,7 +24,7 @@ macro_rules! options {
         impl RunOptions {
             /// What is known of each option, in the order of the table.
             pub const TABLE: &[OptionFacts] = &[$($(
-                OptionFacts { $($fact: true,)* ..OptionFacts::new(stringify!($option)) },
+                OptionFacts { $($fact: true,)* ..OptionFacts::new(stringify!($option), concat!($($help),*)) },
             )*)*];
 
             /// Each option as it is here, and where it is not given, as in `base`.
