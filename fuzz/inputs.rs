@@ -119,7 +119,7 @@ pub fn npz(images: &[u8], labels: &[u8]) -> Vec<u8> {
 
 /// Tables.
 pub fn table(bytes: &[u8]) {
-    if let Ok(sets) = table_format::read(name(), bytes) {
+    if let Ok(sets) = table_format::read(name(), bytes, None) {
         whole_or_refused(sets);
     }
 }

@@ -24,7 +24,7 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for path in &options.images {
         let rows = file::load_rows(path, description.image, description.features.is_some(), options.label_column.as_deref())?;
-        let answers = model.answers(&rows, &|job: Job| session::open(&options.device.device, None, job))?;
+        let answers = model.answers(&rows, &|job: Job| session::open(&options.device, None, job))?;
         let top = |network, row| answers.top(network, row, TOP).into_iter().map(|(class, share)| (names[class].as_str(), share));
         if !options.json {
             print_line(&path.display().to_string())?;

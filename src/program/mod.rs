@@ -54,8 +54,12 @@ impl std::fmt::Display for Plan {
 pub fn blank_dataset(config: &TrainingConfig) -> Result<Dataset> {
     let architecture = config.architecture()?;
     let pixels = architecture.widths().first().copied().unwrap_or(1);
-    let images =
-        |count: usize| Images { pixels: vec![0; count * pixels], labels: vec![0; count], shape: ImageShape::gray(1, pixels), features: None };
+    let images = |count: usize| Images {
+        pixels: vec![0; count * pixels],
+        labels: vec![0; count],
+        shape: ImageShape::gray(1, pixels),
+        features: None,
+    };
     Ok(Dataset {
         name: "blank".into(),
         train: images(config.batch_size),
