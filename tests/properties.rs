@@ -243,7 +243,19 @@ fn weights_survive_their_file() {
         let replicas = parameters.slots.len() / 2;
         let image = ImageShape::gray(1, widths[0]);
         let layers = widths;
-        let model = ModelDescription { layers, replicas, normalize, mean, deviation, image, classes, dataset, origin, held_out };
+        let model = ModelDescription {
+            layers,
+            replicas,
+            normalize,
+            mean,
+            deviation,
+            features: None,
+            image,
+            classes,
+            dataset,
+            origin,
+            held_out,
+        };
         let bytes = weights::to_bytes(Path::new("model"), &parameters, &model).unwrap();
         let parse = |bytes: &[u8]| weights::parse(Path::new("model"), bytes, Undescribed::Refuse);
         let whole = Opened { parameters, model, converted: None };
