@@ -85,10 +85,11 @@ pub struct TrainOptions {
 
 impl TrainOptions {
     /// Options of this structure that may change when a run goes on: none of them moves a bit of what was trained so far.
-    pub const MAY_CHANGE: [&str; 11] = [
+    pub const MAY_CHANGE: [&str; 12] = [
         "resume",
         "max-steps",
         "device",
+        "tune",
         "plan",
         "data-dir",
         "checkpoint-every",
