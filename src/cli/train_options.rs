@@ -91,6 +91,7 @@ impl TrainOptions {
         "device",
         "tune",
         "plan",
+        "tune",
         "data-dir",
         "checkpoint-every",
         "tensorboard",
