@@ -330,6 +330,7 @@ pub fn checkpoint(bytes: &[u8]) {
     let sums = if kind & 16 == 0 { 18 } else { numbers.small() };
     let history_epochs = if kind & 32 == 0 { None } else { Some(numbers.small() % 8) };
     let state = TrainingState {
+        trust: None,
         position,
         parameters: numbers.parameters(&widths, replicas, projection),
         first_moments: numbers.parameters(&widths, replicas, projection),
@@ -368,6 +369,7 @@ pub fn checkpoint(bytes: &[u8]) {
                 divergence: vec![1.0; 2],
             },
             signs: Vec::new(),
+            trust: None,
             seconds: 1.0,
             samples_per_second: 1.0,
         })

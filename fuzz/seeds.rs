@@ -192,6 +192,7 @@ fn line(epoch: u32, replica: usize) -> Vec<u8> {
             divergence: vec![value; 2],
         },
         signs: vec![ffcl_gpu::diagnosis::Sign::Collapse],
+        trust: None,
         seconds: 1.5,
         samples_per_second: 100.0,
     };

@@ -4,6 +4,8 @@
 //     sum_k = sum of rows[j] over the batch's j of class k,   prototypes[k] = sum_k / sqrt(|sum_k|² + 1e-12)
 //     counts[k] = images of class k in the batch
 //
+// WEIGHTED: only rows whose weight is above 0, those of the slot itself or, SELECTOR, of its partner.
+//
 // 64 invocations share a class and own every 64th of its numbers, each summed in the batch's order: no atomics, fixed bits.
 //
 // Grid: x = classes, y = slots.
@@ -18,8 +20,13 @@
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> prototypes: array<f32>;
 @group(0) @binding(4) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(5) var<storage, read> weights: array<f32>;
 
 const THREADS = 64u;
+
+fn takes_part(slot: u32, row: u32) -> bool {
+    return !WEIGHTED || weights[(slot ^ SELECTOR) * shape.batch_size + row] > 0.0;
+}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -32,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var k = thread; k < stride; k += THREADS) {
         var sum = 0.0;
         for (var row = 0u; row < shape.batch_size; row++) {
-            if (labels[first_label + row] == label) {
+            if (labels[first_label + row] == label && takes_part(slot, row)) {
                 sum += rows[(slot * shape.batch_size + row) * stride + k];
             }
         }
@@ -47,7 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (thread == 0u) {
         var count = 0u;
         for (var row = 0u; row < shape.batch_size; row++) {
-            count += select(0u, 1u, labels[first_label + row] == label);
+            count += select(0u, 1u, labels[first_label + row] == label && takes_part(slot, row));
         }
         counts[slot * shape.classes + label] = count;
     }

@@ -8,6 +8,7 @@ mod method;
 mod options;
 mod output_loss;
 mod recipe;
+mod trust;
 mod widths;
 
 pub use adam::{Adam, Schedule};
@@ -17,6 +18,7 @@ pub use method::{Method, Stage};
 pub use options::{OptionFacts, RunOptions};
 pub use output_loss::OutputLoss;
 pub use recipe::Recipe;
+pub use trust::{Drawn, LabelNoise, Trust, TrustOptions, TrustRate};
 pub use widths::Widths;
 
 use crate::error::Result;
@@ -58,6 +60,11 @@ pub struct TrainingConfig {
     pub augmentation: Augmentation,
     /// Scale pixels, or each feature, to mean 0 and deviation 1 of the training set.
     pub standardize: bool,
+    /// Which images are learned from.
+    #[serde(flatten)]
+    pub trust: TrustOptions,
+    /// Labels of training images that are made wrong.
+    pub label_noise: LabelNoise,
 }
 
 impl TrainingConfig {

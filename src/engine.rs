@@ -123,6 +123,17 @@ pub trait Backend {
     /// Replaces them; there must be as many.
     fn set_row_sums(&mut self, sums: &[f32]) -> Result<()>;
 
+    /// Sets the share of wrong labels that is expected, for each replica, in units of 1 / [`crate::layout::WHOLE`]; where images are not
+    /// selected, it does nothing.
+    fn set_trust_rates(&mut self, rates: &[u32]) -> Result<()>;
+
+    /// What the layers that select images thought of each when they last saw it, `[layer][slot, images, 2]`
+    /// ([`crate::layout::Trust::note`]); empty where images are not selected.
+    fn trust_records_async(&mut self) -> Waiting<'_, Vec<Vec<u32>>>;
+
+    /// Replaces them; there must be as many.
+    fn set_trust_records(&mut self, records: &[Vec<u32>]) -> Result<()>;
+
     /// The softmax outputs on the test set: for each slot `[images, classes]`.
     fn probabilities(&mut self) -> Result<Vec<Vec<f32>>> {
         wait(self.probabilities_async())

@@ -14,6 +14,7 @@
 //! | weights, moments | `[slot, 4·quads(n) + 1, quads(m)]` | row `i < n`: weights from input `i`; zeros; the last row: biases |
 //! | pairs | `[slot, batch]` | two u32: rows of the batch, or [`NO_ROW`] |
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
+//! | trust | `[slot, batch]` a layer | 0, or the batch over the rows that are kept |
 //!
 //! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before
 //! the first layer's outputs ([`crate::kernels::Pack`]); the layered plan has a buffer a layer.
@@ -61,7 +62,7 @@ mod step;
 
 pub use data::{Pairs, Shard, Shuffle};
 pub use linear::{BackPlaces, ForwardPlaces, Linear, Places, Trained};
-pub use rows::{Prototypes, RowLoss, Rows};
+pub use rows::{Note, Prototypes, RowLoss, Rows, Trust};
 pub use step::Step;
 
 device_constants! {
@@ -77,6 +78,12 @@ device_constants! {
     NO_ROW: u32 = 0xffffffff,
     /// One less the margin of the pair loss's cosine: from this distance on, rows of two classes are far enough from each other.
     MARGIN_DISTANCE: f32 = 0.5,
+    /// Marks an image that a layer called worth learning from, in what is recorded of it.
+    KEPT: u32 = 0x80000000,
+    /// The bits of an epoch's number that stand there.
+    EPOCH_MASK: u32 = 0x7fffff,
+    /// One, as shares of a batch are counted: products of two shares, and of a share and the largest batch, are below 2³².
+    WHOLE: u32 = 0x8000,
 }
 
 device_struct! {
@@ -148,7 +155,7 @@ mod tests {
 
     #[test]
     fn uniform_structures_are_whole_sixteen_bytes() {
-        let others = [size_of::<Shard>(), size_of::<Shuffle>(), size_of::<Pairs>(), size_of::<Reduction>()];
+        let others = [size_of::<Shard>(), size_of::<Shuffle>(), size_of::<Pairs>(), size_of::<Reduction>(), size_of::<Trust>()];
         for size in
             [size_of::<Linear>(), size_of::<Step>(), size_of::<RowLoss>(), size_of::<Prototypes>()].into_iter().chain(others)
         {

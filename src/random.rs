@@ -43,6 +43,8 @@ pub enum Stream {
         /// 0 for the training images, 1 for the test images.
         split: u8,
     },
+    /// Labels that are made wrong; the counter is the image.
+    LabelNoise,
     /// Inputs of parity checks and benchmarks.
     Check,
 }
@@ -58,6 +60,7 @@ impl Stream {
             Stream::Projection { model, layer } => 0x0500_0000 | (model as u32) << 16 | layer as u32,
             Stream::Augmentation { model } => 0x0600_0000 | model as u32,
             Stream::Pairs { model } => 0x0700_0000 | model as u32,
+            Stream::LabelNoise => 0x0800_0000,
         }
     }
 }

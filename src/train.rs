@@ -2,19 +2,22 @@
 
 mod report;
 mod state;
+mod trust;
 mod watches;
 
 pub use report::ReplicaReport;
-pub use state::{Position, RunningEpoch, TrainingState};
+pub use state::{Position, RunningEpoch, TrainingState, TrustState};
+pub use trust::{Records, TrustReport};
 
 use crate::diagnosis::Sign;
 use crate::engine::{Backend, Job, Quantity};
 use crate::error::{Error, Result};
-use crate::layout::Step;
+use crate::layout::{Step, WHOLE};
 use crate::model::Parameters;
 use crate::waiting::{Instant, wait};
 use report::{check_finite, reports};
 use std::ops::ControlFlow;
+use trust::Selecting;
 use watches::Watches;
 
 /// What the loop tells its observer.
@@ -29,6 +32,8 @@ pub enum Event<'a> {
         /// Steps of this epoch.
         steps: usize,
     },
+    /// What layers thought of the images of an epoch that is done, in runs that select them: before its reports.
+    Records(&'a Records<'a>),
     /// An epoch is done: a report for each replica.
     Epoch(&'a [ReplicaReport]),
     /// A sign of failure appeared for the first time in this stage.
@@ -78,6 +83,8 @@ pub struct Trainer<'a> {
     last: Vec<ReplicaReport>,
     begin: Instant,
     steps_before: u64,
+    selecting: Option<Selecting>,
+    truth: Option<&'a [u8]>,
 }
 
 impl<'a> Trainer<'a> {
@@ -91,7 +98,14 @@ impl<'a> Trainer<'a> {
             last: Vec::new(),
             begin: Instant::now(),
             steps_before: 0,
+            selecting: Selecting::new(job),
+            truth: None,
         }
+    }
+
+    /// The labels that the training images had before some were made wrong: reports then say how many of those were found.
+    pub fn with_truth(self, truth: Option<&'a [u8]>) -> Self {
+        Self { truth, ..self }
     }
 
     /// A run that goes on from `state`; `history` are the reports of its whole epochs, in their order (where nothing is
@@ -121,6 +135,16 @@ impl<'a> Trainer<'a> {
         if let Some(running) = &state.running {
             backend.write(Quantity::EpochStart, &running.start)?;
             backend.set_row_sums(&running.row_sums)?;
+        }
+        if let (Some(selecting), Some(TrustState { rates, records })) = (&mut trainer.selecting, &state.trust) {
+            let words = 2 * 2 * job.config.replicas * job.dataset.train.count();
+            if rates.len() != selecting.rates.len() || records.iter().any(|record| record.len() != words) {
+                return Err(Error::Configuration(
+                    "the state is one of another run: its images or replicas are not as many".into(),
+                ));
+            }
+            selecting.rates.clone_from(rates);
+            backend.set_trust_records(records)?;
         }
         for reports in history.chunk_by_mut(|a, b| a.epoch == b.epoch) {
             trainer.watches.observe(job, trainer.steps_per_epoch(), reports);
@@ -167,6 +191,9 @@ impl<'a> Trainer<'a> {
             self.position = Position { epoch: self.position.epoch + 1, epoch_steps: 0, epoch_seconds: 0.0, ..self.position };
             self.backend.begin_epoch(self.position.epoch)?;
         }
+        if let Some(selecting) = &self.selecting {
+            self.backend.set_trust_rates(&selecting.rates)?;
+        }
         let Position { epoch, epoch_steps: before, epoch_seconds, steps: steps_before } = self.position;
         let started = Instant::now();
         // Of the whole run, as if it had never stopped.
@@ -183,7 +210,7 @@ impl<'a> Trainer<'a> {
             *observed.as_ref().unwrap_or(&ControlFlow::Break(()))
         };
         let trained = self.backend.train_async(&steps, &mut progress).await?;
-        let stopped = observed?.is_break();
+        let mut stopped = observed?.is_break();
         self.position.epoch_steps += trained;
         self.position.steps += trained as u64;
         if self.position.epoch_steps < count {
@@ -194,9 +221,17 @@ impl<'a> Trainer<'a> {
         self.position.epoch_seconds = epoch_seconds + started.elapsed().as_secs_f64();
         let mut last = reports(self.job, epoch, count, &metrics, self.position.epoch_seconds);
         check_finite(&last, &metrics)?;
+        if let Some(selecting) = &mut self.selecting {
+            let words = self.backend.trust_records_async().await?;
+            let records = Records::new(&words, self.job.dataset.train.count(), epoch);
+            stopped |= observe(Event::Records(&records))?.is_break();
+            for (report, trust) in last.iter_mut().zip(selecting.observe(self.job, records, self.truth)) {
+                report.trust = Some(trust);
+            }
+        }
         let warnings = self.watches.observe(self.job, count, &mut last);
         self.last = last;
-        let mut stopped = observe(Event::Epoch(&self.last))?.is_break() || stopped;
+        stopped |= observe(Event::Epoch(&self.last))?.is_break();
         for (sign, replicas) in warnings {
             stopped |= observe(Event::Warning { sign, epoch, replicas })?.is_break();
         }
@@ -213,7 +248,10 @@ impl<'a> Trainer<'a> {
         let (_, first_epoch, epochs) = config.stage_of(epoch);
         let time = u64::from(epoch - first_epoch) * per_epoch + index as u64;
         let adam = config.adam_at(time, u64::from(epochs) * per_epoch);
-        Step::new(index * config.batch_size, config.batch_size, &adam, time + 1).in_epoch(epoch)
+        let ramp = u64::from(config.trust.trust_ramp) * per_epoch;
+        let trust_ramp = if time < ramp { (time as f64 / ramp as f64 * f64::from(WHOLE)).round() as u32 } else { WHOLE };
+        let step = Step::new(index * config.batch_size, config.batch_size, &adam, time + 1).in_epoch(epoch);
+        Step { trust_ramp, ..step }
     }
 
     /// Reads what the run needs to go on from here.
@@ -232,7 +270,16 @@ impl<'a> Trainer<'a> {
         } else {
             None
         };
+        let trust = match &self.selecting {
+            Some(Selecting { rates, .. }) => {
+                let rates = rates.clone();
+                let records = if running.is_some() { self.backend.trust_records_async().await? } else { Vec::new() };
+                Some(TrustState { rates, records })
+            }
+            None => None,
+        };
         Ok(TrainingState {
+            trust,
             position: self.position,
             parameters,
             first_moments: self.backend.read_async(Quantity::FirstMoments).await?,

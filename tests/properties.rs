@@ -124,6 +124,8 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
                 Augmentation::default()
             },
             standardize,
+            trust: TrustOptions::default(),
+            label_noise: LabelNoise::None,
         };
         (dataset, config)
     })
@@ -288,7 +290,7 @@ fn checkpoints_survive_their_file() {
         let steps = u64::from(epoch - 1) * STEPS as u64 + epoch_steps as u64;
         let position = Position { epoch, epoch_steps, steps, epoch_seconds };
         let running = position.is_inside_epoch(STEPS).then_some(RunningEpoch { start, row_sums });
-        let state = TrainingState { position, parameters, first_moments: first, second_moments: second, running };
+        let state = TrainingState { position, parameters, first_moments: first, second_moments: second, running, trust: None };
         let model = ModelDescription {
             layers: config.layers.clone(),
             replicas: config.replicas,
@@ -377,7 +379,16 @@ fn options() -> impl Strategy<Value = RunOptions> {
         option::of(finite()),
         option::of(variant()),
     );
-    (data, method, numbers).prop_map(|(data, method, numbers)| {
+    let noise = prop_oneof![
+        Just(LabelNoise::None),
+        (0.0..=1.0, any::<u64>()).prop_map(|(share, seed)| LabelNoise::Pair(Drawn { share, seed })),
+        (0.0..=1.0, any::<u64>()).prop_map(|(share, seed)| LabelNoise::Sym(Drawn { share, seed })),
+        Just(LabelNoise::File("labels.txt".into())),
+    ];
+    let rate = prop_oneof![Just(TrustRate::Auto), finite().prop_map(TrustRate::Given)];
+    let trust = (option::of(noise), option::of(variant::<Trust>()), option::of(rate), option::of(any::<u32>()));
+    (data, method, numbers, trust).prop_map(|(data, method, numbers, trust)| {
+        let (label_noise, trust, trust_rate, trust_ramp) = trust;
         let (standardize, shift, rotation, scale, shared_view, layers, hidden) = data;
         let (recipe, method, output_loss, hidden_loss, representation, centre, guide) = method;
         let (projection, temperature, mutual, normalize, epochs, batch_size, learning_rate, schedule) = numbers;
@@ -404,6 +415,10 @@ fn options() -> impl Strategy<Value = RunOptions> {
             batch_size,
             learning_rate,
             schedule,
+            label_noise,
+            trust,
+            trust_rate,
+            trust_ramp,
         }
     })
 }

@@ -33,8 +33,9 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
         let problem = "--retry-on-device-loss goes on from a checkpoint, and --no-out keeps none; leave one of them out";
         return Err(Error::Configuration(problem.into()));
     }
-    let dataset = options.data.load(options.quiet)?;
+    let mut dataset = options.data.load(options.quiet)?;
     let config = options.fitted_to(&dataset)?;
+    let truth = dataset.make_wrong(&config.label_noise)?;
     check(&config)?;
     if !options.no_out {
         checkpoint::check(&config)?;
@@ -43,7 +44,7 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     let job = Job { config: &config, dataset: &dataset };
     let (model, data) = (ModelDescription::of(job), if options.no_out { String::new() } else { dataset.checksum() });
     let of = Identity { model: &model, seed: config.seed, data: &data };
-    let run = Run { options, job, of, interruption: OnceCell::new() };
+    let run = Run { options, job, of, truth: truth.as_deref(), interruption: OnceCell::new() };
 
     let (mut folder, mut losses) = (options.resume.clone(), 0);
     loop {
@@ -63,6 +64,7 @@ struct Run<'a> {
     options: &'a TrainOptions,
     job: Job<'a>,
     of: Identity<'a>,
+    truth: Option<&'a [u8]>,
     interruption: OnceCell<Interruption>,
 }
 
@@ -101,7 +103,8 @@ impl Run<'_> {
         let mut trainer = match &state {
             Some(state) => Trainer::resume(job, backend.as_mut(), state, &mut history)?,
             None => Trainer::new(job, backend.as_mut()),
-        };
+        }
+        .with_truth(self.truth);
         drop(state);
         let interruption = match self.interruption.get() {
             Some(interruption) => interruption,

@@ -4,7 +4,7 @@ use super::data_options::{DataOptions, absolute};
 use super::device_options::{DeviceOption, PlanName};
 use clap::Args;
 use ffcl_gpu::Result;
-use ffcl_gpu::config::{RunOptions, TrainingConfig};
+use ffcl_gpu::config::{LabelNoise, RunOptions, TrainingConfig};
 use ffcl_gpu::dataset::Dataset;
 use serde::Serialize;
 use std::num::NonZeroU32;
@@ -109,6 +109,10 @@ impl TrainOptions {
             data: self.data.complete(),
             run: RunOptions {
                 recipe: self.run.recipe,
+                label_noise: Some(match &config.label_noise {
+                    LabelNoise::File(path) => LabelNoise::File(absolute(path)),
+                    noise => noise.clone(),
+                }),
                 standardize: Some(config.standardize),
                 ..self.run.complete(pixels.unwrap_or_default(), classes.unwrap_or_default())
             },

@@ -1,7 +1,9 @@
 //! What is refused about a run, each with the option that is at fault.
 
 use super::hidden_loss::HiddenLossOptions;
-use super::{Augmentation, HiddenLoss, HiddenLossKind, Method, PrototypeOptions, Representation, TrainingConfig};
+use super::{
+    Augmentation, HiddenLoss, HiddenLossKind, Method, PrototypeOptions, Representation, TrainingConfig, Trust, TrustRate,
+};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 
@@ -9,6 +11,8 @@ use crate::model::Architecture;
 const MAX_SIZE: usize = 1 << 24;
 /// Above this the pairs of a batch, whose work grows with its square, would take longer than everything else.
 const MAX_PAIRED_BATCH: usize = 1 << 14;
+/// Above this the ranks of a batch, each row's loss beside every other's, would take longer than everything else.
+const MAX_RANKED_BATCH: usize = 1 << 14;
 /// A projection wider than any layer may be is a mistake.
 const MAX_PROJECTION: usize = 1 << 16;
 
@@ -22,6 +26,7 @@ impl TrainingConfig {
         self.check_size()?;
         self.augmentation.check()?;
         self.check_method()?;
+        self.check_trust()?;
         Architecture::new(self.layers.clone())
     }
 
@@ -60,6 +65,35 @@ impl TrainingConfig {
         }
         if self.method == Method::Ffcl3 && (self.epochs < 3 || self.layers.len() < 3) {
             return fail("--method ffcl3 has three stages and needs a hidden layer; give --epochs 3 or more, and three widths");
+        }
+        Ok(())
+    }
+
+    fn check_trust(&self) -> Result<()> {
+        let rate = match self.trust.trust_rate {
+            TrustRate::Given(rate) => rate,
+            TrustRate::Auto => 0.0,
+        };
+        if !(0.0..1.0).contains(&rate) {
+            return fail(format!("--trust-rate {rate} is out of range; give 0 to less than 1, such as 0.2, or auto"));
+        }
+        if self.trust.trust == Trust::None || self.method == Method::Inference {
+            return Ok(());
+        }
+        let by_labels = match self.method {
+            Method::Local | Method::FrozenPartner => matches!(self.hidden_loss, HiddenLoss::Prototypes(_)),
+            method => method == Method::Backprop,
+        };
+        if !by_labels {
+            return fail(
+                "--trust ranks images by what each layer's loss says of their labels, and these hidden losses have none of an image; use --recipe contrastive or --method backprop, or leave --trust out",
+            );
+        }
+        if self.batch_size > MAX_RANKED_BATCH {
+            return fail(format!(
+                "--batch-size {} is too large for --trust, where every row's loss is ranked among all; give at most {MAX_RANKED_BATCH}",
+                self.batch_size
+            ));
         }
         Ok(())
     }

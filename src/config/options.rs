@@ -5,7 +5,10 @@ mod table;
 
 pub(super) use draft::{Draft, common};
 
-use super::{Guide, HiddenLossKind, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Widths};
+use super::{
+    Guide, HiddenLossKind, LabelNoise, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Trust, TrustRate,
+    Widths,
+};
 use crate::dataset::Dataset;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -54,6 +57,9 @@ table::options! {
         /// A and B see the same changes.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         shared_view: bool => run.augmentation.shared, [];
+        /// Make labels of training images wrong: pair:SHARE the next class, sym:SHARE any other, or those of a file, one a line.
+        #[arg(value_name = "pair:SHARE|sym:SHARE|FILE")]
+        label_noise: LabelNoise => run.label_noise, [];
     }
     "Model" {
         /// Widths of the network, input first, classes last, such as 784,64,64,10; `auto` at either end is what the data has.
@@ -96,6 +102,15 @@ table::options! {
         /// Bring each row of a hidden layer's output to one length before the next layer reads it.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         normalize: bool => run.normalize, [of_recipe];
+        /// Who says which images of a batch a layer learns from, where labels may be wrong.
+        #[arg(value_enum)]
+        trust: Trust => run.trust.trust, [];
+        /// Share of labels that are expected to be wrong, or auto to have it estimated.
+        #[arg(value_name = "SHARE")]
+        trust_rate: TrustRate => run.trust.trust_rate, [];
+        /// Epochs over which the images that are left out become so many.
+        #[arg(value_name = "EPOCHS")]
+        trust_ramp: u32 => run.trust.trust_ramp, [];
     }
     "Training" {
         /// Passes over the training set.

@@ -155,6 +155,26 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         Ok(())
     }
 
+    fn set_trust_rates(&mut self, rates: &[u32]) -> Result<()> {
+        if let Some(trust) = &self.programs.trust {
+            spread(self.store.copies_mut(trust.rates), rates);
+        }
+        Ok(())
+    }
+
+    fn trust_records_async(&mut self) -> Waiting<'_, Vec<Vec<u32>>> {
+        let records = self.programs.trust.iter().flat_map(|trust| &trust.records);
+        let words = |&(_, tensor): &(usize, Tensor)| self.store.copies(tensor).iter().flat_map(Data::words).copied().collect();
+        done(Ok(records.map(words).collect()))
+    }
+
+    fn set_trust_records(&mut self, records: &[Vec<u32>]) -> Result<()> {
+        for (&(_, tensor), record) in self.programs.trust.iter().flat_map(|trust| &trust.records).zip(records) {
+            spread(self.store.copies_mut(tensor), record);
+        }
+        Ok(())
+    }
+
     fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>> {
         let mut probabilities = vec![Vec::new(); self.programs.slots];
         for first in self.evaluation_batches() {
@@ -211,6 +231,12 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
         self.diagnosis.iter().chain(&self.summary).for_each(|phase| self.store.run::<A>(phase, &step));
         done(Ok(self.programs.sum_layout.metrics(&numbers(self.store.copies(self.programs.sums)))))
     }
+}
+
+/// Gives each copy of a tensor of whole numbers its part.
+fn spread(copies: &mut [Data<f32>], words: &[u32]) {
+    let length = words.len() / copies.len();
+    copies.iter_mut().zip(words.chunks_exact(length.max(1))).for_each(|(copy, words)| *copy = Data::Words(words.to_vec()));
 }
 
 /// The processor was waited for by working.

@@ -285,12 +285,20 @@ impl GpuBackend {
     }
 
     /// Copies a tensor to the host.
-    async fn read_back(&self, tensor: Tensor, during: &str) -> Result<Vec<f32>> {
+    async fn read_back<T: bytemuck::Pod>(&self, tensor: Tensor, during: &str) -> Result<Vec<T>> {
         let Span { buffer, offset, size } = self.tensors.span(tensor);
         let staging = Allocator::new(&self.context).staging("read-back", size).await?;
         self.submit(|encoder| encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, size));
         let content = self.context.read(&staging, during).await?;
         Ok(bytemuck::pod_collect_to_vec(&content))
+    }
+
+    /// Replaces a tensor of whole numbers.
+    fn write_words(&self, tensor: Tensor, words: &[u32], during: &str) -> Result<()> {
+        let Span { buffer, offset, .. } = self.tensors.span(tensor);
+        self.context.queue.write_buffer(buffer, offset, bytemuck::cast_slice(words));
+        self.submit(|_| ());
+        self.context.check(during)
     }
 
     /// Uploads steps for the submissions that follow. It takes effect between the submissions before and after: the table is never
@@ -354,13 +362,35 @@ impl Backend for GpuBackend {
         self.context.check("uploading the epoch's sums")
     }
 
+    fn set_trust_rates(&mut self, rates: &[u32]) -> Result<()> {
+        let Some(trust) = &self.programs.trust else { return Ok(()) };
+        self.write_words(trust.rates, rates, "uploading the rates of trust")
+    }
+
+    fn trust_records_async(&mut self) -> Waiting<'_, Vec<Vec<u32>>> {
+        Box::pin(async move {
+            let mut records = Vec::new();
+            for &(_, tensor) in self.programs.trust.iter().flat_map(|trust| &trust.records) {
+                records.push(self.read_back(tensor, "reading what was thought of the images").await?);
+            }
+            Ok(records)
+        })
+    }
+
+    fn set_trust_records(&mut self, records: &[Vec<u32>]) -> Result<()> {
+        let tensors = self.programs.trust.iter().flat_map(|trust| &trust.records);
+        tensors
+            .zip(records)
+            .try_for_each(|(&(_, tensor), record)| self.write_words(tensor, record, "uploading what was thought of the images"))
+    }
+
     fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>> {
         Box::pin(async move {
             let (shape, tensor) = self.programs.probabilities;
             let mut probabilities = vec![Vec::new(); self.programs.slots];
             for batch in 0..self.evaluation_batches() {
                 self.submit_units(&self.evaluation, batch..batch + 1, self.evaluation_pace);
-                let outputs = self.read_back(tensor, "reading the outputs").await?;
+                let outputs: Vec<f32> = self.read_back(tensor, "reading the outputs").await?;
                 let rows = (shape.batch_size as usize).min(self.test_images - batch * shape.batch_size as usize);
                 for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(shape.len())) {
                     all.extend(shape.unpadded(slot, rows));

@@ -1,6 +1,7 @@
 //! class_prototypes: means of the unit rows of each class.
 
 use super::case::{BATCHES, Contents, SIZES, SLOTS, Take};
+use super::trust::Selection;
 use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::{Arithmetic, Real};
 use crate::error::Result;
@@ -22,12 +23,15 @@ pub struct ClassPrototypes {
     pub prototypes: Tensor,
     /// Images of each class in the batch, `[slot, classes]`, whole numbers.
     pub counts: Tensor,
+    /// Rows that count, where not all do: those of a weight above 0.
+    pub selection: Option<Selection>,
 }
 
 impl Describe for ClassPrototypes {
     fn operands(&self) -> Vec<Operand> {
         let reads = [self.rows, self.labels].map(Operand::read);
-        reads.into_iter().chain([self.prototypes, self.counts].map(Operand::write)).collect()
+        let writes = [self.prototypes, self.counts].map(Operand::write);
+        reads.into_iter().chain(writes).chain([Selection::operand(self.selection)]).collect()
     }
 
     fn parameters(&self) -> Vec<u8> {
@@ -35,7 +39,7 @@ impl Describe for ClassPrototypes {
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::new(Kernel::ClassPrototypes)
+        Selection::constants(self.selection, Variant::new(Kernel::ClassPrototypes))
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
@@ -47,18 +51,20 @@ impl ClassPrototypes {
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let (mut prototypes, mut counts) = (memory.take(self.prototypes), memory.take_words(self.counts));
         let (rows, labels) = (memory.own(self.rows), memory.words(self.labels));
-        class_prototypes::<A>(&self.shape, rows, labels, &mut prototypes, &mut counts);
+        let weights = self.selection.map(|selection| selection.of(memory));
+        class_prototypes::<A>(&self.shape, rows, labels, weights, &mut prototypes, &mut counts);
         memory.put(self.prototypes, Data::Numbers(prototypes));
         memory.put(self.counts, Data::Words(counts));
     }
 }
 
 /// One slot: `prototypes` `[classes, quads(width)]` holds the sum of each class's unit `rows` `[batch, quads(width)]`, brought to unit
-/// length; `counts` `[classes]` how many there are.
+/// length; `counts` `[classes]` how many there are. With `weights` `[batch]` only rows count whose weight is above 0.
 pub fn class_prototypes<A: Arithmetic>(
     shape: &Prototypes,
     rows: &[f32],
     labels: &[u32],
+    weights: Option<&[f32]>,
     prototypes: &mut [A::Stored],
     counts: &mut [u32],
 ) {
@@ -71,7 +77,8 @@ pub fn class_prototypes<A: Arithmetic>(
             || {
                 sums.fill(lift(0.0));
                 *count = 0;
-                for (row, _) in rows.chunks_exact(stride).zip(labels).filter(|&(_, &label)| label as usize == class) {
+                let counts = |row: usize| labels[row] as usize == class && weights.is_none_or(|weights| weights[row] > 0.0);
+                for (_, row) in rows.chunks_exact(stride).take(labels.len()).enumerate().filter(|&(row, _)| counts(row)) {
                     *count += 1;
                     sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum = *sum + lift(value));
                 }
@@ -97,6 +104,10 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                 ..Prototypes::default()
             };
             let mut contents = Contents::new(number);
+            let selection = (number % 3 > 0).then(|| {
+                let weights = (0..SLOTS * batch_size).map(|_| contents.generator.below(2) as f32).collect();
+                Selection { weights: contents.numbers(Level::Slot, weights), by_partner: number % 3 == 2 }
+            });
             let operation = ClassPrototypes {
                 shape,
                 rows: contents.rows(Level::Slot, batch_size, width),
@@ -104,6 +115,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                 labels: contents.labels(Level::View(views), batch_size, (classes - 1).max(1)),
                 prototypes: contents.poison(Level::Slot, classes as usize * 4 * quads(width)),
                 counts: contents.words(Level::Slot, vec![u32::MAX; SLOTS * classes as usize]),
+                selection,
             };
             take(contents.case(format!("{width} batch {batch_size} classes {classes}"), Step::default(), operation))?;
             number += 1;
@@ -122,9 +134,11 @@ mod tests {
         let shape = Prototypes { width: 2, quads: 1, batch_size: 3, classes: 3, ..Prototypes::default() };
         let (mut prototypes, mut counts) = ([f32::NAN; 12], [9; 3]);
         let rows = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.0];
-        class_prototypes::<Double>(&shape, &rows, &[0, 0, 2], &mut prototypes, &mut counts);
+        class_prototypes::<Double>(&shape, &rows, &[0, 0, 2], None, &mut prototypes, &mut counts);
         let half = 0.5f32.sqrt();
         assert_eq!(prototypes, [half, half, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.0]);
         assert_eq!(counts, [2, 0, 1]);
+        class_prototypes::<Double>(&shape, &rows, &[0, 0, 2], Some(&[2.0, 0.0, 0.0]), &mut prototypes, &mut counts);
+        assert_eq!((prototypes[..2].to_vec(), counts), (vec![1.0, 0.0], [1, 0, 0]));
     }
 }

@@ -20,15 +20,18 @@ pub mod fused_backward;
 pub mod fused_forward;
 pub mod gather;
 pub mod input_gradient;
+pub mod label_loss;
 pub mod normalize;
 pub mod normalize_gradient;
 pub mod output_gradient;
 pub mod pair_gradient;
 pub mod pairs;
 pub mod prototype_loss;
+pub mod prototype_scores;
 pub mod reduction;
 pub mod shuffle;
 pub mod softmax;
+pub mod trust;
 pub mod weight_norms;
 pub mod weight_update;
 
@@ -171,6 +174,12 @@ kernels! {
     Normalize: normalize,
     /// Means of the unit rows of each class.
     ClassPrototypes: class_prototypes,
+    /// How near rows are to the prototypes of the classes.
+    PrototypeScores: prototype_scores,
+    /// How badly each label fits what a layer says.
+    LabelLoss: label_loss,
+    /// Which rows of a batch are worth learning from.
+    Trust: trust,
     /// Loss and gradient of a hidden layer by class prototypes.
     PrototypeLoss: prototype_loss,
     /// Loss and gradient of the output layer.

@@ -1,6 +1,7 @@
 //! output_gradient: the output layer's loss, its gradient, and the count of right answers.
 
 use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows, scale_a_row};
+use super::trust::Selection;
 use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::{Arithmetic, Real};
 use crate::config::OutputLoss;
@@ -25,12 +26,15 @@ pub struct OutputGradient {
     pub deltas: Tensor,
     /// `[slot, layers + 1, batch]`.
     pub row_metrics: Tensor,
+    /// What each row counts, where not all count the same.
+    pub selection: Option<Selection>,
 }
 
 impl Describe for OutputGradient {
     fn operands(&self) -> Vec<Operand> {
         let reads = [self.logits, self.labels].map(Operand::read);
-        reads.into_iter().chain([self.deltas, self.row_metrics].map(Operand::write)).collect()
+        let writes = [self.deltas, self.row_metrics].map(Operand::write);
+        reads.into_iter().chain(writes).chain([Selection::operand(self.selection)]).collect()
     }
 
     fn parameters(&self) -> Vec<u8> {
@@ -38,7 +42,8 @@ impl Describe for OutputGradient {
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::new(Kernel::OutputGradient).flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy)
+        let variant = Variant::new(Kernel::OutputGradient).flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy);
+        Selection::constants(self.selection, variant)
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
@@ -50,7 +55,8 @@ impl OutputGradient {
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
         let (logits, labels) = (memory.own(self.logits), memory.words(self.labels));
-        output_gradient::<A>(&self.shape, self.loss, logits, labels, &mut deltas, &mut row_metrics);
+        let weights = self.selection.map(|selection| selection.of(memory));
+        output_gradient::<A>(&self.shape, self.loss, logits, labels, weights, &mut deltas, &mut row_metrics);
         memory.put(self.deltas, Data::Numbers(deltas));
         memory.put(self.row_metrics, Data::Numbers(row_metrics));
     }
@@ -61,28 +67,33 @@ const LOG_FLOOR: f32 = -100.0;
 /// Classes whose exponentials are kept.
 const KEPT_CLASSES: usize = 16;
 
-/// One slot; shapes as in [`OutputGradient`], without the slot axis. Adds each row's loss and right answer to `row_metrics`.
+/// One slot; shapes as in [`OutputGradient`], without the slot axis. Adds each row's loss and right answer to `row_metrics`;
+/// with `weights` `[batch]` each row's loss and gradient count so much.
 pub fn output_gradient<A: Arithmetic>(
     shape: &RowLoss,
     kind: OutputLoss,
     logits: &[f32],
     labels: &[u32],
+    weights: Option<&[f32]>,
     deltas: &mut [A::Stored],
     row_metrics: &mut [A::Stored],
 ) {
     let (batch_size, width, stride) = (shape.batch_size as usize, shape.width as usize, shape.rows().stride());
-    let (mut numbers, mut gradient) = (vec![A::Number::lift(0.0); width], vec![A::Number::lift(0.0); width]);
+    let lift = A::Number::lift;
+    let (mut numbers, mut gradient) = (vec![lift(0.0); width], vec![lift(0.0); width]);
     let rows = logits.chunks_exact(stride).zip(deltas.chunks_exact_mut(stride));
     for (row, ((logits, delta), &label)) in rows.zip(labels).enumerate() {
         numbers.iter_mut().zip(logits).for_each(|(number, &logit)| *number = A::Number::lift(logit));
         let (loss, right) = row_gradient::<A>(batch_size, kind, &numbers, label as usize, &mut gradient);
-        delta.iter_mut().zip(&gradient).for_each(|(delta, &gradient)| *delta = A::store(gradient));
+        let weight = weights.map(|weights| lift(weights[row]));
+        let weighted = |number: A::Number| weight.map_or(number, |weight| number * weight);
+        delta.iter_mut().zip(&gradient).for_each(|(delta, &gradient)| *delta = A::store(weighted(gradient)));
         delta[width..].fill(0.0.into());
         let mut add = |metric: u32, number: A::Number| {
             let sum = &mut row_metrics[metric as usize * batch_size + row];
             *sum = A::store(A::load(*sum) + number);
         };
-        add(shape.metric, loss);
+        add(shape.metric, weighted(loss));
         add(shape.metrics - 1, A::Number::lift(f32::from(u8::from(right))));
     }
 }
@@ -171,6 +182,10 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                 // again.
                 let mut logits = extreme_rows(&mut contents.generator, SLOTS * batch_size, classes);
                 scale_a_row(&mut logits, classes, 1e30);
+                let selection = (number % 3 > 0).then(|| {
+                    let weights = (0..SLOTS * batch_size).map(|_| 1.7 * contents.generator.below(2) as f32).collect();
+                    Selection { weights: contents.numbers(Level::Slot, weights), by_partner: number % 3 == 2 }
+                });
                 let operation = OutputGradient {
                     shape,
                     loss,
@@ -178,6 +193,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                     labels: contents.labels(Level::View(Views::Replica), batch_size, classes as u32),
                     deltas: contents.poison(Level::Slot, shape.rows().len()),
                     row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
+                    selection,
                 };
                 let name = format!("{classes} classes batch {batch_size} {loss:?}");
                 take(contents.case(name, Step::default(), operation))?;

@@ -3,6 +3,7 @@
 use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows};
 use super::normalize::{normalize, scale};
 use super::output_gradient::row_gradient;
+use super::trust::Selection;
 use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::matmul::Matrix;
 use crate::arithmetic::{Arithmetic, Real, Single};
@@ -34,6 +35,8 @@ pub struct PrototypeLoss {
     pub deltas: Tensor,
     /// `[slot, layers + 1, batch]`.
     pub row_metrics: Tensor,
+    /// What each row counts, where not all count the same. A row whose class has no prototype then counts nothing.
+    pub selection: Option<Selection>,
 }
 
 /// Bytes of workgroup memory that scores and their gradients may take: half of what the smallest adapter has.
@@ -78,6 +81,7 @@ impl Describe for PrototypeLoss {
             Operand::read(self.labels),
             Operand::write(self.deltas),
             Operand::write(self.row_metrics),
+            Selection::operand(self.selection),
         ]
     }
 
@@ -86,7 +90,7 @@ impl Describe for PrototypeLoss {
     }
 
     fn variant(&self, launch: Launch) -> Variant {
-        Variant::new(Kernel::PrototypeLoss)
+        Selection::constants(self.selection, Variant::new(Kernel::PrototypeLoss))
             .size("LANES", self.lanes(launch))
             .size("ROWS", self.rows_of_workgroup(launch))
             .size("CLASSES", self.guide.classes)
@@ -121,6 +125,7 @@ impl PrototypeLoss {
             own,
             partner,
             labels,
+            self.selection.map(|selection| selection.of(memory)),
             &mut deltas,
             &mut row_metrics,
             &mut scratch,
@@ -176,7 +181,7 @@ impl Scored<'_> {
 }
 
 /// One slot; shapes as in [`PrototypeLoss`], without the slot axis. With a `partner`, `shape.mutual` of the target is its softmax.
-/// `scratch` holds `2 · batch · classes` numbers.
+/// With `weights` `[batch]` each row's loss and gradient count so much, and a row whose class has no prototype nothing. `scratch` holds `2 · batch · classes` numbers.
 #[expect(clippy::too_many_arguments, reason = "the operands of the kernel, in its order")]
 pub fn prototype_loss<A: Arithmetic>(
     shape: &RowLoss,
@@ -184,6 +189,7 @@ pub fn prototype_loss<A: Arithmetic>(
     own: Scored,
     partner: Option<Scored>,
     labels: &[u32],
+    weights: Option<&[f32]>,
     deltas: &mut [A::Stored],
     row_metrics: &mut [A::Stored],
     scratch: &mut [A::Stored],
@@ -200,6 +206,12 @@ pub fn prototype_loss<A: Arithmetic>(
         partner.cosines::<A>(partner_cosines);
     }
     for (row, (delta, &label)) in deltas.chunks_exact_mut(stride).zip(labels).enumerate() {
+        let has_prototype = own.guide.counts[label as usize] > 0;
+        let weight = weights.map(|weights| if has_prototype { weights[row] } else { 0.0 });
+        if weight == Some(0.0) {
+            delta.fill(0.0.into());
+            continue;
+        }
         let range = row * classes..(row + 1) * classes;
         let loss = A::run(
             #[inline(always)]
@@ -221,12 +233,13 @@ pub fn prototype_loss<A: Arithmetic>(
                 let (source, unit_row) = (&rows[row * stride..][..width], own.unit_row(row));
                 let along = A::sum(unit_row.iter().zip(&gradient).map(|(&a, &b)| lift(a) * b));
                 let scale = scale::<A>(source, true);
+                let weighted = |number: A::Number| weight.map_or(number, |weight| number * lift(weight));
                 delta[width..].fill(0.0.into());
                 for ((delta, &value), (&unit, &gradient)) in delta.iter_mut().zip(source).zip(unit_row.iter().zip(&gradient)) {
                     let through = (gradient - lift(unit) * along) * scale;
-                    *delta = if shape.rectified > 0 && value <= 0.0 { 0.0.into() } else { A::store(through) };
+                    *delta = if shape.rectified > 0 && value <= 0.0 { 0.0.into() } else { A::store(weighted(through)) };
                 }
-                loss
+                weighted(loss)
             },
         );
         let metric = &mut row_metrics[(shape.metric * shape.batch_size) as usize + row];
@@ -291,8 +304,14 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                 }
                 let source = prototypes.clone();
                 normalize::<Single>(&directions, true, &source, &mut prototypes);
-                // Some classes are absent; the label's never is, since the row itself is in the batch.
+                // Some classes are absent; without weights the label's never is, since the row itself is in the batch.
                 let counts = (0..SLOTS as u32 * classes).map(|place| u32::from(place % classes < classes.div_ceil(2))).collect();
+                let selection = (number % 4 > 1).then(|| {
+                    let weights = (0..SLOTS * batch_size).map(|_| 1.7 * contents.generator.below(2) as f32).collect();
+                    Selection { weights: contents.numbers(Level::Slot, weights), by_partner: number % 4 == 3 }
+                });
+                // With weights a label's class may be absent.
+                let labelled = if selection.is_some() { classes } else { classes.div_ceil(2) };
                 let operation = PrototypeLoss {
                     shape,
                     guide,
@@ -300,9 +319,10 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                     unit_rows: contents.numbers(Level::Slot, unit_rows),
                     prototypes: contents.numbers(Level::Slot, prototypes),
                     counts: contents.words(Level::Slot, counts),
-                    labels: contents.labels(Level::View(Views::Replica), batch_size, classes.div_ceil(2)),
+                    labels: contents.labels(Level::View(Views::Replica), batch_size, labelled),
                     deltas: contents.poison(Level::Slot, rows.len()),
                     row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
+                    selection,
                 };
                 let name = format!("{width} batch {batch_size} classes {classes} mutual {mutual} partner {partner}");
                 take(contents.case(name, Step::default(), operation))?;
@@ -353,7 +373,7 @@ mod tests {
             let (own, partner) = (scored(&unit), (mutual > 0.0).then(|| scored(&partner_unit)));
             let (mut deltas, mut metrics) = (vec![f32::NAN; stride], vec![0.0f32; 2]);
             let mut scratch = vec![0.0; 2 * classes];
-            prototype_loss::<Double>(&shape, &row, own, partner, &[label], &mut deltas, &mut metrics, &mut scratch);
+            prototype_loss::<Double>(&shape, &row, own, partner, &[label], None, &mut deltas, &mut metrics, &mut scratch);
 
             let mut scores = vec![0.0f64; classes];
             scored(&partner_unit).cosines::<Double>(&mut scratch[..classes]);

@@ -4,7 +4,7 @@ use super::order::{Order, reorder};
 use super::{Access, Kernel};
 use crate::layout::{
     BackPlaces, CONSTANTS, ForwardPlaces, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, Shard, Shuffle, Step,
-    Trained,
+    Trained, Trust,
 };
 use std::fmt::Write;
 
@@ -45,6 +45,7 @@ fn import(name: &str, shuffle: bool) -> Option<&'static str> {
         "Shard" => Shard::WGSL,
         "Shuffle" => Shuffle::WGSL,
         "Pairs" => Pairs::WGSL,
+        "Trust" => Trust::WGSL,
         "Reduction" => Reduction::WGSL,
         "Step" => Step::WGSL,
         "lane" if shuffle => include_str!("../../shaders/shared/lane_shuffle.wgsl"),

@@ -112,3 +112,49 @@ impl RowLoss {
         (self.metrics * self.batch_size) as usize
     }
 }
+
+device_struct! {
+    /// Which rows of a batch are worth learning from.
+    Trust {
+        /// Images of the training set.
+        images: u32,
+        /// Rows of a batch.
+        batch_size: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+    }
+}
+
+/// What a layer thought of an image when it last saw it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Note {
+    /// Its loss at the label.
+    pub loss: f32,
+    /// The class that it took the image for.
+    pub answer: u8,
+    /// The epoch, as far as [`super::EPOCH_MASK`] tells.
+    pub epoch: u32,
+    /// Whether it called the image worth learning from.
+    pub is_kept: bool,
+}
+
+impl Trust {
+    /// A share as a whole number.
+    pub fn rate(share: f64) -> u32 {
+        (share * f64::from(super::WHOLE)).round() as u32
+    }
+
+    /// Rows that are not learned from. `rate` and `ramp` are shares of [`super::WHOLE`]. Whole numbers, so that every device drops as many.
+    pub fn dropped(&self, rate: u32, ramp: u32) -> u32 {
+        let part = |number: u32, share: u32| (number * share + super::WHOLE / 2) / super::WHOLE;
+        part(self.batch_size, part(rate, ramp)).min(self.batch_size - 1)
+    }
+
+    /// The two words of a record.
+    pub fn note(loss: u32, rest: u32) -> Note {
+        let is_kept = rest & super::KEPT > 0;
+        Note { loss: f32::from_bits(loss), answer: rest as u8, epoch: rest >> 8 & super::EPOCH_MASK, is_kept }
+    }
+}

@@ -27,8 +27,8 @@ device_struct! {
         second_correction: f32,
         /// Epoch, from 1: the counter of random changes of images.
         epoch: u32,
-        /// Padding to a multiple of 16 bytes.
-        padding_0: u32,
+        /// How much of the expected share of wrong labels is left out by now, of [`super::WHOLE`].
+        trust_ramp: u32,
     }
 }
 

@@ -1,7 +1,8 @@
 //! `checkpoint.safetensors`: what a run needs to go on as if it had never stopped.
 //!
 //! Beside the weights, under the names of `model.safetensors`, stand `first_moments.…` and `second_moments.…` of each, and in the
-//! middle of an epoch `epoch_start.…` and `row_sums`. The metadata says where the run stands and holds a checksum of everything.
+//! middle of an epoch `epoch_start.…` and `row_sums`; of runs that select images `trust_rates`, whole numbers, and in the middle of an epoch
+//! `trust_records.…`, the bits of whole numbers. The metadata says where the run stands and holds a checksum of everything.
 
 use super::description::{CheckpointHeader, Header, ModelDescription};
 use super::tensors::{MAXIMUM_HEADER, TensorFile, Tensors, add, add_parameters, checksum, read, serialize};
@@ -10,7 +11,7 @@ use super::whole_file::write_whole;
 use crate::config::TrainingConfig;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
-use crate::train::{RunningEpoch, TrainingState};
+use crate::train::{RunningEpoch, TrainingState, TrustState};
 use std::path::Path;
 
 /// The last checkpoint of a run.
@@ -20,6 +21,8 @@ const FIRST: &str = "first_moments.";
 const SECOND: &str = "second_moments.";
 const START: &str = "epoch_start.";
 const SUMS: &str = "row_sums";
+const RATES: &str = "trust_rates";
+const RECORDS: &str = "trust_records.";
 
 /// What to do with a checkpoint that cannot be used.
 const REMEDY: &str = "train again in a new folder; the folder's model.safetensors, if there is one, still serves --init-from";
@@ -66,6 +69,13 @@ pub fn to_bytes(name: &Path, state: &TrainingState, of: Identity) -> Result<Vec<
     if let Some(running) = &state.running {
         add_parameters(&mut tensors, START, &running.start);
         add(&mut tensors, SUMS.into(), &[running.row_sums.len()], &running.row_sums);
+    }
+    let rates: Vec<f32> = state.trust.iter().flat_map(|trust| &trust.rates).map(|&rate| rate as f32).collect();
+    if let Some(trust) = &state.trust {
+        add(&mut tensors, RATES.into(), &[rates.len()], &rates);
+        for (layer, record) in trust.records.iter().enumerate() {
+            add(&mut tensors, format!("{RECORDS}{layer}"), &[record.len()], bytemuck::cast_slice(record));
+        }
     }
     let unsigned = CheckpointHeader { position: state.position, seed: of.seed, data: of.data.to_owned(), sha256: String::new() };
     let mut header = Header { format: of.model.format(), model: of.model.clone(), checkpoint: Some(unsigned) };
@@ -126,7 +136,21 @@ pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, s
     } else {
         None
     };
+    let layers = config.selecting_layers();
+    let trust = if layers.is_empty() {
+        None
+    } else {
+        let rates = file.numbers(RATES, &[config.replicas], REMEDY)?.into_iter().map(|rate| rate as u32).collect();
+        let record = |layer: usize| {
+            let name = format!("{RECORDS}{layer}");
+            let length = file.length(&name).unwrap_or(0);
+            file.numbers(&name, &[length], REMEDY).map(|bits| bytemuck::cast_slice(&bits).to_vec())
+        };
+        let records = if inside { (0..layers.len()).map(record).collect::<Result<_>>()? } else { Vec::new() };
+        Some(TrustState { rates, records })
+    };
     Ok(TrainingState {
+        trust,
         position,
         parameters: file.parameters("", &like)?,
         first_moments: file.parameters(FIRST, &like)?,

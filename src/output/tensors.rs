@@ -223,6 +223,11 @@ impl<'a> TensorFile<'a> {
         })
     }
 
+    /// Numbers in a tensor of one axis, if there is one of that name.
+    pub fn length(&self, name: &str) -> Option<usize> {
+        self.tensors.tensor(name).ok().and_then(|view| view.shape().first().copied())
+    }
+
     /// One layer of a network.
     pub fn layer(&self, prefix: &str, slot: usize, layer: usize, inputs: usize, outputs: usize) -> Result<LayerParameters> {
         const REMEDY: &str = "give --layers as the file has them, or another file";

@@ -15,7 +15,7 @@ pub use parameters::ParameterTensors;
 pub use shapes::Part;
 pub use sums::SumLayout;
 pub use tensors::{Content, Set, TensorSpec};
-pub use training::{fusible, unfusible};
+pub use training::{TrustTensors, fusible, unfusible};
 
 use crate::config::{Stage, TrainingConfig};
 use crate::dataset::{Dataset, ImageShape, Images, Origin, numbered};
@@ -98,6 +98,8 @@ pub struct Programs {
     pub parameters: Vec<ParameterTensors>,
     /// `[slot, layers + 1, batch]`: sums over the epoch's training steps, zeroed when it begins.
     pub row_metrics: Tensor,
+    /// What the host reads and writes of the selection of images, if there is one.
+    pub trust: Option<TrustTensors>,
     /// What is zeroed before the evaluation.
     pub evaluation_sums: [Tensor; 2],
     /// The sums that the host reads.
@@ -122,9 +124,11 @@ impl Programs {
         let batch = Batch::new(&mut tensors, config, (Set::Train, train), config.batch_size, views, largest_binding);
         let order = layout::Shuffle::new(config.seed, train.count(), config.replicas, config.shuffle);
         let shuffle = vec![Shuffle { shape: order, orders: batch.orders }.into()];
-        let mut training = Training::new(Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING), row_metrics);
+        let mut training =
+            Training::new(Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING), row_metrics, train.count());
         let step = |&stage: &Stage| if plan == Plan::Fused { training.fused_step(stage) } else { training.step(stage) };
         let stages = config.stages().iter().map(step).collect();
+        let trust = training.trust;
 
         let rows = evaluation_batch_size(config, test.count(), largest_binding);
         let row_counts = tensors.add("row counts", Level::Replica, EVALUATION_METRICS * rows);
@@ -165,6 +169,7 @@ impl Programs {
             summary,
             parameters,
             row_metrics,
+            trust,
             evaluation_sums: [row_counts, sample_metrics],
             sums,
             sum_layout,

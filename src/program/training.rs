@@ -4,19 +4,24 @@
 
 use super::network::{Pass, Role};
 use super::shapes::{Part, trained};
-use crate::config::{CosineOptions, Guide, HiddenLoss, Method, PrototypeOptions, Representation, Stage, TrainingConfig};
+use crate::config::{
+    CosineOptions, Guide, HiddenLoss, Method, PrototypeOptions, Representation, Stage, TrainingConfig, Trust as TrustBy,
+};
 use crate::kernels::batch_mean::BatchMean;
 use crate::kernels::class_prototypes::ClassPrototypes;
 use crate::kernels::cosine_gradient::CosineGradient;
 use crate::kernels::fused_backward::{BackLayer, FusedBackward};
 use crate::kernels::fused_forward::{FusedForward, FusedLayer};
 use crate::kernels::input_gradient::InputGradient;
+use crate::kernels::label_loss::LabelLoss;
 use crate::kernels::normalize::Normalize;
 use crate::kernels::normalize_gradient::NormalizeGradient;
 use crate::kernels::output_gradient::OutputGradient;
 use crate::kernels::pair_gradient::PairGradient;
 use crate::kernels::pairs::Pairs;
 use crate::kernels::prototype_loss::PrototypeLoss;
+use crate::kernels::prototype_scores::PrototypeScores;
+use crate::kernels::trust::{Selection, Trust};
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
 use crate::kernels::{Kernel, Level, Operation, Pack, Tensor};
 use crate::layout::{self, BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss};
@@ -29,11 +34,27 @@ pub struct Training<'a> {
     pub row_metrics: Tensor,
     /// The rows that each row is compared with, once a stage needs them.
     pairs: Option<Tensor>,
+    /// What the host sees of the selection of images, if there is one.
+    pub trust: Option<TrustTensors>,
+    /// From losses to selections, and what is made again of what they leave.
+    select: [Vec<Operation>; 2],
+}
+
+/// Tensors of the selection of images that the host reads and writes.
+#[derive(Clone, Debug)]
+pub struct TrustTensors {
+    /// Expected share of wrong labels, `[replica]`.
+    pub rates: Tensor,
+    /// Layers that select, each with `[slot, images, 2]`, what it thought of each image.
+    pub records: Vec<(usize, Tensor)>,
+    /// Images of the training set.
+    pub images: usize,
 }
 
 /// Why no few dispatches can take the place of all layers', if so.
 pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
     match (config.method, config.hidden_loss) {
+        _ if config.trust.trust != TrustBy::None => Some("--trust ranks the losses of the whole batch"),
         (Method::Backprop, _) => None,
         (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(options)) if options.centre => {
             Some("--centre needs means over the batch")
@@ -52,9 +73,15 @@ pub fn fusible(config: &TrainingConfig) -> bool {
 }
 
 impl<'a> Training<'a> {
-    /// Without operations.
-    pub fn new(pass: Pass<'a>, row_metrics: Tensor) -> Self {
-        Self { pass, row_metrics, pairs: None }
+    /// Without operations; `images` are those of the training set.
+    pub fn new(pass: Pass<'a>, row_metrics: Tensor, images: usize) -> Self {
+        let is_selecting = pass.config.trust.trust != TrustBy::None && !pass.config.stages().is_empty();
+        let trust = is_selecting.then(|| TrustTensors {
+            rates: pass.tensors.add_words("trust rates", Level::Replica, 1),
+            records: Vec::new(),
+            images,
+        });
+        Self { pass, row_metrics, pairs: None, trust, select: Default::default() }
     }
 
     /// One step of a stage, an operation a layer.
@@ -254,7 +281,9 @@ impl<'a> Training<'a> {
         }
         let mut updates: Vec<(usize, LayerUpdate)> = losses.map(|index| self.update(Part::Network, index)).collect();
         if output {
-            learn.push(self.output_gradient(layers - 1));
+            let logits = self.pass.tensor(Role::Outputs, Part::Network, layers - 1);
+            let selection = self.selection(layers - 1, logits);
+            learn.push(self.output_gradient(layers - 1, selection));
             updates.push(self.update(Part::Network, layers - 1));
         }
         let top = match stage {
@@ -267,6 +296,7 @@ impl<'a> Training<'a> {
             updates.push(self.update(Part::Network, index - 1));
         }
         updates.extend(projected);
+        activate.extend(std::mem::take(&mut self.select).into_iter().flatten());
         (activate, learn, updates)
     }
 
@@ -310,9 +340,19 @@ impl<'a> Training<'a> {
         let prototypes = self.pass.tensors.add_to(Pack::Deltas, name("prototypes"), Level::Slot, classes * shape.rows().stride());
         let counts = self.pass.tensors.add_words(name("counts of classes"), Level::Slot, classes);
         activate.push(Normalize { shape: shape.rows(), unit: true, rows, normalized: unit_rows }.into());
-        activate.push(ClassPrototypes { shape: guide, rows: unit_rows, labels, prototypes, counts }.into());
+        let mut means = ClassPrototypes { shape: guide, rows: unit_rows, labels, prototypes, counts, selection: None };
+        activate.push(means.clone().into());
+        if self.trust.is_some() {
+            let words = self.pass.config.batch_size * 4 * layout::quads(classes);
+            let scores = self.pass.tensors.add(name("scores"), Level::Slot, words);
+            self.select[0].push(PrototypeScores { shape: guide, rows: unit_rows, prototypes, counts, scores }.into());
+            means.selection = self.selection(index, scores);
+            self.select[1].push(means.clone().into());
+        }
+        let selection = means.selection;
         let (deltas, row_metrics) = (self.pass.tensor(Role::Deltas, part, index), self.row_metrics);
-        learn.push(PrototypeLoss { shape, guide, rows, unit_rows, prototypes, counts, labels, deltas, row_metrics }.into());
+        let loss = PrototypeLoss { shape, guide, rows, unit_rows, prototypes, counts, labels, deltas, row_metrics, selection };
+        learn.push(loss.into());
         if part == Part::Projection {
             learn.push(
                 InputGradient {
@@ -325,6 +365,26 @@ impl<'a> Training<'a> {
                 .into(),
             );
         }
+    }
+
+    /// Which rows a layer is to learn from, by its own losses or by its partner's: of `logits`, at the labels.
+    fn selection(&mut self, index: usize, logits: Tensor) -> Option<Selection> {
+        let TrustTensors { rates, images, .. } = *self.trust.as_ref()?;
+        let (config, tensors) = (self.pass.config, &mut *self.pass.tensors);
+        let (batch, classes) =
+            (config.batch_size, self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize));
+        let name = |what: &str| format!("training: {what} of layer {}", index + 1);
+        let losses = tensors.add(name("losses"), Level::Slot, batch);
+        let answers = tensors.add_words(name("answers"), Level::Slot, batch);
+        let weights = tensors.add(name("trust"), Level::Slot, batch);
+        let record = tensors.add_words(format!("trust record of layer {}", index + 1), Level::Slot, 2 * images);
+        let shape = layout::Rows::new(classes, batch, false).loss(self.pass.batch.views, 0, 1);
+        let orders = self.pass.batch.orders;
+        self.select[0].push(LabelLoss { shape, logits, labels: self.pass.batch.labels, losses, answers }.into());
+        let shape = layout::Trust { images: images as u32, batch_size: batch as u32, ..layout::Trust::default() };
+        self.select[0].push(Trust { shape, losses, answers, rates, orders, weights, record }.into());
+        self.trust.as_mut()?.records.push((index, record));
+        Some(Selection { weights, by_partner: config.trust.trust == TrustBy::Partner })
     }
 
     /// The rows that each row is compared with: all layers of a step share them.
@@ -349,7 +409,7 @@ impl<'a> Training<'a> {
         .into()
     }
 
-    fn output_gradient(&mut self, index: usize) -> Operation {
+    fn output_gradient(&mut self, index: usize, selection: Option<Selection>) -> Operation {
         OutputGradient {
             shape: self.loss(Part::Network, index),
             loss: self.pass.config.output_loss,
@@ -357,6 +417,7 @@ impl<'a> Training<'a> {
             labels: self.pass.batch.labels,
             deltas: self.pass.tensor(Role::Deltas, Part::Network, index),
             row_metrics: self.row_metrics,
+            selection,
         }
         .into()
     }

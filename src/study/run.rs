@@ -2,7 +2,7 @@
 
 use super::grid::Cell;
 use super::results::{Curve, SeedResult};
-use crate::config::TrainingConfig;
+use crate::config::{LabelNoise, TrainingConfig};
 use crate::dataset::Dataset;
 use crate::engine::{Backend, Job, Open};
 use crate::error::{Error, Result};
@@ -41,6 +41,15 @@ pub fn train_cell(
     open: &Open,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<SeedResult>> {
+    let noisy = match &cell.training.label_noise {
+        LabelNoise::None => None,
+        noise => {
+            let mut noisy = dataset.clone();
+            noisy.make_wrong(noise)?;
+            Some(noisy)
+        }
+    };
+    let dataset = noisy.as_ref().unwrap_or(dataset);
     let mut results = Vec::new();
     let mut most = seeds.len();
     while let Some(&first) = seeds.get(results.len()) {
@@ -97,6 +106,7 @@ fn train_group(
                     curve.participation_ratio.push(report.diagnosis.participation_ratio.clone());
                 }
             }
+            Event::Records(_) => {}
             // The signs stand in the results.
             Event::Warning { .. } => {}
         }

@@ -1,5 +1,6 @@
 //! What a run tells of an epoch.
 
+use super::trust::TrustReport;
 use crate::config::TrainingConfig;
 use crate::diagnosis::{Diagnosis, Sign};
 use crate::engine::{EpochMetrics, Job};
@@ -29,6 +30,9 @@ pub struct ReplicaReport {
     pub diagnosis: Diagnosis,
     /// What looks like failure.
     pub signs: Vec<Sign>,
+    /// How images were selected, in runs that do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustReport>,
     /// Wall time of the epoch, evaluation and read-back included.
     pub seconds: f64,
     /// Training images of all replicas in each of these seconds.
@@ -78,6 +82,7 @@ pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics
                 &config.layers[1..],
             ),
             signs: Vec::new(),
+            trust: None,
             seconds,
             samples_per_second: images * config.replicas as f64 / seconds,
         }

@@ -52,6 +52,17 @@ pub struct TrainingState {
     pub second_moments: Parameters,
     /// What only an epoch that is not whole needs.
     pub running: Option<RunningEpoch>,
+    /// What images are selected by, in runs that do.
+    pub trust: Option<TrustState>,
+}
+
+/// What images are selected by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrustState {
+    /// For each replica the share of wrong labels that it expects, of [`crate::layout::WHOLE`].
+    pub rates: Vec<u32>,
+    /// What layers thought of the images, `[layer][slot, images, 2]`; in the middle of an epoch.
+    pub records: Vec<Vec<u32>>,
 }
 
 /// An epoch that is not whole.

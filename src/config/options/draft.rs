@@ -1,7 +1,9 @@
 //! A run in the making: what options write into, and are read from.
 
 use super::super::hidden_loss::HiddenLossOptions;
-use super::super::{Adam, Augmentation, HiddenLoss, Method, OutputLoss, Recipe, Schedule, TrainingConfig};
+use super::super::{
+    Adam, Augmentation, HiddenLoss, LabelNoise, Method, OutputLoss, Recipe, Schedule, TrainingConfig, TrustOptions,
+};
 use crate::error::Result;
 
 /// A run with the options of every hidden loss, until one is chosen.
@@ -56,5 +58,7 @@ pub fn common() -> TrainingConfig {
         normalize: false,
         augmentation: Augmentation::default(),
         standardize: false,
+        trust: TrustOptions::default(),
+        label_noise: LabelNoise::None,
     }
 }

@@ -1,0 +1,133 @@
+//! What layers thought of the training images: how many labels are wrong, and how well the wrong ones are found.
+
+use crate::config::{Trust, TrustRate};
+use crate::engine::Job;
+use crate::layout::{EPOCH_MASK, Note, Trust as Shape, WHOLE};
+use serde::{Deserialize, Serialize};
+
+/// How images were selected in an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrustReport {
+    /// The share of wrong labels that was expected.
+    pub rate: f64,
+    /// Layers that selected, from 0.
+    pub layers: Vec<usize>,
+    /// Share of the images that each kept whose label is true, mean of both models; where the truth is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_true: Vec<f64>,
+    /// Share of the wrong labels that each left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wrong_found: Vec<f64>,
+}
+
+/// What all layers of all networks thought of the images of one epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct Records<'a> {
+    /// `[layer][slot, images, 2]`.
+    words: &'a [Vec<u32>],
+    images: usize,
+    epoch: u32,
+}
+
+impl<'a> Records<'a> {
+    /// Those of `epoch`, as [`crate::engine::Backend::trust_records_async`] gives them.
+    pub fn new(words: &'a [Vec<u32>], images: usize, epoch: u32) -> Self {
+        Self { words, images, epoch }
+    }
+
+    /// Layers that select.
+    pub fn layers(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The notes of a layer of a slot; none of an image that the epoch left out.
+    pub fn of(&self, layer: usize, slot: usize) -> impl Iterator<Item = Option<Note>> + use<'a> {
+        let epoch = self.epoch & EPOCH_MASK;
+        let words = &self.words[layer][2 * slot * self.images..][..2 * self.images];
+        words.chunks_exact(2).map(move |words| Some(Shape::note(words[0], words[1])).filter(|note| note.epoch == epoch))
+    }
+
+    /// The share of wrong labels of a replica.
+    ///
+    /// Of the images about which the same layers of both networks say the same, the share that is labelled otherwise.
+    pub fn wrong_share(&self, replica: usize, labels: &[u8]) -> f64 {
+        let layer = self.layers() - 1;
+        let (mut agreed, mut wrong) = (0u32, 0u32);
+        for ((a, b), &label) in self.of(layer, 2 * replica).zip(self.of(layer, 2 * replica + 1)).zip(labels) {
+            if let (Some(a), Some(b)) = (a, b)
+                && a.answer == b.answer
+            {
+                agreed += 1;
+                wrong += u32::from(a.answer != label);
+            }
+        }
+        f64::from(wrong) / f64::from(agreed.max(1))
+    }
+}
+
+/// The selection of a run: what it expects.
+#[derive(Clone, Debug)]
+pub(super) struct Selecting {
+    /// For each replica the share of wrong labels that it expects, of [`WHOLE`].
+    pub rates: Vec<u32>,
+    is_auto: bool,
+}
+
+impl Selecting {
+    /// As a run begins; none where it learns from all images.
+    pub fn new(job: Job) -> Option<Self> {
+        let config = job.config;
+        if config.trust.trust == Trust::None {
+            return None;
+        }
+        let (rate, is_auto) = match config.trust.trust_rate {
+            TrustRate::Given(rate) => (rate, false),
+            TrustRate::Auto => (0.0, true),
+        };
+        Some(Self { rates: vec![Shape::rate(rate); config.replicas], is_auto })
+    }
+
+    /// Takes an epoch's records in: its report for each replica, and what is expected from now on.
+    pub fn observe(&mut self, job: Job, records: Records, truth: Option<&[u8]>) -> Vec<TrustReport> {
+        let labels = &job.dataset.train.labels;
+        let layers: Vec<usize> = job.config.selecting_layers().collect();
+        let mut reports = Vec::with_capacity(self.rates.len());
+        for (replica, rate) in self.rates.iter_mut().enumerate() {
+            let mut report = TrustReport {
+                rate: f64::from(*rate) / f64::from(WHOLE),
+                layers: layers.clone(),
+                kept_true: Vec::new(),
+                wrong_found: Vec::new(),
+            };
+            if let Some(truth) = truth {
+                for layer in 0..records.layers() {
+                    let (kept_true, wrong_found) = found(&records, layer, replica, labels, truth);
+                    report.kept_true.push(kept_true);
+                    report.wrong_found.push(wrong_found);
+                }
+            }
+            if self.is_auto {
+                *rate = Shape::rate(records.wrong_share(replica, labels)).min(WHOLE - 1);
+            }
+            reports.push(report);
+        }
+        reports
+    }
+}
+
+/// Shares of what a layer kept that is true, and of what is wrong that it left out.
+fn found(records: &Records, layer: usize, replica: usize, labels: &[u8], truth: &[u8]) -> (f64, f64) {
+    let (mut kept, mut kept_true, mut wrong, mut wrong_found) = (0u32, 0u32, 0u32, 0u32);
+    for slot in [2 * replica, 2 * replica + 1] {
+        for ((note, label), truth) in records.of(layer, slot).zip(labels).zip(truth) {
+            let Some(note) = note else { continue };
+            let is_true = label == truth;
+            kept += u32::from(note.is_kept);
+            kept_true += u32::from(note.is_kept && is_true);
+            wrong += u32::from(!is_true);
+            wrong_found += u32::from(!note.is_kept && !is_true);
+        }
+    }
+    let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole.max(1));
+    (share(kept_true, kept), share(wrong_found, wrong))
+}
