@@ -7,7 +7,7 @@ mod watches;
 
 pub use report::ReplicaReport;
 pub use state::{Position, RunningEpoch, TrainingState, TrustState};
-pub use trust::{Records, TrustReport};
+pub use trust::{MOST_WRONG, Records, TrustReport};
 
 use crate::diagnosis::Sign;
 use crate::engine::{Backend, Job, Quantity};
@@ -225,7 +225,7 @@ impl<'a> Trainer<'a> {
             let words = self.backend.trust_records_async().await?;
             let records = Records::new(&words, self.job.dataset.train.count(), epoch);
             stopped |= observe(Event::Records(&records))?.is_break();
-            for (report, trust) in last.iter_mut().zip(selecting.observe(self.job, records, self.truth)) {
+            for (report, trust) in last.iter_mut().zip(selecting.observe(self.job, records, self.truth, count == per_epoch)) {
                 report.trust = Some(trust);
             }
         }

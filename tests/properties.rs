@@ -4,8 +4,8 @@ use clap::ValueEnum;
 use ffcl_gpu::Error;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Adam, Augmentation, CosineOptions, Guide, HiddenLoss, HiddenLossKind, Method, OutputLoss, PrototypeOptions, Recipe,
-    Representation, RunOptions, Schedule, TrainingConfig, Widths,
+    Adam, Augmentation, CosineOptions, Drawn, Guide, HiddenLoss, HiddenLossKind, LabelNoise, Method, OutputLoss,
+    PrototypeOptions, Recipe, Representation, RunOptions, Schedule, TrainingConfig, Trust, TrustOptions, TrustRate, Widths,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::file::{self, Share};

@@ -1,10 +1,10 @@
 use super::*;
 use crate::arithmetic::Single;
-use crate::config::{Guide, HiddenLoss, Method, PrototypeOptions, Recipe, Stage};
+use crate::config::{Guide, HiddenLoss, Method, PrototypeOptions, Recipe, Stage, Trust, TrustOptions, TrustRate};
 use crate::cpu::executor::Store;
 use crate::dataset::digits;
 use crate::kernels::{Access, Data, Kernel, Whose};
-use crate::layout::Step;
+use crate::layout::{Step, WHOLE};
 use crate::random::{Generator, Stream};
 
 /// The programs of a run on a few images.
@@ -24,8 +24,16 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
     let recipes = [Recipe::Contrastive, Recipe::Paper, Recipe::Centred, Recipe::Ffcl3].map(Recipe::config);
     let methods = [Method::Backprop, Method::Independent, Method::FrozenPartner];
     let others = methods.map(|method| TrainingConfig { method, ..Recipe::Contrastive.config() });
-    let configs = recipes.into_iter().chain(others).map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
+    let trusting = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..trusting(Trust::Partner) });
+    let configs =
+        recipes.into_iter().chain(others).chain(trusting).map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
     configs.filter(|config| config.architecture().is_ok()).collect()
+}
+
+/// The default recipe, where layers select images.
+fn trusting(trust: Trust) -> TrainingConfig {
+    let trust = TrustOptions { trust, trust_rate: TrustRate::Given(0.45), trust_ramp: 1 };
+    TrainingConfig { trust, ..Recipe::Contrastive.config() }
 }
 
 #[test]
@@ -117,6 +125,25 @@ fn nothing_but_outputs_of_the_same_layer_crosses() {
     }
 }
 
+/// What the partner says of images is a weight that is 0 or a constant: one bit an image. Nothing else crosses that did not before.
+#[test]
+fn one_bit_an_image_crosses_where_the_partner_selects() {
+    let crossing = |config: &TrainingConfig| {
+        let programs = programs(config, Plan::Layered);
+        let operands = programs.stages.iter().flatten().flat_map(|operation| operation.describe().operands());
+        let foreign = operands.filter(|operand| operand.whose != Whose::Own).filter_map(|operand| operand.tensor);
+        foreign.map(|tensor| programs.spec(tensor).name.clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    for method in [Method::Local, Method::Backprop] {
+        let with = |trust| TrainingConfig { method, ..trusting(trust) };
+        let (none, own, partner) = (crossing(&with(Trust::None)), crossing(&with(Trust::Own)), crossing(&with(Trust::Partner)));
+        assert_eq!(none, own);
+        let layers = if method == Method::Local { 1..=3 } else { 3..=3 };
+        let more = layers.map(|layer| format!("training: trust of layer {layer}")).collect();
+        assert_eq!(partner.difference(&none).cloned().collect::<std::collections::BTreeSet<_>>(), more);
+    }
+}
+
 /// A tensor has a reader and a writer, or comes with the data, or is the host's.
 #[test]
 fn no_tensor_is_idle() {
@@ -165,7 +192,10 @@ fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
             }
         }
     }
-    let step = Step::new(0, config.batch_size, &config.adam, 1);
+    if let Some(trust) = &programs.trust {
+        store.copies_mut(trust.rates).iter_mut().for_each(|rate| *rate = Data::Words(vec![WHOLE / 2]));
+    }
+    let step = Step { trust_ramp: WHOLE, ..Step::new(0, config.batch_size, &config.adam, 1) };
     let operations: Vec<Operation> = programs.stages[0].iter().filter(|operation| !gathered(operation)).cloned().collect();
     let is_loss = |operation: &Operation| {
         let operands = operation.describe().operands();
@@ -210,7 +240,8 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
     };
     let plain = TrainingConfig { normalize: false, ..prototypes(Guide::Partner, 0) };
     let own = prototypes(Guide::Own, 32);
-    for config in [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain, own] {
+    let selecting = TrainingConfig { trust: trusting(Trust::Partner).trust, ..small(Recipe::Contrastive) };
+    for config in [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain, own, selecting] {
         for layer in 0..3 {
             assert_eq!(learned(&config, layer, false), learned(&config, layer, true), "{config:?} layer {layer}");
         }

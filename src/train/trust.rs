@@ -5,6 +5,9 @@ use crate::engine::Job;
 use crate::layout::{EPOCH_MASK, Note, Trust as Shape, WHOLE};
 use serde::{Deserialize, Serialize};
 
+/// The most that is believed of an estimate: networks that have not learned yet disagree with most labels.
+pub const MOST_WRONG: f64 = 0.5;
+
 /// How images were selected in an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrustReport {
@@ -47,21 +50,23 @@ impl<'a> Records<'a> {
         words.chunks_exact(2).map(move |words| Some(Shape::note(words[0], words[1])).filter(|note| note.epoch == epoch))
     }
 
-    /// The share of wrong labels of a replica.
+    /// The share of wrong labels of a replica: of the images about which all layers of both networks say the same, those that are labelled
+    /// otherwise; at most [`MOST_WRONG`].
     ///
-    /// Of the images about which the same layers of both networks say the same, the share that is labelled otherwise.
+    /// Layers say what they do before they learn from an image, in an epoch for the first time, and those of the partner never learn from
+    /// what is left out, so that they do not repeat a wrong label that they know by heart. Where they are unanimous they are hardly ever
+    /// mistaken themselves; and whether a label is wrong has little to do with whether its image is an easy one.
     pub fn wrong_share(&self, replica: usize, labels: &[u8]) -> f64 {
-        let layer = self.layers() - 1;
-        let (mut agreed, mut wrong) = (0u32, 0u32);
-        for ((a, b), &label) in self.of(layer, 2 * replica).zip(self.of(layer, 2 * replica + 1)).zip(labels) {
-            if let (Some(a), Some(b)) = (a, b)
-                && a.answer == b.answer
-            {
-                agreed += 1;
-                wrong += u32::from(a.answer != label);
+        let slots = [2 * replica, 2 * replica + 1];
+        let mut answers: Vec<Option<u8>> = self.of(0, slots[0]).map(|note| note.map(|note| note.answer)).collect();
+        for (layer, slot) in (0..self.layers()).flat_map(|layer| slots.map(|slot| (layer, slot))) {
+            for (answer, note) in answers.iter_mut().zip(self.of(layer, slot)) {
+                *answer = answer.filter(|&answer| note.is_some_and(|note| note.answer == answer));
             }
         }
-        f64::from(wrong) / f64::from(agreed.max(1))
+        let unanimous = || answers.iter().zip(labels).filter_map(|(answer, label)| Some((*answer)? != *label));
+        let wrong = unanimous().filter(|&wrong| wrong).count();
+        (wrong as f64 / unanimous().count().max(1) as f64).min(MOST_WRONG)
     }
 }
 
@@ -87,8 +92,9 @@ impl Selecting {
         Some(Self { rates: vec![Shape::rate(rate); config.replicas], is_auto })
     }
 
-    /// Takes an epoch's records in: its report for each replica, and what is expected from now on.
-    pub fn observe(&mut self, job: Job, records: Records, truth: Option<&[u8]>) -> Vec<TrustReport> {
+    /// Takes an epoch's records in: its report for each replica, and what is expected from now on. An epoch that is not `whole` changes
+    /// nothing: a run that goes on inside it must not differ from one that never stopped.
+    pub fn observe(&mut self, job: Job, records: Records, truth: Option<&[u8]>, whole: bool) -> Vec<TrustReport> {
         let labels = &job.dataset.train.labels;
         let layers: Vec<usize> = job.config.selecting_layers().collect();
         let mut reports = Vec::with_capacity(self.rates.len());
@@ -106,7 +112,7 @@ impl Selecting {
                     report.wrong_found.push(wrong_found);
                 }
             }
-            if self.is_auto {
+            if self.is_auto && whole {
                 *rate = Shape::rate(records.wrong_share(replica, labels)).min(WHOLE - 1);
             }
             reports.push(report);
