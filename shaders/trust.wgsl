@@ -42,7 +42,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var rank = 0u;
     for (var other = 0u; other < shape.batch_size; other++) {
         let value = losses[first + other];
-        rank += select(0u, 1u, value < loss || (value == loss && other < row));
+        // The same loss: neither is smaller.
+        rank += select(0u, 1u, value < loss || (!(loss < value) && other < row));
     }
     let kept = shape.batch_size - dropped(rates[slot >> 1u]);
     let is_kept = rank < kept;

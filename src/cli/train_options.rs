@@ -91,7 +91,6 @@ impl TrainOptions {
         "device",
         "tune",
         "plan",
-        "tune",
         "data-dir",
         "checkpoint-every",
         "tensorboard",

@@ -111,8 +111,8 @@ pub fn describe(adapter: &wgpu::Adapter) -> DeviceDescription {
     }
 }
 
-/// Storage buffers that kernels bind at most, but for the fused one, which is taken only where it fits.
-pub const STORAGE_BUFFERS: u32 = 7;
+/// Storage buffers that kernels bind at most, but for the fused ones, which are taken only where they fit: as many as WebGPU promises.
+pub const STORAGE_BUFFERS: u32 = 8;
 /// Invocations that their workgroups have at most along x.
 pub const WORKGROUP_WIDTH: u32 = 64;
 
