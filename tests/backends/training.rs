@@ -191,12 +191,13 @@ fn replicas_are_single_runs() {
     }
 }
 
-/// Each replica goes by what it expects itself. The labels are partly wrong, so that there is something to find.
+/// Each replica goes by what it expects itself. The labels are partly wrong, so that there is something to find; an estimate needs some epochs
+/// on so few images.
 fn replicas_select_as_single_runs(device: Device) {
     let mut dataset = digits::generate_with_counts(0, 600, 200);
     let truth = dataset.make_wrong(&"pair:0.3".parse().unwrap()).unwrap();
     let trust = trusting(Trust::Partner, TrustRate::Auto);
-    let config = TrainingConfig { trust, replicas: 3, ..small_run_of(Recipe::Contrastive) };
+    let config = TrainingConfig { trust, replicas: 3, epochs: 12, ..small_run_of(Recipe::Contrastive) };
     let run = |config: &TrainingConfig| {
         let job = Job { config, dataset: &dataset };
         let mut backend = open(device, None, job);
