@@ -35,8 +35,8 @@ fn passes(shape: LossShape, row: u32, quad: u32) -> vec4<bool> {
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let row = select(group.x * ROWS + thread, group.x, ROWS == 1u);
-    let lane = select(0u, thread, ROWS == 1u);
+    let row = lone_row(group.x, thread);
+    let lane = thread % LANES;
     let slot = group.y;
     // With more than one invocation a row there is a workgroup for each row, and this holds for none.
     if (row >= shape.batch_size) {

@@ -1,5 +1,6 @@
 //! A network that has been trained, as something to ask: read from a run's folder or from a file of weights.
 
+mod activations;
 #[cfg(feature = "program")]
 pub mod annotation;
 pub mod classes;

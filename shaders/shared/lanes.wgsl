@@ -1,12 +1,9 @@
-// The sum over the LANES neighbouring invocations that share a row, in a fixed order: a tree in workgroup memory. With one
-// lane it is the value itself and costs no barrier (software adapters pay a coroutine switch for each).
+// The sum over the LANES neighbouring invocations that share a row, in a fixed order: a tree in workgroup memory. (The
+// other form is for one lane.)
 
 var<workgroup> partial_sums: array<vec2<f32>, LANES * ROWS>;
 
 fn sum_over_lanes(value: vec2<f32>, thread: u32) -> vec2<f32> {
-    if (LANES == 1u) {
-        return value;
-    }
     let lane = thread % LANES;
     partial_sums[thread] = value;
     workgroupBarrier();
@@ -20,4 +17,9 @@ fn sum_over_lanes(value: vec2<f32>, thread: u32) -> vec2<f32> {
     // Nobody may start the next sum before everybody has read this one.
     workgroupBarrier();
     return total;
+}
+
+// The row of an invocation, where rows that meet different others cannot share barriers: each has a workgroup to itself.
+fn lone_row(group: u32, thread: u32) -> u32 {
+    return group;
 }

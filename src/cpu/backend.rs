@@ -15,8 +15,9 @@ use crate::waiting::Waiting;
 use std::future::ready;
 use std::marker::PhantomData;
 
-/// Steps between two reports of progress; also the stretch for which the worker threads stay awake.
-const STEPS_PER_REPORT: usize = 64;
+/// Steps between two reports of progress; also the stretch for which the worker threads stay awake. (A page's only thread has the page
+/// waiting.)
+const STEPS_PER_REPORT: usize = if cfg!(target_family = "wasm") { 8 } else { 64 };
 
 /// Both models of every replica in main memory.
 pub struct CpuBackend<A> {

@@ -169,6 +169,11 @@ pub fn extreme_rows(generator: &mut Generator, count: usize, width: usize) -> Ve
     values
 }
 
+/// Makes subnormal numbers 0, as devices may: for kernels that decide something by them, which no bound on an error describes.
+pub fn without_subnormals(values: &mut [f32]) {
+    values.iter_mut().filter(|value| value.is_subnormal()).for_each(|value| *value = 0.0);
+}
+
 /// Scales the seventh row, where there is one, to numbers around `scale`: for kernels that bear more than [`extreme_rows`] has.
 pub fn scale_a_row(values: &mut [f32], width: usize, scale: f32) {
     if let Some(row) = values.chunks_exact_mut(4 * quads(width)).nth(6) {

@@ -30,8 +30,17 @@ impl From<Access> for Binding {
     }
 }
 
+/// Which form of an import a shader takes, where there are two: compilers look at what stands there, not only at what runs.
+#[derive(Clone, Copy)]
+struct Forms {
+    /// Lanes hand their loads round.
+    shuffle: bool,
+    /// A row has one invocation.
+    alone: bool,
+}
+
 /// The text behind `#import name` in a shader: a structure that host and device share, or a file of `shaders/shared/`.
-fn import(name: &str, shuffle: bool) -> Option<&'static str> {
+fn import(name: &str, forms: Forms) -> Option<&'static str> {
     Some(match name {
         "constants" => CONSTANTS,
         "Linear" => Linear::WGSL,
@@ -48,10 +57,11 @@ fn import(name: &str, shuffle: bool) -> Option<&'static str> {
         "Trust" => Trust::WGSL,
         "Reduction" => Reduction::WGSL,
         "Step" => Step::WGSL,
-        "lane" if shuffle => include_str!("../../shaders/shared/lane_shuffle.wgsl"),
+        "lane" if forms.shuffle => include_str!("../../shaders/shared/lane_shuffle.wgsl"),
         "lane" => include_str!("../../shaders/shared/lane_plain.wgsl"),
         "random" => include_str!("../../shaders/shared/random.wgsl"),
         "adam" => include_str!("../../shaders/shared/adam.wgsl"),
+        "lanes" if forms.alone => include_str!("../../shaders/shared/lanes_alone.wgsl"),
         "lanes" => include_str!("../../shaders/shared/lanes.wgsl"),
         "product" => include_str!("../../shaders/shared/product.wgsl"),
         "stage" => include_str!("../../shaders/shared/stage.wgsl"),
@@ -68,14 +78,14 @@ fn import(name: &str, shuffle: bool) -> Option<&'static str> {
 }
 
 /// Appends `source` with its imports in their places, each once.
-fn assemble<'a>(source: &'a str, shuffle: bool, text: &mut String, imported: &mut Vec<&'a str>) {
+fn assemble<'a>(source: &'a str, forms: Forms, text: &mut String, imported: &mut Vec<&'a str>) {
     for line in source.lines() {
         match line.strip_prefix("#import ") {
             Some(name) if imported.contains(&name) => {}
             Some(name) => {
                 imported.push(name);
                 // What does not exist stays as it stands: the compiler refuses it by name.
-                assemble(import(name, shuffle).unwrap_or(line.trim_start_matches('#')), shuffle, text, imported);
+                assemble(import(name, forms).unwrap_or(line.trim_start_matches('#')), forms, text, imported);
             }
             None => {
                 text.push_str(line);
@@ -141,7 +151,8 @@ impl Variant {
                 Constant::Flag(flag) => writeln!(text, "const {name}: bool = {flag};"),
             };
         }
-        assemble(self.kernel.source(), self.shuffles(), &mut text, &mut Vec::new());
+        let forms = Forms { shuffle: self.shuffles(), alone: self.constants.contains(&("LANES", Constant::Size(1))) };
+        assemble(self.kernel.source(), forms, &mut text, &mut Vec::new());
         match self.order {
             Order::Natural => text,
             // Without an entry point as it should be there is none at all, which the compiler refuses.

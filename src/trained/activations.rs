@@ -1,0 +1,35 @@
+//! What each layer makes of an image: to be looked at.
+
+use super::TrainedModel;
+use crate::layout::SQUARE_FLOOR;
+use crate::model::LayerParameters;
+
+impl TrainedModel {
+    /// What leaves each layer where `image`, one number a pixel, enters: `[slot][layer][unit]`. The last one's are the logits.
+    pub fn activations(&self, image: &[u8]) -> Vec<Vec<Vec<f32>>> {
+        let (mean, deviation) = self.description.statistics();
+        let input: Vec<f32> = image.iter().map(|&pixel| ((f64::from(pixel) / 255.0 - mean) / deviation) as f32).collect();
+        let of_slot = |layers: &Vec<LayerParameters>| {
+            let (mut outputs, mut entering) = (Vec::with_capacity(layers.len()), input.clone());
+            for (index, layer) in layers.iter().enumerate() {
+                let is_last = index + 1 == layers.len();
+                let sums = layer.weight.chunks_exact(entering.len()).zip(&layer.bias).map(|(weights, bias)| {
+                    let sum: f32 = weights.iter().zip(&entering).map(|(weight, input)| weight * input).sum();
+                    if is_last { sum + bias } else { (sum + bias).max(0.0) }
+                });
+                let output: Vec<f32> = sums.collect();
+                entering = if self.description.normalize { of_length_root_width(&output) } else { output.clone() };
+                outputs.push(output);
+            }
+            outputs
+        };
+        self.parameters.slots.iter().map(of_slot).collect()
+    }
+}
+
+/// As [`crate::kernels::normalize`] does it.
+fn of_length_root_width(row: &[f32]) -> Vec<f32> {
+    let square: f32 = row.iter().map(|value| value * value).sum();
+    let scale = (row.len() as f32 / (square + SQUARE_FLOOR)).sqrt();
+    row.iter().map(|value| value * scale).collect()
+}

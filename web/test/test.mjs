@@ -1,0 +1,262 @@
+// What visitors do, and what must come of it. Each test is a page of its own.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { DESK, PHONE, download, launch, serve, train, visit } from "./browser.mjs";
+import { distance, parse } from "./safetensors.mjs";
+
+const SHOTS = fileURLToPath(new URL("../shots", import.meta.url));
+mkdirSync(SHOTS, { recursive: true });
+const folder = mkdtempSync(join(tmpdir(), "ffcl-page-"));
+const { server, url } = await serve();
+const browsers = {};
+const withGpu = async () => (browsers.gpu ??= await launch());
+const withoutGpu = async () => (browsers.none ??= await launch({ gpu: false }));
+
+const shoot = (page, name, options = {}) => page.screenshot({ path: join(SHOTS, `${name}.png`), ...options });
+const notices = (page) => page.locator("#notices").innerText();
+const speed = async (page) => Number((await page.textContent("#speed")).replace(/\D/g, ""));
+
+async function draw(page) {
+  await page.locator("#pad").scrollIntoViewIfNeeded();
+  const box = await page.locator("#pad").boundingBox();
+  const at = (x, y) => [box.x + x * box.width, box.y + y * box.height];
+  await page.mouse.move(...at(0.5, 0.2));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.5, 0.8), { steps: 12 });
+  await page.mouse.up();
+  await page.waitForFunction(() => document.querySelector("#verdict").dataset.both !== undefined);
+  return page.getAttribute("#verdict", "data-both");
+}
+
+/** IDX files of little images: a stripe whose place is the label. */
+function idx(count, { gzip = false } = {}) {
+  const labels = Array.from({ length: count }, (_, index) => index % 4);
+  const big = (...values) => Buffer.concat(values.map((value) => Buffer.from([value >> 24, value >> 16, value >> 8, value])));
+  const pixels = Buffer.alloc(count * 64);
+  labels.forEach((label, image) => pixels.fill(200, 64 * image + 16 * label, 64 * image + 16 * label + 16));
+  const pack = (bytes) => (gzip ? gzipSync(bytes) : bytes);
+  return [pack(Buffer.concat([big(0x803, count, 8, 8), pixels])), pack(Buffer.concat([big(0x801, count), Buffer.from(labels)]))];
+}
+
+/** What a page of `device` makes of ten steps; `before` is what the run begins with. */
+const STEPS = 10;
+const RUN = "train=2000&epochs=4&seed=5";
+
+const tests = {
+  async "a visitor trains on WebGPU, draws, and takes the model along"() {
+    const { page, complaints, close } = await visit(await withGpu(), `${url}?train=2000&epochs=8`);
+    assert.equal(await page.getAttribute("#device", "data-kind"), "gpu");
+    assert.equal(await train(page), "done", await notices(page));
+    assert.match(await page.textContent("#epoch"), /^8\/8$/);
+    assert.ok(parseFloat(await page.textContent("#right-both")) > 40);
+    assert.equal(await page.locator(".plot canvas").count(), 4);
+    const answer = await draw(page);
+    await shoot(page, "desk", { fullPage: true });
+    const file = join(folder, "model.safetensors");
+    writeFileSync(file, await download(page));
+    console.log(`    WebGPU: ${await speed(page)} images/s; a vertical stroke is a ${answer}`);
+    if (existsSync(process.env.FFCL_PROGRAM)) {
+      const scores = execFileSync(process.env.FFCL_PROGRAM, ["evaluate", file, "--device", "cpu", "--json"], { encoding: "utf8" });
+      assert.match(scores, /accuracy/);
+    }
+    // The same file comes back, into a page that has trained nothing.
+    const other = await visit(await withGpu(), url);
+    await other.page.setInputFiles("#load-file", file);
+    await other.page.waitForSelector(".notice.good");
+    assert.equal(await draw(other.page), answer);
+    assert.deepEqual([...complaints, ...other.complaints], []);
+    await other.close();
+    await close();
+  },
+
+  async "ten steps come to the program's weights, on WebGPU and on the processor"() {
+    const models = {};
+    for (const device of ["gpu", "cpu"]) {
+      const { page, complaints, close } = await visit(await withGpu(), `${url}?${RUN}&device=${device}&steps=${STEPS}`);
+      assert.equal(await train(page), "done", await notices(page));
+      models[device] = parse(await download(page));
+      if (device === "cpu") {
+        // The same run by the references, in f32 and in f64, and where it began.
+        const twin = (double, steps) =>
+          page.evaluate(([double, steps]) => ffcl.engine.call("twin", { ...ffcl.request(), max_steps: steps }, double).then((bytes) => [...bytes]), [double, steps]);
+        for (const [name, double] of [["single", false], ["double", true]]) models[name] = parse(Buffer.from(await twin(double, STEPS)));
+        models.first = parse(Buffer.from(await twin(true, 1)));
+      }
+      assert.deepEqual(complaints, []);
+      await close();
+    }
+    const devices = ["gpu", "cpu"];
+    if (existsSync(process.env.FFCL_PROGRAM)) {
+      const out = join(folder, "ten");
+      const options = ["--device", "cpu", "--dataset", "digits", "--limit-train", "2000", "--epochs", "4", "--seed", "5", "--hidden", "64,64"];
+      execFileSync(process.env.FFCL_PROGRAM, ["train", ...options, "--max-steps", String(STEPS), "--out", out], { stdio: "pipe" });
+      models.native = parse(readFileSync(join(out, "model.safetensors")));
+      devices.push("native");
+    }
+    // The bound of src/verify/steps.rs: rounding alone moves the f32 twin so far from the f64 twin, a right device up to 16 times.
+    const [FACTOR, STORAGE] = [16, 2 ** -24];
+    const worst = {};
+    for (const [name, expected] of models.double) {
+      const twins = ["r0.a.", "r0.b."].map((slot) => slot + name.replace(/^r0\.[ab]\./, ""));
+      const rounding = Math.max(...twins.map((twin) => distance(models.single.get(twin), models.double.get(twin))));
+      const allowed = FACTOR * rounding + STEPS * STORAGE * distance(expected);
+      for (const device of devices) {
+        const error = distance(models[device].get(name), expected);
+        worst[device] ??= { ratio: 0, share: 0 };
+        worst[device].ratio = Math.max(worst[device].ratio, error / allowed);
+        worst[device].share = Math.max(worst[device].share, error / distance(expected, models.first.get(name)));
+        assert.ok(error <= allowed, `${device} ${name}: ${error} from the f64 twin is above ${allowed}`);
+      }
+    }
+    for (const [device, { ratio, share }] of Object.entries(worst)) {
+      console.log(`    ${device}: ${ratio.toFixed(2)} of the bound, ${share.toExponential(1)} of the movement since the first step`);
+    }
+    if (devices.length < 3) return "no program to compare with";
+  },
+
+  async "every kernel is right through the browser's own compiler"() {
+    const { page, complaints, close } = await visit(await withGpu(), url);
+    const begun = Date.now();
+    await page.click("#verify");
+    await page.waitForSelector("#verification[data-done]", { timeout: 540_000 });
+    const text = await page.textContent("#verify-text");
+    for (const row of await page.locator("#rows tr[data-passed=false]").all()) console.log(`    ${await row.innerText()} ${await row.getAttribute("title")}`);
+    assert.match(text, /^All \d+ rows are right/, `${text}\n${await page.locator("#rows").innerText()}\n${await notices(page)}`);
+    console.log(`    ${text} (${((Date.now() - begun) / 1000).toFixed(0)} s)`);
+    writeFileSync(join(SHOTS, "verify.txt"), await page.locator("#rows").innerText());
+    await page.locator("#verification").scrollIntoViewIfNeeded();
+    await shoot(page, "verify");
+    assert.deepEqual(complaints, []);
+    await close();
+  },
+
+  async "the paper's collapse stands beside the contrastive run; pause, go on, reset"() {
+    const { page, complaints, close } = await visit(await withGpu(), `${url}?train=2000&epochs=8&recipe=paper&rate=0.001`);
+    assert.equal(await train(page), "done", await notices(page));
+    await page.selectOption("[name=recipe]", "contrastive");
+    await page.fill("[name=rate]", "");
+    await page.evaluate(() => delete document.body.dataset.epoch);
+    await page.click("#start");
+    await page.waitForSelector("body[data-epoch='2']", { timeout: 120_000 });
+    await page.click("#pause");
+    await page.waitForTimeout(700);
+    const still = await page.getAttribute("#progress", "value");
+    await page.waitForTimeout(700);
+    assert.equal(await page.getAttribute("#progress", "value"), still);
+    await page.click("#start");
+    await page.waitForSelector("body[data-run=done]", { timeout: 240_000 });
+    assert.match(await page.locator("#chart-directions .u-legend").innerText(), /before: paper/);
+    await draw(page);
+    await shoot(page, "collapse", { fullPage: true });
+    assert.match(page.url(), /train=2000/);
+    await page.click("#reset");
+    assert.equal(await page.locator(".plot canvas").count(), 0);
+    assert.deepEqual(complaints, []);
+    await close();
+  },
+
+  async "on a phone, in the dark, without WebGPU: the processor, and the page says so"() {
+    const { page, complaints, close } = await visit(await withoutGpu(), `${url}?${RUN}`, {
+      viewport: PHONE, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: "dark",
+    });
+    assert.equal(await page.getAttribute("#device", "data-kind"), "cpu");
+    assert.match(await notices(page), /training goes on the processor/);
+    assert.equal(await train(page), "done", await notices(page));
+    console.log(`    WebAssembly: ${await speed(page)} images/s`);
+    await page.locator("#pad").scrollIntoViewIfNeeded();
+    await draw(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than the phone");
+    await shoot(page, "phone", { fullPage: true });
+    assert.deepEqual(complaints, []);
+    await close();
+  },
+
+  async "a lost GPU is said to be lost, and the next run has one again"() {
+    const browser = await launch();
+    const { page, close } = await visit(browser, `${url}?train=12000&epochs=1000`);
+    await page.click("#start");
+    await page.waitForSelector("body[data-epoch]", { timeout: 120_000 });
+    const session = await browser.newBrowserCDPSession();
+    await session.send("Browser.crashGpuProcess").catch(() => {});
+    await page.waitForSelector("body[data-run=failed]", { timeout: 60_000 });
+    assert.match(await notices(page), /The GPU was lost/);
+    await page.fill("[name=epochs]", "1");
+    await page.selectOption("[name=train]", "2000");
+    assert.equal(await train(page), "done", await notices(page));
+    await close();
+    await browser.close();
+  },
+
+  async "a small adapter, wrong settings and wrong files each get their word"() {
+    const { page, close } = await visit(await withGpu(), `${url}?train=2000&max-buffer=65536`);
+    assert.equal(await train(page), "failed");
+    assert.match(await notices(page), /above a limit of this GPU/);
+    await page.fill("[name=more]", "mutual=0.5 centre");
+    assert.equal(await train(page), "failed");
+    assert.match(await notices(page), /settings contradict/);
+    await page.fill("[name=more]", "no-such-option=1");
+    assert.equal(await train(page), "failed");
+    assert.match(await notices(page), /no-such-option/);
+
+    const file = (name, buffer) => ({ name, mimeType: "application/octet-stream", buffer });
+    await page.setInputFiles("#files", file("letter.txt", Buffer.from("Dear Sir,")));
+    await page.waitForFunction(() => /no data set/.test(document.querySelector("#notices").innerText));
+    await page.setInputFiles("#load-file", file("model.pt", Buffer.from("PK\x03\x04 no model at all")));
+    await page.waitForFunction(() => /ZIP archive/.test(document.querySelector("#notices").innerText));
+    await shoot(page, "words");
+    await close();
+  },
+
+  async "four IDX files become a data set, compressed or not"() {
+    const { page, complaints, close } = await visit(await withGpu(), `${url}?device=cpu&epochs=3`);
+    const [[images, labels], [testImages, testLabels]] = [idx(1280), idx(200, { gzip: true })];
+    const file = (name, buffer) => ({ name, mimeType: "application/octet-stream", buffer });
+    await page.setInputFiles("#files", [file("a", labels), file("b.gz", testImages), file("c", images), file("d.gz", testLabels)]);
+    await page.waitForSelector(".notice.good");
+    assert.match(await notices(page), /1,280 images to learn from, 200 to test on/);
+    assert.equal(await train(page), "done", await notices(page));
+    assert.ok(parseFloat(await page.textContent("#right-both")) > 90);
+    assert.deepEqual(complaints, []);
+    await close();
+  },
+
+  async "in the background the run goes on, and the charts catch up"() {
+    const { page, complaints, close } = await visit(await withGpu(), `${url}?train=2000&epochs=3&device=cpu`);
+    const hide = (hidden) =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await hide(true);
+    assert.equal(await train(page), "done", await notices(page));
+    await hide(false);
+    assert.match(await page.textContent("#epoch"), /3\/3/);
+    assert.match(await page.locator("#chart-accuracy .u-legend").innerText(), /A/);
+    assert.ok(await page.evaluate(() => document.querySelector("#filters-a").width > 28 || new Promise((resolve) => setTimeout(() => resolve(document.querySelector("#filters-a").width > 28), 300))));
+    assert.deepEqual(complaints, []);
+    await close();
+  },
+};
+
+const wanted = process.argv.slice(2);
+let failed = 0;
+for (const [name, test] of Object.entries(tests)) {
+  if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
+  const begun = Date.now();
+  try {
+    const left = await test();
+    console.log(`ok    ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)${left ? `: ${left}` : ""}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED ${name}\n${error.stack}`);
+  }
+}
+for (const browser of Object.values(browsers)) await browser.close();
+server.close();
+rmSync(folder, { recursive: true });
+if (failed) process.exitCode = 1;
