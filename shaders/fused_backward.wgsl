@@ -192,7 +192,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         if (!PROTOTYPES || PROJECTED) {
             let tile = Tile(slot, first_row + team * TILE_ROWS, lane, lane);
-            var sums: array<vec4<f32>, TILE>;
+            // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
+            var sums = array<vec4<f32>, TILE>();
             product(layer, tile, 0u, linear.output_quads, &sums);
             stage(thread, &sums);
             for (var row = 0u; row < rolled(batch_size, TILE_ROWS); row++) {

@@ -221,7 +221,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let tile = Tile(2u * replica + model, first_row, lane, lane);
             let share = (linear.input_quads + SPLITS - 1u) / SPLITS;
             let first = min(split * share, linear.input_quads);
-            var sums: array<vec4<f32>, TILE>;
+            // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
+            var sums = array<vec4<f32>, TILE>();
             product(layer, tile, first, min(first + share, linear.input_quads), &sums);
 
             // Also: everybody has read `hidden` before anybody replaces it.

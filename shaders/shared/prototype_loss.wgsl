@@ -38,7 +38,8 @@ const SCORED = min(CLASSES, select(4u, 16u, LANES == 1u));
 fn score(guides: Prototypes, slot: u32, batch_row: u32, target_row: u32, lane: u32) {
     let guide = slot ^ guides.partner;
     for (var first = lane; first < CLASSES; first += LANES * SCORED) {
-        var sums: array<f32, SCORED>;
+        // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
+        var sums = array<f32, SCORED>();
         for (var quad = 0u; quad < guides.quads; quad++) {
             let unit = unit_quad(slot, batch_row, quad);
             for (var i = 0u; i < SCORED; i++) {
