@@ -182,15 +182,12 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                 // again.
                 let mut logits = extreme_rows(&mut contents.generator, SLOTS * batch_size, classes);
                 scale_a_row(&mut logits, classes, 1e30);
-<<<<<<< HEAD
+                // Which of several subnormal numbers is the largest, no device has to know.
+                without_subnormals(&mut logits);
                 let selection = (number % 3 > 0).then(|| {
                     let weights = (0..SLOTS * batch_size).map(|_| 1.7 * contents.generator.below(2) as f32).collect();
                     Selection { weights: contents.numbers(Level::Slot, weights), by_partner: number % 3 == 2 }
                 });
-=======
-                // Which of several subnormal numbers is the largest, no device has to know.
-                without_subnormals(&mut logits);
->>>>>>> a7a3bcb (A page that trains in the browser, on WebGPU or the processor, with tests in Chromium)
                 let operation = OutputGradient {
                     shape,
                     loss,

@@ -5,9 +5,9 @@ use crate::layout::SQUARE_FLOOR;
 use crate::model::LayerParameters;
 
 impl TrainedModel {
-    /// What leaves each layer where `image`, one number a pixel, enters: `[slot][layer][unit]`. The last one's are the logits.
+    /// What leaves each layer where `image`, a byte for each pixel, enters a model of images: `[slot][layer][unit]`. The last one's are the logits.
     pub fn activations(&self, image: &[u8]) -> Vec<Vec<Vec<f32>>> {
-        let (mean, deviation) = self.description.statistics();
+        let (mean, deviation) = (self.description.mean, self.description.deviation);
         let input: Vec<f32> = image.iter().map(|&pixel| ((f64::from(pixel) / 255.0 - mean) / deviation) as f32).collect();
         let of_slot = |layers: &Vec<LayerParameters>| {
             let (mut outputs, mut entering) = (Vec::with_capacity(layers.len()), input.clone());

@@ -19,9 +19,12 @@ pub fn read(files: &[File]) -> Result<Dataset> {
     match files {
         [one] if file::is_named_so(Path::new(&one.name)) => {
             let name = Path::new(&one.name);
-            let sets =
-                if one.bytes.starts_with(b"PK") { npz::parse(name, &one.bytes)? } else { table::read(name, &one.bytes[..])? };
-            file::dataset(name, sets, Share { asked: None, default: TEST_FRACTION })
+            let sets = if one.bytes.starts_with(b"PK") {
+                npz::parse(name, &one.bytes)?
+            } else {
+                table::read(name, &one.bytes[..], None)?
+            };
+            file::dataset(name, sets, Share { asked: None, default: TEST_FRACTION }, false)
         }
         [_, _] | [_, _, _, _] => idx_files(files),
         _ => Err(Error::Dataset(format!(
@@ -49,7 +52,7 @@ fn idx_files(files: &[File]) -> Result<Dataset> {
         let position = labels.iter().position(|labels| labels.len() == count).ok_or_else(|| {
             Error::Dataset(format!("{name} holds {count} images, and no file as many labels; drop the files of one data set"))
         })?;
-        pairs.push(Images { pixels, labels: labels.swap_remove(position), shape });
+        pairs.push(Images { pixels, labels: labels.swap_remove(position), shape, features: None });
     }
     pairs.sort_by_key(Images::count);
     let no_images = || Error::Dataset("these files hold labels and no images; drop both".into());

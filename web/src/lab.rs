@@ -216,12 +216,15 @@ impl Lab {
     fn answer(&self, width: usize, height: usize, shades: &[u8]) -> Result<Answer> {
         let model = self.model.borrow();
         let model = model.as_ref().ok_or_else(|| Error::Configuration("there is no model yet; train one, or load one".into()))?;
+        if model.description().features.is_some() {
+            return Err(Error::Configuration("this model reads features, not drawings".into()));
+        }
         // The simplest format there is: a picture goes the same way as those that `predict` opens.
         let pnm = [format!("P5 {width} {height} 255\n").as_bytes(), shades].concat();
         let picture = Picture::decode(Path::new("the drawing"), &pnm)?;
         let (description, shape) = (model.description(), model.description().image);
         let pixels = Preparation::of(description).apply(&picture, shape)?;
-        let images = Images { pixels: pixels.clone(), labels: vec![0], shape };
+        let images = Images { pixels: pixels.clone(), labels: vec![0], shape, features: None };
         let one = model.clone().replica(0)?;
         let answers = one.answers(&images, &cpu::backend::open)?;
         let networks = [Network::A, Network::B, Network::Ensemble].map(|network| answers.probabilities(network, 0).to_vec());
