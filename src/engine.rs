@@ -99,7 +99,7 @@ pub trait Backend {
         wait(self.read_async(quantity))
     }
 
-    /// [`Backend::read`] for who cannot block.
+    /// [`Backend::read`], async, for callers that must not block.
     fn read_async(&mut self, quantity: Quantity) -> Waiting<'_, Parameters>;
 
     /// Replaces all parameters; moments are left as they are (zero, before the first step).
@@ -117,7 +117,7 @@ pub trait Backend {
         wait(self.row_sums_async())
     }
 
-    /// [`Backend::row_sums`] for who cannot block.
+    /// [`Backend::row_sums`], async, for callers that must not block.
     fn row_sums_async(&mut self) -> Waiting<'_, Vec<f32>>;
 
     /// Replaces them; there must be as many.
@@ -139,19 +139,19 @@ pub trait Backend {
         wait(self.probabilities_async())
     }
 
-    /// [`Backend::probabilities`] for who cannot block.
+    /// [`Backend::probabilities`], async, for callers that must not block.
     fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>>;
 
     /// Makes the order of `epoch` and zeroes the training sums.
     fn begin_epoch(&mut self, epoch: u32) -> Result<()>;
 
-    /// Runs training steps, each of whole batches. `progress` hears of steps that are done, and at the end of those that the
+    /// Runs training steps, each of whole batches. `progress` is called with the number of steps done, and at the end with those that the
     /// device still works on; where it breaks, no further steps are begun. Returns the number of steps done.
     fn train(&mut self, steps: &[Step], progress: &mut Progress) -> Result<usize> {
         wait(self.train_async(steps, progress))
     }
 
-    /// [`Backend::train`] for who cannot block.
+    /// [`Backend::train`], async, for callers that must not block.
     fn train_async<'a>(&'a mut self, steps: &'a [Step], progress: &'a mut Progress) -> Waiting<'a, usize>;
 
     /// Evaluates on the test set and reads the epoch's numbers: the only wait of an epoch.
@@ -159,7 +159,7 @@ pub trait Backend {
         wait(self.end_epoch_async())
     }
 
-    /// [`Backend::end_epoch`] for who cannot block.
+    /// [`Backend::end_epoch`], async, for callers that must not block.
     fn end_epoch_async(&mut self) -> Waiting<'_, EpochMetrics>;
 }
 

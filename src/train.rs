@@ -50,7 +50,7 @@ pub enum Event<'a> {
 /// Hears what happens. A break stops the run where it stands, in the middle of an epoch too; an error ends it.
 pub type Observer<'a> = dyn FnMut(Event) -> Result<ControlFlow<()>> + 'a;
 
-/// What became of an epoch.
+/// How an epoch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advance {
     /// It ended, and others are left.
@@ -181,7 +181,7 @@ impl<'a> Trainer<'a> {
         wait(self.epoch_async(observe))
     }
 
-    /// [`Trainer::epoch`] for who cannot block.
+    /// [`Trainer::epoch`], async, for callers that must not block.
     pub async fn epoch_async(&mut self, observe: &mut Observer<'_>) -> Result<Advance> {
         if self.is_done() {
             return Ok(Advance::Done);
@@ -259,7 +259,7 @@ impl<'a> Trainer<'a> {
         wait(self.state_async())
     }
 
-    /// [`Trainer::state`] for who cannot block.
+    /// [`Trainer::state`], async, for callers that must not block.
     pub async fn state_async(&mut self) -> Result<TrainingState> {
         let parameters = self.parameters_async().await?;
         let running = if self.is_inside_epoch() {
@@ -298,7 +298,7 @@ impl<'a> Trainer<'a> {
         wait(self.parameters_async())
     }
 
-    /// [`Trainer::parameters`] for who cannot block.
+    /// [`Trainer::parameters`], async, for callers that must not block.
     pub async fn parameters_async(&mut self) -> Result<Parameters> {
         let parameters = self.backend.read_async(Quantity::Weights).await?;
         match parameters.find_non_finite() {

@@ -99,11 +99,8 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         let layers = if empty { hidden } else { [vec![first], hidden, vec![last]].concat() };
         let recipe = recipe.config();
         let (projection, temperature, mutual) = (numbers.0, numbers.1, numbers.2);
-        let hidden_loss = match hidden_loss {
-            HiddenLossKind::Cosine => HiddenLoss::Cosine(CosineOptions { representation, centre }),
-            HiddenLossKind::Prototypes => HiddenLoss::Prototypes(PrototypeOptions { guide, projection, temperature, mutual }),
-            HiddenLossKind::Pairs => HiddenLoss::Pairs,
-        };
+        let prototypes = PrototypeOptions { guide, projection, temperature, mutual };
+        let hidden_loss = HiddenLoss::new(hidden_loss, CosineOptions { representation, centre }, prototypes);
         let config = TrainingConfig {
             layers,
             epochs: length.0,

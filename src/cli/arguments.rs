@@ -24,10 +24,10 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train a pair of networks (or many) and watch them learn.
+    /// Train a pair of networks, or many pairs side by side.
     #[command(after_help = "Example: ffcl-gpu train --dataset mnist --data-dir data/mnist --epochs 30 --out runs/first")]
     Train(Box<TrainOptions>),
-    /// Train everything that a file compares, with several seeds each, and report on it.
+    /// Train all variants of a study file, with several seeds each, and report on them.
     #[command(after_help = "Example: ffcl-gpu study studies/guidance.toml --out runs/guidance --data-dir data/mnist")]
     Study(StudyOptions),
     /// Fetch data sets, list them, or check those that are here.
@@ -36,13 +36,13 @@ pub enum Command {
     /// Measure a trained model on a data set's test images.
     #[command(after_help = "Example: ffcl-gpu evaluate runs/first --data-dir data/mnist")]
     Evaluate(EvaluateOptions),
-    /// Ask a trained model what pictures show.
+    /// Classify pictures with a trained model.
     #[command(after_help = "Example: ffcl-gpu predict runs/first photo.jpg scan.png", after_long_help = PREDICT_HELP)]
     Predict(PredictOptions),
     /// Write a trained model as an ONNX file.
     #[command(after_help = "Example: ffcl-gpu export runs/first digits.onnx")]
     Export(ExportOptions),
-    /// Check every kernel, and whole training steps, against the CPU twins on this adapter, now.
+    /// Check every kernel, and whole training steps, on this adapter against their CPU versions.
     #[command(after_help = "Example: ffcl-gpu verify --device gpu")]
     Verify(VerifyOptions),
     /// Measure throughput.
@@ -73,11 +73,11 @@ pub enum Command {
 pub struct StudyOptions {
     #[command(subcommand)]
     pub command: Option<StudyCommand>,
-    /// What to compare.
+    /// The study file.
     // Required but where a command is given.
     #[arg(value_name = "FILE.toml", required = true)]
     pub file: Option<PathBuf>,
-    /// Results go into this folder; what it already holds of the study is not trained again.
+    /// Folder of the results; cells that are already in it are not trained again.
     #[arg(long, value_name = "DIR", required = true)]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -87,10 +87,10 @@ pub struct StudyOptions {
     /// How a GPU cuts a step into dispatches; the results are the same.
     #[arg(long, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
-    /// Train only every n-th cell, from the i-th: one of n machines that share the folder.
+    /// Train only every n-th cell, from the i-th, for n machines that share the folder.
     #[arg(long, value_name = "i/n")]
     pub shard: Option<Shard>,
-    /// List the cells and what is left of them, and train nothing.
+    /// List the cells and how many are left, and train nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Print only errors.
@@ -143,7 +143,7 @@ pub struct VerifyOptions {
 pub struct ProgramOptions {
     #[command(flatten)]
     pub options: RunOptions,
-    /// The plan of a few dispatches, for runs that have one.
+    /// Show the fused plan, for runs that have one.
     #[arg(long)]
     pub fused: bool,
     /// Print the whole WGSL of a dispatch, by its number in the list, with the tiles of a GPU.
@@ -185,19 +185,19 @@ pub struct BenchOptions {
     /// How a GPU cuts a step into dispatches.
     #[arg(long, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
-    /// What networks learn by.
+    /// Recipes by which the networks learn.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "RECIPES", default_values = DEFAULT_RECIPES)]
     pub recipe: Vec<BenchRecipe>,
     /// What to measure: names such as replicas-8, or groups: small, replicas, wide, huge, batch, images, depth, width, epoch, or all.
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_values = DEFAULT_GROUPS)]
     pub regimes: Vec<String>,
-    /// Run these beside it, repeat by repeat.
+    /// Measure these backends, too, taking turns.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "BACKENDS")]
     pub compare: Vec<Compared>,
     /// Time each dispatch of a step by the device's clock instead.
     #[arg(long, conflicts_with_all = ["compare", "plot"])]
     pub profile: bool,
-    /// Draw throughput against what varies within the groups measured.
+    /// Draw throughput against what varies within each group.
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
     /// Print one JSON object for each line.

@@ -1,4 +1,4 @@
-//! What can be typed about data, and the data that it comes to.
+//! The options about data, and loading the data that they name.
 
 use super::terminal::report;
 use super::test_set::Split;

@@ -3,7 +3,7 @@
 use super::terminal::{print_line, report};
 use super::train_options::TrainOptions;
 use clap::ValueEnum;
-use ffcl_gpu::config::{Guide, HiddenLoss, PrototypeOptions, Schedule, TrainingConfig};
+use ffcl_gpu::config::{Schedule, TrainingConfig};
 use ffcl_gpu::diagnosis::Diagnosis;
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::Result;
@@ -178,18 +178,8 @@ impl Display {
 
 /// How a run learns, in a line.
 fn method(config: &TrainingConfig) -> String {
-    let hidden = match config.hidden_loss {
-        _ if !config.has_hidden_losses() => String::new(),
-        HiddenLoss::Cosine(options) => {
-            format!(", hidden layers by the cosine{}", if options.centre { " of centred vectors" } else { "" })
-        }
-        HiddenLoss::Prototypes(PrototypeOptions { guide, projection, temperature, .. }) => {
-            let whose = if guide == Guide::Partner { "the partner's" } else { "their own" };
-            let rows = if projection > 0 { format!(" projections to {projection}") } else { " outputs".into() };
-            format!(", hidden layers by prototypes of {whose}{rows} at temperature {temperature}")
-        }
-        HiddenLoss::Pairs => ", hidden layers by pairs".into(),
-    };
+    let hidden =
+        if config.has_hidden_losses() { format!(", hidden layers by {}", config.hidden_loss.summary()) } else { String::new() };
     let output = name(&config.output_loss);
     let schedule = if config.schedule == Schedule::Cosine { ", rate decays to 0" } else { "" };
     format!("{}{hidden}, output by {output}{schedule}", name(&config.method))

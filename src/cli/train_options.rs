@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TrainOptions {
-    /// Take options from a TOML file, or from the config.json of a run; those given here win.
+    /// Take options from a TOML file, or from the config.json of a run; options given here win.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,

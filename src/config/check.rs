@@ -9,8 +9,6 @@ use crate::model::Architecture;
 
 /// Above this, sizes are surely mistakes; below it, no product of two of them overflows 64 bits.
 const MAX_SIZE: usize = 1 << 24;
-/// Above this the pairs of a batch, whose work grows with its square, would take longer than everything else.
-const MAX_PAIRED_BATCH: usize = 1 << 14;
 /// Above this the ranks of a batch, each row's loss beside every other's, would take longer than everything else.
 const MAX_RANKED_BATCH: usize = 1 << 14;
 /// A projection wider than any layer may be is a mistake.
@@ -52,17 +50,7 @@ impl TrainingConfig {
     }
 
     fn check_method(&self) -> Result<()> {
-        match self.hidden_loss {
-            HiddenLoss::Cosine(_) => {}
-            HiddenLoss::Prototypes(options) => options.check()?,
-            HiddenLoss::Pairs if self.batch_size > MAX_PAIRED_BATCH => {
-                return fail(format!(
-                    "--batch-size {} is too large for --hidden-loss pairs, where every row looks at every other; give at most {MAX_PAIRED_BATCH}",
-                    self.batch_size
-                ));
-            }
-            HiddenLoss::Pairs => {}
-        }
+        self.hidden_loss.check(self.batch_size)?;
         if self.method == Method::Ffcl3 && (self.epochs < 3 || self.layers.len() < 3) {
             return fail("--method ffcl3 has three stages and needs a hidden layer; give --epochs 3 or more, and three widths");
         }
@@ -131,7 +119,7 @@ impl Augmentation {
 }
 
 impl PrototypeOptions {
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         // Below this, exponents of the prototypes' softmax leave the range of f32.
         if !(self.temperature >= 1e-3 && self.temperature <= 1e3) {
             return fail(format!("--temperature {} is out of range; give 0.001 to 1000, such as 0.1", self.temperature));

@@ -1,5 +1,6 @@
 //! The loss of the hidden layers, with the options that belong to it.
 
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The loss of the hidden layers. In files its options stand flat beside its name.
@@ -16,6 +17,15 @@ pub enum HiddenLoss {
 }
 
 impl HiddenLoss {
+    /// The loss of that name, with its own options of those given.
+    pub fn new(kind: HiddenLossKind, cosine: CosineOptions, prototypes: PrototypeOptions) -> Self {
+        match kind {
+            HiddenLossKind::Cosine => Self::Cosine(cosine),
+            HiddenLossKind::Prototypes => Self::Prototypes(prototypes),
+            HiddenLossKind::Pairs => Self::Pairs,
+        }
+    }
+
     /// What the loss reads of a hidden layer.
     pub fn representation(&self) -> Representation {
         match self {
@@ -23,7 +33,34 @@ impl HiddenLoss {
             Self::Prototypes(_) | Self::Pairs => Representation::Activation,
         }
     }
+
+    /// By what the hidden layers learn, in a few words.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Cosine(options) => format!("the cosine{}", if options.centre { " of centred vectors" } else { "" }),
+            Self::Prototypes(PrototypeOptions { guide, projection, temperature, .. }) => {
+                let whose = if *guide == Guide::Partner { "the partner's" } else { "their own" };
+                let rows = if *projection > 0 { format!(" projections to {projection}") } else { " outputs".into() };
+                format!("prototypes of {whose}{rows} at temperature {temperature}")
+            }
+            Self::Pairs => "pairs".into(),
+        }
+    }
+
+    /// Refuses what the loss cannot do with so many images in a step.
+    pub(super) fn check(&self, batch_size: usize) -> Result<()> {
+        match self {
+            Self::Prototypes(options) => options.check(),
+            Self::Pairs if batch_size > MAX_PAIRED_BATCH => Err(Error::Configuration(format!(
+                "--batch-size {batch_size} is too large for --hidden-loss pairs, where every row looks at every other; give at most {MAX_PAIRED_BATCH}"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
+
+/// Above this the pairs of a batch, whose work grows with its square, would take longer than everything else.
+const MAX_PAIRED_BATCH: usize = 1 << 14;
 
 /// The name of a hidden loss, as the command line and files have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,11 +149,7 @@ pub(super) struct HiddenLossOptions {
 
 impl From<HiddenLossOptions> for HiddenLoss {
     fn from(options: HiddenLossOptions) -> Self {
-        match options.kind {
-            HiddenLossKind::Cosine => Self::Cosine(options.cosine),
-            HiddenLossKind::Prototypes => Self::Prototypes(options.prototypes),
-            HiddenLossKind::Pairs => Self::Pairs,
-        }
+        Self::new(options.kind, options.cosine, options.prototypes)
     }
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct OptionFacts {
     field: &'static str,
     help: &'static str,
-    /// A recipe may speak of it. Others are about the network's size, the length of a run and its images.
+    /// A recipe may set it. Others are about the network's size, the length of a run and its images.
     pub of_recipe: bool,
     /// It may change when a run goes on, because it moves no bit of what was trained so far.
     pub may_change: bool,
@@ -48,13 +48,13 @@ table::options! {
         /// Shift each training image by up to N pixels along each axis, anew in each epoch, A's and B's copy independently.
         #[arg(value_name = "N")]
         shift: u32 => run.augmentation.shift, [];
-        /// Turn it by up to so many degrees either way.
+        /// Rotate each training image by up to so many degrees, either way.
         #[arg(value_name = "DEGREES")]
         rotation: f64 => run.augmentation.rotation, [];
-        /// Resize it by up to this fraction either way.
+        /// Resize each training image by up to this fraction, either way.
         #[arg(value_name = "FRACTION")]
         scale: f64 => run.augmentation.scale, [];
-        /// A and B see the same changes.
+        /// Give A and B the same augmented image, instead of one each.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         shared_view: bool => run.augmentation.shared, [];
         /// Make labels of training images wrong: pair:SHARE the next class, sym:SHARE any other, or those of a file, one a line.
@@ -70,7 +70,7 @@ table::options! {
         hidden: Vec<usize>, [];
     }
     "Method" {
-        /// A named set of options; those given here win over it. Default: contrastive, or ffcl3 for that method.
+        /// A named set of options; options given here win over it. Default: contrastive, or ffcl3 for that method.
         #[arg(value_enum)]
         recipe: Recipe, [];
         /// How the networks learn.
@@ -94,7 +94,7 @@ table::options! {
         /// Width of the projection between a hidden layer and its prototypes; 0 for none.
         #[arg(value_name = "WIDTH")]
         projection: usize => hidden.prototypes.projection, [of_recipe];
-        /// Divides the cosines to the prototypes.
+        /// Temperature of the softmax over the prototypes: the cosines are divided by it.
         temperature: f64 => hidden.prototypes.temperature, [of_recipe];
         /// Share of a hidden layer's target that is the partner's answer about the same image instead of the label.
         #[arg(value_name = "FRACTION")]
@@ -119,7 +119,7 @@ table::options! {
         batch_size: usize => run.batch_size, [of_recipe];
         /// Learning rate of Adam.
         learning_rate: f64 => run.adam.learning_rate, [of_recipe];
-        /// How it changes over the run.
+        /// How the learning rate changes over the run.
         #[arg(value_enum)]
         schedule: Schedule => run.schedule, [of_recipe];
     }
@@ -149,7 +149,7 @@ impl RunOptions {
         Self::of_draft(&self.draft(pixels, classes))
     }
 
-    /// The options that come to `config`, each of them given.
+    /// The options that make up `config`, each of them given.
     pub fn of(config: &TrainingConfig) -> Self {
         Self::of_draft(&Draft::of(config))
     }

@@ -61,7 +61,7 @@ impl Recipe {
         }
     }
 
-    /// The recipe as a run, with everything that it does not speak of at its default.
+    /// The recipe as a run, with everything that it does not set at its default.
     pub fn config(self) -> TrainingConfig {
         Draft::of_recipe(self).into_config()
     }

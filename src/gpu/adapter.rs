@@ -59,7 +59,7 @@ pub fn list() -> Vec<wgpu::Adapter> {
     wait(list_async())
 }
 
-/// [`list`] for who cannot block. A browser has one adapter at most.
+/// [`list`], async, for callers that must not block. A browser has one adapter at most.
 pub async fn list_async() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     if std::env::var_os("WGPU_BACKEND").is_none() {
@@ -138,7 +138,7 @@ pub fn choose(request: &DeviceRequest) -> Result<Choice> {
     wait(choose_async(request))
 }
 
-/// [`choose`] for who cannot block.
+/// [`choose`], async, for callers that must not block.
 pub async fn choose_async(request: &DeviceRequest) -> Result<Choice> {
     if *request == DeviceRequest::Cpu {
         return Ok(Choice::Cpu(None));

@@ -73,7 +73,7 @@ impl GpuBackend {
         wait(Self::new_async(job, context, options))
     }
 
-    /// [`GpuBackend::new`] for who cannot block.
+    /// [`GpuBackend::new`], async, for callers that must not block.
     pub async fn new_async(job: Job<'_>, context: Context, options: GpuOptions) -> Result<Self> {
         job.check()?;
         let (config, tiles) = (job.config, options.tiles);

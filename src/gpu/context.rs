@@ -104,7 +104,7 @@ impl Context {
         wait(Self::open_async(adapter, options))
     }
 
-    /// [`Context::open`] for who cannot block.
+    /// [`Context::open`], async, for callers that must not block.
     pub async fn open_async(adapter: &wgpu::Adapter, options: &ContextOptions) -> Result<Self> {
         let description = describe(adapter);
         let limits = options.limits.clone().unwrap_or_else(|| adapter.limits());

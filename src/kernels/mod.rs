@@ -93,7 +93,7 @@ pub trait Describe {
         false
     }
 
-    /// The operations that it does in one dispatch, if it is made of others.
+    /// For a fused operation: the operations that it replaces.
     fn replaced(&self) -> &[Operation] {
         &[]
     }

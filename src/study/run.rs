@@ -32,7 +32,7 @@ pub fn first_images(dataset: &Dataset, count: usize) -> Dataset {
     }
 }
 
-/// Trains `seeds` of a cell on its data; `progress` hears of steps done, each counted once for every seed that took it.
+/// Trains `seeds` of a cell on its data; `progress` is called with the number of steps done, counted once for each seed.
 pub fn train_cell(
     shared: Shared,
     cell: &Cell,

@@ -102,7 +102,7 @@ pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
     Ok(row)
 }
 
-/// The same for who cannot block, on the first, the last and those between of the cases that have at most `largest` numbers, `most` of
+/// The same, async, on the first, the last and those between of the cases that have at most `largest` numbers, `most` of
 /// them at most, spread evenly: all are held in memory.
 pub async fn kernel_async(context: &Context, kernel: Kernel, most: usize, largest: usize) -> Result<Row> {
     let mut cases: Vec<Case> = Vec::new();

@@ -32,7 +32,7 @@ pub fn check(config: &TrainingConfig, longest: usize, make: &Open) -> Result<Vec
     wait(check_async(config, longest, async |job: Job<'_>| make(job)))
 }
 
-/// [`check`] for who cannot block.
+/// [`check`], async, for callers that must not block.
 pub async fn check_async(
     config: &TrainingConfig,
     longest: usize,

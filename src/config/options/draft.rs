@@ -16,14 +16,14 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A recipe, with everything that it does not speak of as in every run.
+    /// A recipe, with everything that it does not set at its default.
     pub fn of_recipe(recipe: Recipe) -> Self {
         let mut draft = Self::of(&common());
         recipe.options().write(&mut draft);
         draft
     }
 
-    /// The draft that comes to `run`. Options of other hidden losses than its own are at their defaults.
+    /// The draft that describes `run`. Options of other hidden losses than its own are at their defaults.
     pub fn of(run: &TrainingConfig) -> Self {
         Self { run: run.clone(), hidden: run.hidden_loss.into() }
     }

@@ -1,6 +1,6 @@
 //! The macro behind the table of options.
 
-/// Makes [`super::RunOptions`] of a table: for the command line, for files, and for the run that they come to.
+/// Makes [`super::RunOptions`] from a table: for the command line, for files, and for the run that they describe.
 ///
 /// A row is `/// help`, attributes of clap, then `name: type => place, [facts];`. The place is the field of a [`super::Draft`] that the
 /// option sets; rows without one are treated by hand. Facts are fields of [`super::OptionFacts`].
