@@ -23,9 +23,14 @@ bench *OPTIONS:
 fuzz TARGET SECONDS="600":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ TARGET }} fuzz/corpus/{{ TARGET }} fuzz/seeds/{{ TARGET }} -- -max_total_time={{ SECONDS }} -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=512
 
-# A wheel with the program, in target/wheels
+# The Python module: built, installed into a virtual environment, tested
+python:
+    python/check.sh
+
+# Wheels of the program and of the Python module, in target/wheels
 wheel:
-    maturin build --release
+    maturin build --release --locked
+    maturin build --release --locked --manifest-path python/Cargo.toml
 
 # The book, in target/book (needs mdBook)
 book:
