@@ -102,13 +102,13 @@ table::options! {
         /// Bring each row of a hidden layer's output to one length before the next layer reads it.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         normalize: bool => run.normalize, [of_recipe];
-        /// Who says which images of a batch a layer learns from, where labels may be wrong.
+        /// Whose losses decide from which images of a batch a layer learns, where labels may be wrong.
         #[arg(value_enum)]
         trust: Trust => run.trust.trust, [];
         /// Share of labels that are expected to be wrong, or auto to have it estimated.
         #[arg(value_name = "SHARE")]
         trust_rate: TrustRate => run.trust.trust_rate, [];
-        /// Epochs over which the images that are left out become so many.
+        /// Epochs over which the share of images left out rises to that.
         #[arg(value_name = "EPOCHS")]
         trust_ramp: u32 => run.trust.trust_ramp, [];
     }
