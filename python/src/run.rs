@@ -349,7 +349,7 @@ fn serve(
                             shared.steps_of_epoch.store(steps, Ordering::Relaxed);
                         }
                         Event::Epoch(of_epoch) => reports = serde_json::to_string(of_epoch).unwrap_or_default(),
-                        Event::Warning { .. } => {}
+                        Event::Warning { .. } | Event::Records(_) => {}
                     }
                     Ok(if shared.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
                 })?;

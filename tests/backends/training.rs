@@ -196,25 +196,27 @@ fn replicas_are_single_runs() {
 fn replicas_select_as_single_runs(device: Device) {
     let mut dataset = digits::generate_with_counts(0, 600, 200);
     let truth = dataset.make_wrong(&"pair:0.3".parse().unwrap()).unwrap();
-    let trust = trusting(Trust::Partner, TrustRate::Auto);
-    let config = TrainingConfig { trust, replicas: 3, epochs: 12, ..small_run_of(Recipe::Contrastive) };
-    let run = |config: &TrainingConfig| {
-        let job = Job { config, dataset: &dataset };
-        let mut backend = open(device, None, job);
-        backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
-        let mut trainer = Trainer::new(job, backend.as_mut()).with_truth(truth.as_deref());
-        while trainer.epoch(&mut |_| Ok(Continue(()))).unwrap() != Advance::Done {}
-        (trainer.last().to_vec(), trainer.finish().unwrap().parameters)
-    };
-    let (reports, parameters) = run(&config);
-    for replica in [0, 2] {
-        let single = TrainingConfig { replicas: 1, seed: config.seed + replica as u64, ..config.clone() };
-        let (alone, alone_parameters) = run(&single);
-        assert_eq!(parameters.slots[2 * replica..2 * replica + 2], alone_parameters.slots[..], "replica {replica}");
-        assert_eq!(reports[replica].trust, alone[0].trust);
-        let trust = reports[replica].trust.as_ref().unwrap();
-        assert_eq!((trust.layers.len(), trust.kept_true.len(), trust.wrong_found.len()), (3, 3, 3));
-        assert!(trust.rate > 0.0, "{trust:?}");
+    for rate in [TrustRate::Auto, TrustRate::Given(0.3)] {
+        let trust = trusting(Trust::Partner, rate);
+        let config = TrainingConfig { trust, replicas: 3, ..small_run_of(Recipe::Contrastive) };
+        let run = |config: &TrainingConfig| {
+            let job = Job { config, dataset: &dataset };
+            let mut backend = open(device, None, job);
+            backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
+            let mut trainer = Trainer::new(job, backend.as_mut()).with_truth(truth.as_deref());
+            while trainer.epoch(&mut |_| Ok(Continue(()))).unwrap() != Advance::Done {}
+            (trainer.last().to_vec(), trainer.finish().unwrap().parameters)
+        };
+        let (reports, parameters) = run(&config);
+        for replica in [0, 2] {
+            let single = TrainingConfig { replicas: 1, seed: config.seed + replica as u64, ..config.clone() };
+            let (alone, alone_parameters) = run(&single);
+            assert_eq!(parameters.slots[2 * replica..2 * replica + 2], alone_parameters.slots[..], "replica {replica}");
+            assert_eq!(reports[replica].trust, alone[0].trust);
+            let trust = reports[replica].trust.as_ref().unwrap();
+            assert_eq!((trust.layers.len(), trust.kept_true.len(), trust.wrong_found.len()), (3, 3, 3));
+            assert!(rate == TrustRate::Auto || trust.wrong_found.iter().all(|&share| share > 0.0), "{trust:?}");
+        }
     }
 }
 
