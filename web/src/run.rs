@@ -114,6 +114,8 @@ pub async fn train(
                         tell(&Told::Progress { epoch, done: steps_done, of: steps, images_per_second });
                     }
                     Event::Epoch(reports) => tell(&Told::Epoch { reports }),
+                    // What trust says of each image: files keep it, the page does not.
+                    Event::Records(_) => {}
                     Event::Warning { sign, epoch, replicas } => tell(&Told::Warning { sign, epoch, replicas }),
                 }
                 let stop = controls.stopped.get() || controls.paused.get() || begun.elapsed() > SLICE;
