@@ -32,6 +32,10 @@ wheel:
     maturin build --release --locked
     maturin build --release --locked --manifest-path python/Cargo.toml
 
+# The page that trains in the browser, in web/dist
+page:
+    web/build.sh
+
 # The book, in target/book (needs mdBook)
 book:
     docs/build.sh
