@@ -86,6 +86,11 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         For each epoch and replica what `metrics.jsonl` has. Loss is in nats; `seconds` is wall time.
     device_ : str
         Where it was trained.
+    trust_ : array [n]
+        With `trust`: the share of layers and networks that called a row worth learning from when they saw it last. NaN where a row was
+        not trained on.
+    suspects_ : array
+        With `trust`: rows that less than half of them trust, those with the largest mean loss first.
 
     X may be `[n, features]`, `[n, height, width]` or `[n, height, width, channels]`. uint8 counts as images (numbers from 0 to 1); all else is
     float32 features, each standardised by mean and deviation of the training rows unless `standardize=False`.
@@ -151,6 +156,12 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if validation is None:
             # What was measured on training rows is no test.
             self.history_ = [{key: value for key, value in report.items() if not key.startswith("test_")} for report in self.history_]
+        for name in ("trust_", "suspects_"):
+            self.__dict__.pop(name, None)
+        if self.trust is not None and self.trust != "none":
+            self.trust_, losses = trainer.trust()
+            suspects = np.flatnonzero(self.trust_ < 0.5)
+            self.suspects_ = suspects[np.argsort(-losses[suspects], kind="stable")]
         self._model = trainer.model()
         return self
 

@@ -24,6 +24,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     rotation: Any
     scale: Any
     shared_view: Any
+    label_noise: Any
     output_loss: Any
     hidden_loss: Any
     representation: Any
@@ -33,6 +34,9 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     temperature: Any
     mutual: Any
     normalize: Any
+    trust: Any
+    trust_rate: Any
+    trust_ramp: Any
     schedule: Any
     classes_: np.ndarray
     n_features_in_: int
@@ -59,6 +63,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         rotation: Any = None,
         scale: Any = None,
         shared_view: Any = None,
+        label_noise: Any = None,
         output_loss: Any = None,
         hidden_loss: Any = None,
         representation: Any = None,
@@ -68,6 +73,9 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         temperature: Any = None,
         mutual: Any = None,
         normalize: Any = None,
+        trust: Any = None,
+        trust_rate: Any = None,
+        trust_ramp: Any = None,
         schedule: Any = None,
     ) -> None: ...
     def fit(self, X: Any, y: Any) -> FFCLClassifier: ...

@@ -75,6 +75,7 @@ class Trainer:
             train = np.flatnonzero(mask).astype(np.uint32)
             if not len(train) or not len(test):
                 raise ValueError("validation must leave rows to train and to measure on")
+        self._rows, self._train = len(rows), train
         self.callbacks = list(callbacks)
         self.progress = progress
         self.history_: list[dict[str, Any]] = []
@@ -119,6 +120,17 @@ class Trainer:
             for layers in weights
         ]
         self._run.set_weights(whole)
+
+    def trust(self) -> tuple[np.ndarray, np.ndarray]:
+        """With the option `trust`: of each row of X [n], float32, the share of layers and networks that called it worth learning from when
+        they saw it last, and its mean loss (nats) over them and the epochs after the fifth. NaN for rows that were not trained on."""
+        kept, losses = self._run.trust()
+        if not len(kept):
+            raise ValueError("the run has no option trust, or no epoch has ended")
+        whole = np.full((2, self._rows), np.nan, dtype=np.float32)
+        rows = slice(None) if self._train is None else self._train
+        whole[0, rows], whole[1, rows] = kept, losses
+        return whole[0], whole[1]
 
     @property
     def device(self) -> str:

@@ -13,8 +13,8 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::train::{Advance, Event, Trainer};
-use numpy::PyReadonlyArray1;
+use ffcl_gpu::train::{Advance, Event, Records, Trainer};
+use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::ops::ControlFlow;
@@ -41,6 +41,7 @@ pub fn open(request: &DeviceRequest, job: Job) -> Result<Box<dyn Backend>, Error
 
 enum Command {
     Epoch,
+    Trust,
     Weights,
     SetWeights(Box<Parameters>),
 }
@@ -54,6 +55,8 @@ enum Reply {
     /// What became of the epoch, and its reports as JSON.
     Advanced(Advance, String),
     Weights(Box<Parameters>),
+    /// See [`Doubts`].
+    Trust(Vec<f32>, Vec<f32>),
     Done,
 }
 
@@ -86,6 +89,43 @@ struct Shared {
     steps_of_epoch: AtomicUsize,
 }
 
+/// Epochs whose doubts are forgotten: networks that have learned little doubt everything.
+const EARLY: u32 = 5;
+
+/// What the layers that select thought of each training row.
+#[derive(Default)]
+struct Doubts {
+    /// Of losses at the label, over layers, networks and epochs: the sum, and how many.
+    losses: Vec<(f64, u32)>,
+    /// How many called it worth learning from when it was seen last, and of how many.
+    kept: Vec<(u32, u32)>,
+}
+
+impl Doubts {
+    fn observe(&mut self, records: &Records, slots: usize, rows: usize, epoch: u32) {
+        if epoch <= EARLY || self.losses.len() != rows {
+            self.losses = vec![(0.0, 0); rows];
+        }
+        self.kept.resize(rows, (0, 0));
+        let mut kept = vec![(0, 0); rows];
+        for (layer, slot) in (0..records.layers()).flat_map(|layer| (0..slots).map(move |slot| (layer, slot))) {
+            for (row, note) in records.of(layer, slot).enumerate() {
+                let Some(note) = note else { continue };
+                self.losses[row] = (self.losses[row].0 + f64::from(note.loss), self.losses[row].1 + 1);
+                kept[row] = (kept[row].0 + u32::from(note.is_kept), kept[row].1 + 1);
+            }
+        }
+        // The last rows of an order fill no batch, and were seen in an earlier epoch.
+        self.kept.iter_mut().zip(kept).filter(|(_, new)| new.1 > 0).for_each(|(old, new)| *old = new);
+    }
+
+    /// The share that kept each row, and its mean loss: not a number where nobody saw it.
+    fn shares(&self) -> (Vec<f32>, Vec<f32>) {
+        let kept = self.kept.iter().map(|&(kept, of)| kept as f32 / of as f32).collect();
+        (kept, self.losses.iter().map(|&(sum, count)| (sum / f64::from(count)) as f32).collect())
+    }
+}
+
 /// A run; see `ffcl_gpu.Trainer`.
 #[pyclass(module = "ffcl_gpu._ffcl")]
 pub struct Run {
@@ -105,6 +145,8 @@ struct Work {
     config: TrainingConfig,
     options: RunOptions,
     dataset: Dataset,
+    /// The labels before they were made wrong, if they were.
+    truth: Option<Vec<u8>>,
     request: DeviceRequest,
 }
 
@@ -144,7 +186,7 @@ impl Run {
         let all = images(x, y.as_array().iter().copied().collect(), shape)?;
         let part =
             |rows: Option<PyReadonlyArray1<'_, u32>>| rows.map_or_else(|| Ok(all.head(all.count())), |rows| select(&all, &rows));
-        let dataset = Dataset {
+        let mut dataset = Dataset {
             name: "arrays".into(),
             train: part(train)?,
             test: part(test)?,
@@ -158,7 +200,8 @@ impl Run {
         let options = options.for_dataset(&dataset);
         let extent = Extent { seed, replicas, shuffle, max_steps };
         let config = configure(&options, &dataset, &extent).map_err(|error| exception(&error))?;
-        Self::start(py, Work { config, options, dataset, request })
+        let truth = dataset.make_wrong(&config.label_noise).map_err(|error| exception(&error))?;
+        Self::start(py, Work { config, options, dataset, truth, request })
     }
 
     /// Trains until the end of the next epoch. Returns its reports as JSON, or None where none was left. `hear(done, all)` hears of steps.
@@ -189,6 +232,15 @@ impl Run {
         let parameters = with_weights(self.parameters(py)?, &weights)?;
         drop(weights);
         self.ask(py, Command::SetWeights(Box::new(parameters)), None).map(|_| ())
+    }
+
+    /// Of each training row, in their order: the share of layers and networks that called it worth learning from when they saw it last, and
+    /// its mean loss over them and the epochs after the fifth. Both are empty without the option trust.
+    fn trust<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<f32>>)> {
+        match self.ask(py, Command::Trust, None)? {
+            Reply::Trust(kept, losses) => Ok((PyArray1::from_vec(py, kept), PyArray1::from_vec(py, losses))),
+            _ => Err(lost()),
+        }
     }
 
     /// The model as it stands.
@@ -320,7 +372,7 @@ fn serve(
     answer: &Sender<Result<Reply, Failure>>,
     shared: &Shared,
 ) -> Result<(), Error> {
-    let Work { config, options, mut dataset, request } = work;
+    let Work { config, options, mut dataset, truth, request } = work;
     let mut backend = open(&request, Job { config: &config, dataset: &dataset })?;
     backend.set_parameters(&config.initial_parameters()?)?;
     let complete = options.complete(config.layers.first().copied().unwrap_or(0), config.layers.last().copied().unwrap_or(0));
@@ -333,7 +385,8 @@ fn serve(
     for images in [&mut dataset.train, &mut dataset.test] {
         (images.pixels, images.features) = (Vec::new(), None);
     }
-    let mut trainer = Trainer::new(Job { config: &config, dataset: &dataset }, backend.as_mut());
+    let mut trainer = Trainer::new(Job { config: &config, dataset: &dataset }, backend.as_mut()).with_truth(truth.as_deref());
+    let mut doubts = Doubts::default();
     if answer.send(Ok(ready)).is_err() {
         return Ok(());
     }
@@ -341,19 +394,25 @@ fn serve(
     while let Ok(command) = commands.recv() {
         let reply = match command {
             Command::Epoch => {
-                let mut reports = "[]".to_owned();
+                let (mut reports, mut epoch) = ("[]".to_owned(), 0);
                 let advance = trainer.epoch(&mut |event| {
                     match event {
-                        Event::Progress { steps_done, steps, .. } => {
+                        Event::Progress { epoch: now, steps_done, steps } => {
+                            epoch = now;
                             shared.steps.store(steps_done, Ordering::Relaxed);
                             shared.steps_of_epoch.store(steps, Ordering::Relaxed);
                         }
                         Event::Epoch(of_epoch) => reports = serde_json::to_string(of_epoch).unwrap_or_default(),
-                        Event::Warning { .. } | Event::Records(_) => {}
+                        Event::Records(records) => doubts.observe(records, 2 * config.replicas, dataset.train.count(), epoch),
+                        Event::Warning { .. } => {}
                     }
                     Ok(if shared.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
                 })?;
                 Reply::Advanced(advance, reports)
+            }
+            Command::Trust => {
+                let (kept, losses) = doubts.shares();
+                Reply::Trust(kept, losses)
             }
             Command::Weights => Reply::Weights(Box::new(trainer.parameters()?)),
             Command::SetWeights(parameters) => {

@@ -218,3 +218,19 @@ def test_the_stub_has_the_options_of_the_table():
     from ffcl_gpu import _stubs
 
     assert _stubs.FILE.read_text() == _stubs.text(), "run python -m ffcl_gpu._stubs in python/"
+
+
+def test_trust_finds_wrong_labels(digits):
+    x_train, x_test, y_train, y_test = digits
+    random = np.random.default_rng(0)
+    wrong = random.choice(len(y_train), len(y_train) // 5, replace=False)
+    noisy = y_train.copy()
+    noisy[wrong] = (noisy[wrong] + random.integers(1, 10, len(wrong))) % 10
+    model = small(trust="partner", trust_rate=0.2, epochs=30, batch_size=64).fit(x_train, noisy)
+    assert model.trust_.shape == y_train.shape and "trust" in model.history_[-1]
+    assert np.isin(wrong, model.suspects_).mean() > 0.8 and np.isin(model.suspects_, wrong).mean() > 0.8
+    assert model.score(x_test, y_test) > 0.9
+    assert not hasattr(small(epochs=1).fit(x_train, noisy), "suspects_")
+    # What the engine makes wrong, it counts.
+    report = small(trust="own", trust_rate=0.2, label_noise="sym:0.2", epochs=2, batch_size=64).fit(x_train, y_train).history_[-1]
+    assert len(report["trust"]["kept_true"]) == len(report["trust"]["layers"])
