@@ -119,8 +119,9 @@ impl TrainedModel {
 
     fn check(&self, images: &Images) -> Result<()> {
         let (model, classes) = (self.description.image, self.description.classes.len());
-        // The shape of a foreign model's images is a guess; only their size is known.
-        let fits = images.shape == model || self.description.is_foreign() && images.shape.pixels() == model.pixels();
+        // The shape of a foreign model's images is a guess, and features stand in a row: only their number counts.
+        let has_no_shape = self.description.is_foreign() || self.description.features.is_some();
+        let fits = images.shape == model || has_no_shape && images.shape.pixels() == model.pixels();
         if !fits {
             let message =
                 format!("the images are {}, and the model reads {model}; give images like those that it learnt", images.shape);
