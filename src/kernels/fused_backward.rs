@@ -92,9 +92,9 @@ impl FusedBackward {
         let gradients = threads / tile.lanes * self.classes();
         let prototypes = sets * self.classes() * self.guide_quads();
         // Each array begins at a multiple of 16 bytes.
-        let words = [sets * gradients, gradients, sets * self.classes(), 2 * threads];
+        let words = [sets * gradients, gradients, sets * self.classes()];
         let bytes = words.map(|words| (4 * words).next_multiple_of(16)).iter().sum::<u32>();
-        (threads, bytes + 16 * (staged + prototypes))
+        (threads, bytes + 16 * (staged + prototypes) + tile.lane_sum_bytes())
     }
 }
 

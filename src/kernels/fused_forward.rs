@@ -70,7 +70,7 @@ impl FusedForward {
         let shapes = self.shapes();
         let tile = launch.tiles.fused(&shapes, launch.slots / 2);
         let local = if tile.local { 2 * tile.rows * (self.widest(0) + self.widest(1).max(1)) } else { 2 };
-        (tile.threads(), tile.scratch_bytes(&shapes) + 16 * local + 8 * tile.threads())
+        (tile.threads(), tile.scratch_bytes(&shapes) + 16 * local + tile.lane_sum_bytes())
     }
 }
 

@@ -90,6 +90,11 @@ impl FusedTile {
         let staged = if self.stage { self.threads() * self.rows * self.quads(layers) } else { 1 };
         16 * (shares + staged)
     }
+
+    /// Bytes of workgroup memory in which lanes add up a row: two sums of each invocation, none where a row has one lane.
+    pub fn lane_sum_bytes(&self) -> u32 {
+        if self.lanes > 1 { 8 * self.threads() } else { 0 }
+    }
 }
 
 /// A shape that can be chosen by measuring. No choice changes a bit of a result: every output is summed in one order.
