@@ -13,13 +13,19 @@
 // LOCAL: a layer's output goes to the next through workgroup memory. Otherwise through `activations`, where it must be written
 // anyway for the weight gradients, for adapters whose workgroup memory is no faster.
 //
+// GATHER: the rows of the batch are fetched here, too, as gather does where nothing changes the images; their numbers and labels stay
+// behind for the dispatches that follow.
+//
 // Grid: x = row tiles, y = replicas.
 // Memory: a workgroup reads all weights of two slots and TILE_ROWS rows of inputs; writes activations and deltas once.
 
+#import Shard
+#import Step
 #import Linear
 #import Places
 #import ForwardPlaces
 #import RowLoss
+#import records
 #import product
 #import stage
 #import row_scale
@@ -45,13 +51,21 @@ struct LossShape {
     mutual: f32,
 }
 
-@group(0) @binding(0) var<uniform> layers: array<FusedLayer, LAYERS>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read_write> activations: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> preactivations: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> deltas: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> row_metrics: array<f32>;
+struct Network {
+    layers: array<FusedLayer, LAYERS>,
+    shard: Shard,
+}
+
+@group(0) @binding(0) var<uniform> network: Network;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> records: array<u32>;
+@group(0) @binding(3) var<storage, read> orders: array<u32>;
+@group(0) @binding(4) var<storage, read> table: array<f32>;
+@group(0) @binding(5) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> labels: array<u32>;
+@group(0) @binding(7) var<storage, read_write> activations: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> deltas: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> row_metrics: array<f32>;
 
 const THREADS = LANES_X * SPLITS * TEAMS;
 const TILE = TILE_ROWS * TILE_QUADS;
@@ -78,6 +92,10 @@ fn slot_row(layer: FusedLayer, local_row: u32) -> u32 {
 
 fn output_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
     return layer.places.outputs + slot_row(layer, local_row) * layer.linear.output_quads + quad;
+}
+
+fn preactivation_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
+    return layer.forward.preactivations + slot_row(layer, local_row) * layer.linear.output_quads + quad;
 }
 
 fn input_quad(layer: FusedLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
@@ -110,7 +128,7 @@ fn output_quad(layer: FusedLayer, local_row: u32, quad: u32) -> vec4<f32> {
 
 fn representation(shape: LossShape, local_row: u32, quad: u32) -> vec4<f32> {
     if (KEEP_PREACTIVATION) {
-        return preactivations[output_place(shape.layer, local_row, quad)];
+        return activations[preactivation_place(shape.layer, local_row, quad)];
     }
     return output_quad(shape.layer, local_row, quad);
 }
@@ -146,6 +164,22 @@ fn unnormalized_quad(layer: FusedLayer, local_row: u32, quad: u32) -> vec4<f32> 
         return hidden[local_row * HIDDEN_QUADS + quad];
     }
     return activations[layer.forward.unnormalized + slot_row(layer, local_row) * layer.linear.input_quads + quad];
+}
+
+// Fetches the workgroup's rows of the batch, which both models read. The data set is in one piece.
+fn gather_rows(thread: u32) {
+    let shard = network.shard;
+    for (var row = first_row; row < min(first_row + TILE_ROWS, shard.batch_size); row++) {
+        let record = image_of(shard, step, replica, row) * shard.record_words;
+        let place = replica * shard.batch_size + row;
+        if (thread == 0u) {
+            labels[place] = label_of(shard, record);
+        }
+        for (var quad = thread; quad < shard.input_quads; quad += THREADS) {
+            activations[network.layers[0].places.inputs + place * shard.input_quads + quad] =
+                padded(shard, quad, record_quad(record, quad));
+        }
+    }
 }
 
 // Brings the rows that a layer reads to one length, in both memories.
@@ -206,10 +240,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let split = thread / LANES_X % SPLITS;
     let team = thread / (LANES_X * SPLITS);
 
+    if (GATHER) {
+        gather_rows(thread);
+        workgroupBarrier();
+        storageBarrier();
+    }
     // Not LAYERS: a bound known to the compiler would have it unroll the whole network.
-    let count = layers[0].forward.count;
+    let count = network.layers[0].forward.count;
     for (var index = 0u; index < count; index++) {
-        let layer = layers[index];
+        let layer = network.layers[index];
         let linear = layer.linear;
         let is_branch = layer.forward.is_branch > 0u;
         if (NORMALIZE && index > 0u && !is_branch) {
@@ -265,7 +304,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                             if (batch_row(row) < linear.batch_size) {
                                 activations[output_place(layer, local_row, quad)] = value;
                                 if (KEEP_PREACTIVATION) {
-                                    preactivations[output_place(layer, local_row, quad)] = sum;
+                                    activations[preactivation_place(layer, local_row, quad)] = sum;
                                 }
                             }
                         }

@@ -16,6 +16,7 @@
 #import Step
 #import random
 #import augment
+#import records
 
 @group(0) @binding(0) var<uniform> shard: Shard;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -66,8 +67,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
     let quad = id.x;
     let row = id.y;
     let view = id.z;
-    let position = step.first_row + min(row, step.row_count - 1u);
-    let place = orders[(view >> shard.order_shift) * shard.sample_count + position];
+    let place = image_of(shard, step, view, row);
     if (MOVE) {
         // The same for the whole row.
         if (thread == 0u) {
@@ -82,21 +82,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
     }
     let record = image * shard.record_words;
     if (quad == 0u) {
-        labels[view * shard.batch_size + row] = records[record + shard.record_words - 1u];
+        labels[view * shard.batch_size + row] = label_of(shard, record);
     }
-    let pixel = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
     var numbers: vec4<f32>;
-    if (FEATURES) {
-        let first = record + 4u * quad;
-        numbers = bitcast<vec4<f32>>(vec4<u32>(records[first], records[first + 1u], records[first + 2u], records[first + 3u]));
-    } else if (MOVE) {
-        let inside = min(pixel, vec4<u32>(shard.pixels - 1u));
-        numbers = vec4<f32>(moved(record, inside.x), moved(record, inside.y), moved(record, inside.z), moved(record, inside.w));
+    if (MOVE && !FEATURES) {
+        let pixel = min(vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(shard.pixels - 1u));
+        numbers = vec4<f32>(moved(record, pixel.x), moved(record, pixel.y), moved(record, pixel.z), moved(record, pixel.w));
     } else {
-        let word = records[record + quad];
-        let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
-        numbers = vec4<f32>(table[bytes.x], table[bytes.y], table[bytes.z], table[bytes.w]);
+        numbers = record_quad(record, quad);
     }
-    let values = select(vec4<f32>(0.0), numbers, pixel < vec4<u32>(shard.pixels));
-    inputs[(view * shard.batch_size + row) * shard.input_quads + quad] = values;
+    inputs[(view * shard.batch_size + row) * shard.input_quads + quad] = padded(shard, quad, numbers);
 }

@@ -133,6 +133,9 @@ pub struct VerifyOptions {
     pub recipe: Recipe,
     #[command(flatten)]
     pub data: DataOptions,
+    /// Let each case of a fused kernel meet every shape of tile on a software adapter, too, which compiles them for minutes.
+    #[arg(long, conflicts_with = "drift")]
+    pub every_tile: bool,
     /// Print one JSON object for each row.
     #[arg(long)]
     pub json: bool,

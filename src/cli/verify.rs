@@ -11,7 +11,7 @@ use ffcl_gpu::error::Error;
 use ffcl_gpu::kernels::Kernel;
 use ffcl_gpu::output::picture;
 use ffcl_gpu::program::Plan;
-use ffcl_gpu::verify::{Row, drift, drift_plot, kernel, steps};
+use ffcl_gpu::verify::{Row, Sweep, drift, drift_plot, kernel, steps};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -40,8 +40,9 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
         passed &= row.passed;
         show(row, options.json)
     };
+    let sweep = if options.every_tile { Sweep::Whole } else { Sweep::for_device(&context.description) };
     for each in Kernel::ALL {
-        print(&kernel(&context, each)?)?;
+        print(&kernel(&context, each, sweep)?)?;
     }
     drop(context);
     let paper = TrainingConfig { seed: 1, ..Recipe::Paper.config() };

@@ -2,11 +2,10 @@
 
 use super::bound_dispatch::{BoundDispatch, step_stride, write_steps};
 use super::buffers::Allocator;
-use super::choice::{choose_plan, fits, largest_buffer};
+use super::choice::{choose_plan, largest_buffer};
 use super::context::{Context, Submission};
 use super::pace::Pace;
 use super::tensors::{DeviceTensors, Span};
-use super::tuning::Effort;
 use crate::config::TrainingConfig;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, Progress, Quantity};
 use crate::error::Result;
@@ -45,8 +44,8 @@ pub struct GpuBackend {
     pub(super) context: Context,
     config: TrainingConfig,
     plan: Plan,
-    programs: Programs,
-    tensors: DeviceTensors,
+    pub(super) programs: Programs,
+    pub(super) tensors: DeviceTensors,
     shuffle: Vec<BoundDispatch>,
     /// The dispatches of a step of each stage, and the stage that runs.
     stages: Vec<Vec<BoundDispatch>>,
@@ -56,7 +55,7 @@ pub struct GpuBackend {
     summary: Vec<BoundDispatch>,
     staging: wgpu::Buffer,
     /// Tables of steps: of training, and of the evaluation's batches.
-    steps: wgpu::Buffer,
+    pub(super) steps: wgpu::Buffer,
     train_images: usize,
     test_images: usize,
     step_bytes: Vec<u8>,
@@ -158,58 +157,6 @@ impl GpuBackend {
     /// The device, to be used for another run.
     pub fn into_context(self) -> Context {
         self.context
-    }
-
-    /// Operations of a step whose shader or grid differs between two sets of tiles.
-    fn changed<'a>(&'a self, one: &'a Tiles, other: &'a Tiles) -> impl Iterator<Item = &'a Operation> {
-        let slots = self.programs.slots;
-        let compiled = move |operation: &Operation, tiles: &Tiles| {
-            let launch = Launch { tiles, slots };
-            (operation.variant(launch), operation.describe().groups(launch))
-        };
-        let operations = self.programs.stages.iter().flatten();
-        operations.filter(move |operation| compiled(operation, one) != compiled(operation, other))
-    }
-
-    /// Whether a step runs differently with two sets of tiles.
-    pub(super) fn depends_on(&self, one: &Tiles, other: &Tiles) -> bool {
-        self.changed(one, other).next().is_some()
-    }
-
-    /// Seconds of all operations of a step, with `tiles`, that any of the `candidates` changes; none where the adapter lacks what they ask
-    /// for.
-    pub(super) fn seconds_of_changed(&mut self, candidates: &[Tiles], tiles: &Tiles, effort: Effort) -> Result<Option<f64>> {
-        let Some(base) = candidates.first() else { return Ok(None) };
-        let changes = |operation: &&Operation| {
-            candidates.iter().any(|other| self.changed(base, other).any(|changed| std::ptr::eq(changed, *operation)))
-        };
-        let operations: Vec<&Operation> = self.programs.stages.iter().flatten().filter(changes).collect();
-        let launch = Launch { tiles, slots: self.programs.slots };
-        if operations.iter().any(|operation| !fits(&self.context, operation, launch)) {
-            return Ok(None);
-        }
-        let allocator = Allocator::new(&self.context);
-        let mut bound = Vec::with_capacity(operations.len());
-        for operation in operations {
-            bound.push(wait(BoundDispatch::new(&allocator, operation, &self.tensors, &self.steps, launch))?);
-        }
-        let run = |rounds: usize| -> Result<f64> {
-            let begin = Instant::now();
-            let submission = self.submit(|encoder| {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                (0..rounds).for_each(|_| bound.iter().for_each(|dispatch| dispatch.record(&mut pass, 0)));
-            });
-            wait(self.context.wait(submission, "timing tiles"))?;
-            Ok(begin.elapsed().as_secs_f64())
-        };
-        // The first run compiles what drivers leave until then.
-        run(1)?;
-        let mut rounds = 1;
-        while run(rounds)? < effort.stretch && rounds < 1 << 12 {
-            rounds *= 2;
-        }
-        let times = (0..effort.stretches).map(|_| run(rounds)).collect::<Result<Vec<_>>>()?;
-        Ok(Some(times.into_iter().fold(f64::MAX, f64::min) / rounds as f64))
     }
 
     /// The dispatches of a step of the stage that runs.

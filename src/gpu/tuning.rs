@@ -4,10 +4,15 @@
 //! ([`crate::kernels::tiles::Knob`]), so a choice may differ from machine to machine and from day to day.
 
 use super::backend::{GpuBackend, GpuOptions};
+use super::bound_dispatch::BoundDispatch;
+use super::buffers::Allocator;
+use super::choice::fits;
 use super::context::Context;
 use crate::engine::Job;
 use crate::error::Result;
 use crate::kernels::tiles::{Knob, Tiles};
+use crate::kernels::{Launch, Operation};
+use crate::waiting::{Instant, wait};
 use serde::Serialize;
 
 /// A setting of a knob, and how long it took.
@@ -41,6 +46,60 @@ impl Effort {
 
 /// A challenger has to be this much faster: less is noise.
 const MARGIN: f64 = 0.97;
+
+impl GpuBackend {
+    /// Operations of a step whose shader or grid differs between two sets of tiles.
+    fn changed<'a>(&'a self, one: &'a Tiles, other: &'a Tiles) -> impl Iterator<Item = &'a Operation> {
+        let slots = self.programs.slots;
+        let compiled = move |operation: &Operation, tiles: &Tiles| {
+            let launch = Launch { tiles, slots };
+            (operation.variant(launch), operation.describe().groups(launch))
+        };
+        let operations = self.programs.stages.iter().flatten();
+        operations.filter(move |operation| compiled(operation, one) != compiled(operation, other))
+    }
+
+    /// Whether a step runs differently with two sets of tiles.
+    fn depends_on(&self, one: &Tiles, other: &Tiles) -> bool {
+        self.changed(one, other).next().is_some()
+    }
+
+    /// Seconds of all operations of a step, with `tiles`, that any of the `candidates` changes; none where the adapter lacks what they ask
+    /// for.
+    fn seconds_of_changed(&mut self, candidates: &[Tiles], tiles: &Tiles, effort: Effort) -> Result<Option<f64>> {
+        let Some(base) = candidates.first() else { return Ok(None) };
+        let changes = |operation: &&Operation| {
+            candidates.iter().any(|other| self.changed(base, other).any(|changed| std::ptr::eq(changed, *operation)))
+        };
+        let operations: Vec<&Operation> = self.programs.stages.iter().flatten().filter(changes).collect();
+        let launch = Launch { tiles, slots: self.programs.slots };
+        if operations.iter().any(|operation| !fits(&self.context, operation, launch)) {
+            return Ok(None);
+        }
+        let allocator = Allocator::new(&self.context);
+        let mut bound = Vec::with_capacity(operations.len());
+        for operation in operations {
+            bound.push(wait(BoundDispatch::new(&allocator, operation, &self.tensors, &self.steps, launch))?);
+        }
+        let run = |rounds: usize| -> Result<f64> {
+            let begin = Instant::now();
+            let submission = self.submit(|encoder| {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                (0..rounds).for_each(|_| bound.iter().for_each(|dispatch| dispatch.record(&mut pass, 0)));
+            });
+            wait(self.context.wait(submission, "timing tiles"))?;
+            Ok(begin.elapsed().as_secs_f64())
+        };
+        // The first run compiles what drivers leave until then.
+        run(1)?;
+        let mut rounds = 1;
+        while run(rounds)? < effort.stretch && rounds < 1 << 12 {
+            rounds *= 2;
+        }
+        let times = (0..effort.stretches).map(|_| run(rounds)).collect::<Result<Vec<_>>>()?;
+        Ok(Some(times.into_iter().fold(f64::MAX, f64::min) / rounds as f64))
+    }
+}
 
 /// The tiles that are fastest for `job`, and what was measured. The dispatches run on tensors of the job that hold nothing yet.
 pub fn tune(job: Job, context: Context, options: GpuOptions, effort: Effort) -> Result<(Context, Tiles, Vec<Candidate>)> {

@@ -1,11 +1,12 @@
 //! fused_forward: a tile of the batch through all layers of a pair.
 
 use super::case::Take;
+use super::gather::Gather;
 use super::{Access, Describe, Kernel, Launch, Memory, Operand, Operation, Tensor, Variant};
 use crate::arithmetic::Arithmetic;
 use crate::config::{OutputLoss, Representation};
 use crate::error::Result;
-use crate::layout::{ForwardPlaces, Linear, Places, RowLoss};
+use crate::layout::{ForwardPlaces, Linear, Places, RowLoss, Shard};
 
 /// One layer of the fused kernel.
 #[derive(Clone, Copy, Debug)]
@@ -20,9 +21,10 @@ pub struct FusedLayer {
     pub loss: RowLoss,
 }
 
-/// What `forward`, `normalize`, `cosine_gradient` and `output_gradient` do layer by layer, in one dispatch. Layers share buffers.
+/// What `forward`, `normalize`, `cosine_gradient` and `output_gradient` do layer by layer, in one dispatch, and `gather` before them where
+/// nothing changes the images. Layers share buffers.
 ///
-/// In bounds: rows past the batch repeat its last one and store nothing; quads are clamped to the layer before a load and compared with it
+/// In bounds: fetched rows as [`Gather`] says; rows past the batch repeat its last one and store nothing; quads are clamped to the layer before a load and compared with it
 /// before a store. Places come from the same list as the buffers' lengths. Workgroup memory is declared by the same constants that bound
 /// its indices.
 #[derive(Clone, Debug)]
@@ -41,12 +43,14 @@ pub struct FusedForward {
     pub replaced: Vec<Operation>,
     /// The first layer's weights.
     pub weights: Tensor,
+    /// What fetches the batch, where that is done here too.
+    pub gather: Option<Gather>,
     /// `[view, batch]`, whole numbers.
     pub labels: Tensor,
     /// The network's input, before all activations.
     pub activations: Tensor,
-    /// The first layer's pre-activations, where they are kept.
-    pub preactivations: Option<Tensor>,
+    /// What layers give before their activation is left behind.
+    pub keeps_preactivations: bool,
     /// The first layer's deltas.
     pub deltas: Tensor,
     /// `[slot, layers + 1, batch]`.
@@ -76,11 +80,14 @@ impl FusedForward {
 
 impl Describe for FusedForward {
     fn operands(&self) -> Vec<Operand> {
+        let gather = |tensor: fn(&Gather) -> Tensor| self.gather.as_ref().map(tensor);
         vec![
+            Operand::maybe(gather(|gather| gather.records), Access::Read),
+            Operand::maybe(gather(|gather| gather.orders), Access::Read),
+            Operand::maybe(gather(|gather| gather.table), Access::Read),
             Operand::read(self.weights).packed(),
-            Operand::read(self.labels),
+            Operand::write(self.labels),
             Operand::write(self.activations).packed(),
-            Operand::maybe(self.preactivations, Access::Write).packed(),
             Operand::write(self.deltas).packed(),
             Operand::write(self.row_metrics),
         ]
@@ -91,13 +98,20 @@ impl Describe for FusedForward {
             let places = [bytemuck::bytes_of(&layer.places), bytemuck::bytes_of(&layer.forward)].concat();
             [bytemuck::bytes_of(&layer.linear), &places, bytemuck::bytes_of(&layer.loss)].concat()
         };
-        self.layers.iter().flat_map(bytes).collect()
+        let shard = self.gather.as_ref().map_or_else(Shard::default, |gather| gather.shard);
+        self.layers.iter().flat_map(bytes).chain(bytemuck::bytes_of(&shard).iter().copied()).collect()
+    }
+
+    fn reads_step(&self) -> bool {
+        true
     }
 
     fn variant(&self, launch: Launch) -> Variant {
         let shapes = self.shapes();
         let tile = launch.tiles.fused(&shapes, launch.slots / 2);
         Variant::new(Kernel::FusedForward)
+            .flag("GATHER", self.gather.is_some())
+            .flag("FEATURES", self.gather.as_ref().is_some_and(|gather| gather.shard.has_features()))
             .size("LAYERS", self.layers.len() as u32)
             .size("LANES_X", tile.lanes_x)
             .size("SPLITS", tile.splits)
@@ -116,7 +130,7 @@ impl Describe for FusedForward {
             .flag("NORMALIZE", self.normalize)
             .flag("UNIT_ROWS", self.unit_rows)
             .flag("PROJECTED", self.widest(1) > 0)
-            .flag("KEEP_PREACTIVATION", self.preactivations.is_some())
+            .flag("KEEP_PREACTIVATION", self.keeps_preactivations)
             .flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy)
     }
 

@@ -134,16 +134,13 @@ pub enum Pack {
     SecondMoments,
     /// The input and the outputs of all layers.
     Activations,
-    /// The same before the activation function.
-    Preactivations,
     /// The deltas of all layers.
     Deltas,
 }
 
 impl Pack {
     /// All of them.
-    pub const ALL: [Pack; 6] =
-        [Pack::Weights, Pack::FirstMoments, Pack::SecondMoments, Pack::Activations, Pack::Preactivations, Pack::Deltas];
+    pub const ALL: [Pack; 5] = [Pack::Weights, Pack::FirstMoments, Pack::SecondMoments, Pack::Activations, Pack::Deltas];
 }
 
 /// What the numbers of a tensor are.

@@ -67,6 +67,7 @@ fn import(name: &str, forms: Forms) -> Option<&'static str> {
         "stage" => include_str!("../../shaders/shared/stage.wgsl"),
         "row_scale" => include_str!("../../shaders/shared/row_scale.wgsl"),
         "tree_sum" => include_str!("../../shaders/shared/tree_sum.wgsl"),
+        "records" => include_str!("../../shaders/shared/records.wgsl"),
         "augment" => include_str!("../../shaders/shared/augment.wgsl"),
         "cosine_distance" => include_str!("../../shaders/shared/cosine_distance.wgsl"),
         "cosine_loss" => include_str!("../../shaders/shared/cosine_loss.wgsl"),

@@ -4,6 +4,7 @@
 //! and writes is decided here and nowhere else.
 
 mod evaluation;
+mod fused;
 mod network;
 mod parameters;
 mod shapes;
@@ -11,11 +12,12 @@ mod sums;
 mod tensors;
 mod training;
 
+pub use fused::{fusible, unfusible};
 pub use parameters::ParameterTensors;
 pub use shapes::Part;
 pub use sums::SumLayout;
 pub use tensors::{Content, Set, TensorSpec};
-pub use training::{TrustTensors, fusible, unfusible};
+pub use training::TrustTensors;
 
 use crate::config::{Stage, TrainingConfig};
 use crate::dataset::{Dataset, ImageShape, Images, Origin, numbered};

@@ -69,6 +69,14 @@ impl Batch {
         Self { views, inputs, labels, orders, gathers: gathers.collect() }
     }
 
+    /// The operation that fetches it, where it is one for each replica and nothing changes the images.
+    pub fn plain(&self) -> Option<&Gather> {
+        match self.gathers.as_slice() {
+            [gather] if self.views == Views::Replica && !gather.shard.moves() => Some(gather),
+            _ => None,
+        }
+    }
+
     /// The operations that fetch it.
     pub fn gather(&self) -> impl Iterator<Item = Operation> + '_ {
         self.gathers.iter().cloned().map(Operation::Gather)
@@ -109,8 +117,7 @@ impl Role {
 
     const fn pack(self) -> Option<Pack> {
         match self {
-            Self::Outputs | Self::Normalized | Self::UnitRows => Some(Pack::Activations),
-            Self::Preactivations => Some(Pack::Preactivations),
+            Self::Outputs | Self::Preactivations | Self::Normalized | Self::UnitRows => Some(Pack::Activations),
             Self::Deltas | Self::Gradients => Some(Pack::Deltas),
             Self::Means => None,
         }

@@ -4,14 +4,10 @@
 
 use super::network::{Pass, Role};
 use super::shapes::{Part, trained};
-use crate::config::{
-    CosineOptions, Guide, HiddenLoss, Method, PrototypeOptions, Representation, Stage, TrainingConfig, Trust as TrustBy,
-};
+use crate::config::{CosineOptions, Guide, HiddenLoss, Method, PrototypeOptions, Representation, Stage, Trust as TrustBy};
 use crate::kernels::batch_mean::BatchMean;
 use crate::kernels::class_prototypes::ClassPrototypes;
 use crate::kernels::cosine_gradient::CosineGradient;
-use crate::kernels::fused_backward::{BackLayer, FusedBackward};
-use crate::kernels::fused_forward::{FusedForward, FusedLayer};
 use crate::kernels::input_gradient::InputGradient;
 use crate::kernels::label_loss::LabelLoss;
 use crate::kernels::normalize::Normalize;
@@ -23,8 +19,8 @@ use crate::kernels::prototype_loss::PrototypeLoss;
 use crate::kernels::prototype_scores::PrototypeScores;
 use crate::kernels::trust::{Selection, Trust};
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
-use crate::kernels::{Kernel, Level, Operation, Pack, Tensor};
-use crate::layout::{self, BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss};
+use crate::kernels::{Level, Operation, Pack, Tensor};
+use crate::layout::{self, Places, RowLoss};
 
 /// What all stages of a run share beside the pass.
 pub struct Training<'a> {
@@ -51,27 +47,6 @@ pub struct TrustTensors {
     pub images: usize,
 }
 
-/// Why no few dispatches can take the place of all layers', if so.
-pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
-    match (config.method, config.hidden_loss) {
-        _ if config.trust.trust != TrustBy::None => Some("--trust ranks the losses of the whole batch"),
-        (Method::Backprop, _) => None,
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(options)) if options.centre => {
-            Some("--centre needs means over the batch")
-        }
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_) | HiddenLoss::Prototypes(_)) => None,
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Pairs) => {
-            Some("--hidden-loss pairs compares rows of different workgroups")
-        }
-        _ => Some("it is for --method local, frozen-partner and backprop"),
-    }
-}
-
-/// Whether they can.
-pub fn fusible(config: &TrainingConfig) -> bool {
-    unfusible(config).is_none()
-}
-
 impl<'a> Training<'a> {
     /// Without operations; `images` are those of the training set.
     pub fn new(pass: Pass<'a>, row_metrics: Tensor, images: usize) -> Self {
@@ -94,165 +69,8 @@ impl<'a> Training<'a> {
         operations
     }
 
-    /// The same for runs that are [`fusible`], in a few operations for any depth.
-    pub fn fused_step(&mut self, stage: Stage) -> Vec<Operation> {
-        let config = self.pass.config;
-        let layers = self.pass.shapes.network.len();
-        let cosine = matches!(config.hidden_loss, HiddenLoss::Cosine(_)) && stage == Stage::Local;
-        let representation = config.hidden_loss.representation();
-        let keep = cosine && representation == Representation::PreActivation;
-        if keep {
-            // Pre-activations stand where outputs do in their buffer, behind as much room as the input takes.
-            let inputs = &self.pass.shapes.network[0];
-            let (per, words) = (Level::View(self.pass.batch.views), inputs.input_len());
-            self.pass.tensors.add_to(Pack::Preactivations, "room of the inputs", per, words);
-        }
-        for index in 0..layers {
-            self.pass.tensor(Role::Outputs, Part::Network, index);
-            if keep {
-                self.pass.tensor(Role::Preactivations, Part::Network, index);
-            }
-        }
-        let (activate, learn, updates) = self.parts(stage);
-        let (back, forth): (Vec<Operation>, Vec<Operation>) = activate.into_iter().chain(learn).partition(|operation| {
-            use Kernel::{ClassPrototypes, InputGradient, NormalizeGradient, PrototypeLoss};
-            matches!(operation.kernel(), ClassPrototypes | PrototypeLoss | InputGradient | NormalizeGradient)
-        });
-        let mut operations: Vec<Operation> = self.pass.batch.gather().collect();
-        operations.push(self.fused_forward(cosine.then_some(representation), keep, forth).into());
-        if !back.is_empty() {
-            operations.push(self.fused_backward(back).into());
-        }
-        let layers = updates.into_iter().map(|(_, update)| {
-            let [weights, inputs, deltas] =
-                [update.weights, update.inputs, update.deltas].map(|tensor| self.pass.tensors.quad_offset(tensor));
-            LayerUpdate { places: Places { weights, inputs, outputs: 0, deltas }, ..update }
-        });
-        operations.push(WeightUpdate { layers: layers.collect() }.into());
-        operations
-    }
-
-    /// Where a layer's tensors stand in the buffers that all layers share.
-    fn places(&mut self, part: Part, index: usize) -> Places {
-        let tensors = [
-            self.pass.parameters(part, index).weights,
-            self.pass.inputs(part, index),
-            self.pass.tensor(Role::Outputs, part, index),
-            self.pass.tensor(Role::Deltas, part, index),
-        ];
-        let [weights, inputs, outputs, deltas] = tensors.map(|tensor| self.pass.tensors.quad_offset(tensor));
-        Places { weights, inputs, outputs, deltas }
-    }
-
-    fn place(&mut self, role: Role, part: Part, index: usize) -> u32 {
-        let tensor = self.pass.tensor(role, part, index);
-        self.pass.tensors.quad_offset(tensor)
-    }
-
-    fn fused_forward(&mut self, cosine: Option<Representation>, keep: bool, replaced: Vec<Operation>) -> FusedForward {
-        let config = self.pass.config;
-        let (count, guided) = (self.pass.shapes.network.len(), self.pass.shapes.guided());
-        let unit_rows = replaced.iter().any(|operation| matches!(operation, Operation::Normalize(normalize) if normalize.unit));
-        let branches = unit_rows && guided == Part::Projection;
-        let parts = |index: usize| {
-            let branch = (branches && index + 1 < count).then_some((Part::Projection, index));
-            std::iter::once((Part::Network, index)).chain(branch)
-        };
-        let entries: Vec<(Part, usize)> = (0..count).flat_map(parts).collect();
-        let layers = entries.iter().map(|&(part, index)| {
-            let is_normalized = config.normalize && part == Part::Network && index > 0;
-            let has_unit_rows = unit_rows && part == guided && index + 1 < count;
-            FusedLayer {
-                linear: *self.pass.shapes.of(part, index),
-                places: self.places(part, index),
-                forward: ForwardPlaces {
-                    unnormalized: if is_normalized { self.place(Role::Outputs, Part::Network, index - 1) } else { 0 },
-                    unit_rows: if has_unit_rows { self.place(Role::UnitRows, part, index) } else { 0 },
-                    is_branch: u32::from(part == Part::Projection),
-                    count: entries.len() as u32,
-                },
-                loss: self.loss(part, index),
-            }
-        });
-        FusedForward {
-            layers: layers.collect(),
-            cosine,
-            normalize: config.normalize,
-            unit_rows,
-            loss: config.output_loss,
-            replaced,
-            weights: self.pass.parameters(Part::Network, 0).weights,
-            labels: self.pass.batch.labels,
-            activations: self.pass.batch.inputs,
-            preactivations: keep.then(|| self.pass.tensor(Role::Preactivations, Part::Network, 0)),
-            deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
-            row_metrics: self.row_metrics,
-        }
-    }
-
-    fn fused_backward(&mut self, replaced: Vec<Operation>) -> FusedBackward {
-        let config = self.pass.config;
-        let count = self.pass.shapes.network.len();
-        let losses: Vec<(PrototypeLoss, usize)> = replaced
-            .iter()
-            .filter_map(|operation| match operation {
-                Operation::PrototypeLoss(loss) => Some((loss.clone(), loss.shape.metric as usize)),
-                _ => None,
-            })
-            .collect();
-        let layers: Vec<BackLayer> = if losses.is_empty() {
-            let layer = |index: usize| {
-                let gradients = config.normalize.then(|| self.place(Role::Gradients, Part::Network, index - 1));
-                BackLayer {
-                    linear: self.pass.shapes.network[index],
-                    places: self.places(Part::Network, index),
-                    back: BackPlaces {
-                        below: self.place(Role::Outputs, Part::Network, index - 1),
-                        deltas_below: self.place(Role::Deltas, Part::Network, index - 1),
-                        gradients_below: gradients.unwrap_or(0),
-                        count: count as u32 - 1,
-                        ..BackPlaces::default()
-                    },
-                    loss: RowLoss::default(),
-                    guides: Prototypes::default(),
-                }
-            };
-            (1..count).rev().map(layer).collect()
-        } else {
-            let part = self.pass.shapes.guided();
-            let layer = |(loss, index): &(PrototypeLoss, usize)| BackLayer {
-                linear: *self.pass.shapes.of(part, *index),
-                places: self.places(part, *index),
-                back: BackPlaces {
-                    below: self.place(Role::Outputs, Part::Network, *index),
-                    unit_rows: self.place(Role::UnitRows, part, *index),
-                    prototypes: self.pass.tensors.quad_offset(loss.prototypes),
-                    deltas_below: self.place(Role::Deltas, Part::Network, *index),
-                    gradients_below: 0,
-                    count: losses.len() as u32,
-                    ..BackPlaces::default()
-                },
-                loss: loss.shape,
-                guides: loss.guide,
-            };
-            losses.iter().map(layer).collect()
-        };
-        FusedBackward {
-            layers,
-            by_prototypes: !losses.is_empty(),
-            projected: self.pass.shapes.guided() == Part::Projection,
-            normalize: config.normalize && losses.is_empty(),
-            replaced,
-            weights: self.pass.parameters(Part::Network, 0).weights,
-            labels: self.pass.batch.labels,
-            activations: self.pass.batch.inputs,
-            deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
-            row_metrics: self.row_metrics,
-        }
-    }
-
     /// Forward; losses and gradients; updates, with the numbers of their layers.
-    fn parts(&mut self, stage: Stage) -> (Vec<Operation>, Vec<Operation>, Vec<(usize, LayerUpdate)>) {
+    pub(super) fn parts(&mut self, stage: Stage) -> (Vec<Operation>, Vec<Operation>, Vec<(usize, LayerUpdate)>) {
         let config = self.pass.config;
         let layers = self.pass.shapes.network.len();
         let losses = match stage {
@@ -301,7 +119,7 @@ impl<'a> Training<'a> {
     }
 
     /// The loss of what leaves a layer.
-    fn loss(&self, part: Part, index: usize) -> RowLoss {
+    pub(super) fn loss(&self, part: Part, index: usize) -> RowLoss {
         self.pass.shapes.loss(self.pass.shapes.rows(part, index), index)
     }
 

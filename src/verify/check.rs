@@ -3,6 +3,7 @@
 use super::Row;
 use super::rerun::run;
 use crate::arithmetic::bounded::{Bounded, Bounding};
+use crate::engine::DeviceDescription;
 use crate::error::Result;
 use crate::gpu::choice::fits;
 use crate::gpu::context::Context;
@@ -15,6 +16,36 @@ use std::mem::take;
 
 /// What a device leaves in every tensor.
 type Contents = Vec<Data<f32>>;
+
+/// How many cases of fused kernels there are, and shapes of tiles for each: their shaders are made for one network each. Other kernels have
+/// few shaders, and meet all shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep {
+    /// All of them.
+    Whole,
+    /// Half of the cases; of the shapes those that the device is given, and another two for each case: for software adapters, which compile
+    /// such a shader for a second.
+    Rotating,
+}
+
+impl Sweep {
+    /// What suits a device.
+    pub fn for_device(description: &DeviceDescription) -> Self {
+        if description.is_software() { Self::Rotating } else { Self::Whole }
+    }
+
+    /// What remains of all `launches` for case `number` of a fused kernel.
+    fn of_fused(self, launches: Vec<Tiles>, given: &Tiles, number: usize) -> Vec<Tiles> {
+        match self {
+            Self::Whole => launches,
+            Self::Rotating => {
+                let other = |place: usize| launches[place % launches.len()];
+                // By a step that divides the number of no list of shapes.
+                given.extremes().into_iter().chain([other(number), other(7 * number + launches.len() / 2)]).collect()
+            }
+        }
+    }
+}
 
 /// Every set of shapes that a device can run, each with its small and its large tiles; and of the settings that tuning tries one of each
 /// knob, another one for the next `number`.
@@ -33,13 +64,18 @@ pub fn launches(subgroup_size: Option<u32>, number: usize) -> Vec<Tiles> {
 }
 
 /// Runs a case with every shape of tile that makes another shader or grid, and compares.
-pub async fn check(context: &Context, row: &mut Row, case: &Case) -> Result<()> {
+pub async fn check(context: &Context, row: &mut Row, case: &Case, sweep: Sweep) -> Result<()> {
     let description = case.operation.describe();
     let mut seen: Vec<(Variant, [u32; 3])> = Vec::new();
     let mut first: Option<Contents> = None;
     // A fused operation's reference continues from what the device left.
     let mut expected = None;
-    for tiles in launches(context.subgroup_size, row.cases) {
+    let mut launches = launches(context.subgroup_size, row.cases);
+    if !description.replaced().is_empty() {
+        let given = Tiles::for_device(&context.description, context.subgroup_size);
+        launches = sweep.of_fused(launches, &given, row.cases);
+    }
+    for tiles in launches {
         let launch = Launch { tiles: &tiles, slots: SLOTS };
         let (variant, groups) = (case.operation.variant(launch), description.groups(launch));
         if seen.contains(&(variant.clone(), groups)) || !fits(context, &case.operation, launch) {

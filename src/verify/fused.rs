@@ -1,15 +1,19 @@
 //! Cases of fused kernels: the operations of fused programs, on random tensors.
 
+use super::Sweep;
 use crate::arithmetic::Single;
 use crate::config::{
-    CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation, TrainingConfig,
+    Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation, TrainingConfig,
 };
+use crate::dataset::{Features, Images};
+use crate::engine::Job;
 use crate::error::Result;
 use crate::kernels::case::{Case, Contents, SLOTS, extreme_rows};
+use crate::kernels::gather::Gather;
 use crate::kernels::normalize::normalize;
 use crate::kernels::{Access, Data, Element, Kernel, Operation, Tensor};
-use crate::layout::{Rows, Step};
-use crate::program::{Plan, Programs, TensorSpec};
+use crate::layout::{Rows, Shard, Step};
+use crate::program::{Plan, Programs, TensorSpec, blank_dataset};
 
 /// Networks with every kind of tail, of depths 1 to 5, up to the widest that the plan takes.
 pub const NETWORKS: [&[usize]; 4] = [&[101, 64, 64, 10], &[5, 3], &[63, 65, 3, 128, 10], &[16, 33, 1, 64, 4, 7]];
@@ -46,6 +50,8 @@ pub fn configs() -> Vec<TrainingConfig> {
             layers: layers.to_vec(),
             batch_size: BATCHES[(i + j) % BATCHES.len()],
             replicas: SLOTS / 2,
+            // Where images are changed, another kernel fetches them.
+            augmentation: Augmentation { shift: u32::from((i + j) % 3 == 2), ..Augmentation::default() },
             ..config.clone()
         })
     };
@@ -53,9 +59,11 @@ pub fn configs() -> Vec<TrainingConfig> {
 }
 
 /// Makes the cases of one kernel's operations that are made of others.
-pub fn cases(kernel: Kernel, take: &mut dyn FnMut(Case) -> Result<()>) -> Result<()> {
-    for (number, config) in configs().into_iter().enumerate() {
-        let programs = Programs::on_blank_images(&config, Plan::Fused)?;
+pub fn cases(kernel: Kernel, sweep: Sweep, take: &mut dyn FnMut(Case) -> Result<()>) -> Result<()> {
+    // Each setting meets two of the networks, each network half of the settings.
+    let is_met = |number: usize| sweep == Sweep::Whole || (number / NETWORKS.len() + number % NETWORKS.len()).is_multiple_of(2);
+    for (number, config) in configs().into_iter().enumerate().filter(|&(number, _)| is_met(number)) {
+        let programs = programs(&config, number % 5 == 4)?;
         let fused = programs.stages.iter().flatten().filter(|operation| operation.kernel() == kernel);
         for operation in fused.filter(|operation| !operation.describe().replaced().is_empty()) {
             let classes = *config.layers.last().unwrap_or(&1) as u32;
@@ -65,9 +73,20 @@ pub fn cases(kernel: Kernel, take: &mut dyn FnMut(Case) -> Result<()>) -> Result
     Ok(())
 }
 
+/// The programs for images, or for features.
+fn programs(config: &TrainingConfig, features: bool) -> Result<Programs> {
+    let mut dataset = blank_dataset(config)?;
+    for images in [&mut dataset.train, &mut dataset.test].into_iter().filter(|_| features) {
+        let (count, width) = (images.count(), images.pixels_per_image());
+        *images = Images { pixels: Vec::new(), features: Some(Features::of(vec![0.0; count * width], width)), ..images.clone() };
+    }
+    Programs::new(Job { config, dataset: &dataset }, Plan::Fused, u64::MAX)
+}
+
 fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize, config: &TrainingConfig) -> Case {
     let replaced = operation.describe().replaced();
     let touched: Vec<_> = replaced.iter().flat_map(|replaced| replaced.describe().operands()).collect();
+    let gathers: Vec<&Gather> = replaced.iter().filter_map(as_gather).collect();
     let mut contents = Contents::new(number);
     let mut made: Vec<Data<f32>> = Vec::new();
     for (index, spec) in (0..).zip(&programs.tensors) {
@@ -92,6 +111,10 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
                 }
             }
             Data::Numbers(weights)
+        } else if let Some(gather) = gathers.iter().find(|gather| gather.records == tensor) {
+            Data::Words(records(&gather.shard, classes, &mut contents))
+        } else if let Some(gather) = gathers.iter().find(|gather| gather.orders == tensor) {
+            Data::Words((0..length).map(|_| contents.generator.below(gather.shard.image_count)).collect())
         } else if is_written {
             poison(spec, length)
         } else if spec.element == Element::Word {
@@ -115,7 +138,33 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
         contents.place(added, spec.pack);
     }
     let name = format!("{:?} batch {} {:?} {:?}", config.layers, config.batch_size, config.method, config.hidden_loss);
-    contents.case(name, Step::default(), operation.clone())
+    // A batch that is only partly filled, as far from the first image as the set allows.
+    let (batch, images) = (config.batch_size as u32, gathers.first().map_or(0, |gather| gather.shard.image_count));
+    let row_count = batch.div_ceil(2);
+    let step = Step { first_row: images.saturating_sub(row_count), row_count, ..Step::default() };
+    contents.case(name, step, operation.clone())
+}
+
+fn as_gather(operation: &Operation) -> Option<&Gather> {
+    match operation {
+        Operation::Gather(gather) => Some(gather),
+        _ => None,
+    }
+}
+
+/// Random bytes or features, and labels behind them.
+fn records(shard: &Shard, classes: u32, contents: &mut Contents) -> Vec<u32> {
+    let record = shard.record_words as usize;
+    let mut words = Vec::with_capacity(shard.words());
+    for index in 0..shard.words() {
+        let is_label = index % record + 1 == record;
+        words.push(match (is_label, shard.has_features()) {
+            (true, _) => contents.generator.below(classes),
+            (false, false) => contents.generator.below(u32::MAX),
+            (false, true) => contents.generator.normal().to_bits(),
+        });
+    }
+    words
 }
 
 /// If `tensor` holds the unit rows of a loss: their shape, and the rows.

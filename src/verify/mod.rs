@@ -11,7 +11,7 @@ pub mod fused;
 mod rerun;
 pub mod steps;
 
-pub use check::launches;
+pub use check::{Sweep, launches};
 
 use crate::arithmetic::bounded::Bounded;
 use crate::error::Result;
@@ -93,12 +93,12 @@ impl Row {
     }
 }
 
-/// Checks one kernel on all its cases, with every shape of tile that the adapter can run, whichever it would get.
-pub fn kernel(context: &Context, kernel: Kernel) -> Result<Row> {
+/// Checks one kernel on all its cases, with the shapes of tiles that `sweep` says, whichever it would get.
+pub fn kernel(context: &Context, kernel: Kernel, sweep: Sweep) -> Result<Row> {
     let mut row = Row::new(kernel.name());
-    let mut take = |case| wait(check::check(context, &mut row, &case));
+    let mut take = |case| wait(check::check(context, &mut row, &case, sweep));
     kernel.cases(&mut take)?;
-    fused::cases(kernel, &mut take)?;
+    fused::cases(kernel, sweep, &mut take)?;
     Ok(row)
 }
 
@@ -113,12 +113,12 @@ pub async fn kernel_async(context: &Context, kernel: Kernel, most: usize, larges
         Ok(())
     };
     kernel.cases(&mut take)?;
-    fused::cases(kernel, &mut take)?;
+    fused::cases(kernel, Sweep::Whole, &mut take)?;
     let mut row = Row::new(kernel.name());
     let (count, most) = (cases.len(), most.min(cases.len()));
     for number in 0..most {
         let index = number * (count - 1) / (most - 1).max(1);
-        check::check(context, &mut row, &cases[index]).await?;
+        check::check(context, &mut row, &cases[index], Sweep::for_device(&context.description)).await?;
     }
     Ok(row)
 }

@@ -120,25 +120,52 @@ fn reach(gray: &GrayImage, share: f32) -> u8 {
 
 /// What remains of bright things that the square fits into, and dark ones that it does not fit into are gone.
 fn close(gray: &GrayImage, reach: u8) -> GrayImage {
-    let (row, column) = square(reach);
-    let wide = grayscale_dilate(&grayscale_dilate(gray, &row), &column);
-    grayscale_erode(&grayscale_erode(&wide, &row), &column)
+    let square = square(reach);
+    let wide = square.iter().fold(gray.clone(), |gray, mask| grayscale_dilate(&gray, mask));
+    square.iter().fold(wide, |gray, mask| grayscale_erode(&gray, mask))
 }
 
 fn open(gray: &GrayImage, reach: u8) -> GrayImage {
-    let (row, column) = square(reach);
-    let narrow = grayscale_erode(&grayscale_erode(gray, &row), &column);
-    grayscale_dilate(&grayscale_dilate(&narrow, &row), &column)
+    let square = square(reach);
+    let narrow = square.iter().fold(gray.clone(), |gray, mask| grayscale_erode(&gray, mask));
+    square.iter().fold(narrow, |gray, mask| grayscale_dilate(&gray, mask))
 }
 
-/// A square as a row and a column: one after the other they cost its side, not its area.
-fn square(reach: u8) -> (Mask, Mask) {
-    let side = 2 * u32::from(reach) + 1;
-    let filled = |width: u32, height: u32| GrayImage::from_pixel(width, height, Luma([255]));
-    (Mask::from_image(&filled(side, 1), reach, 0), Mask::from_image(&filled(1, side), 0, reach))
+/// A square as masks of two pixels, one after the other: they cost the logarithm of its side, not its area.
+fn square(reach: u8) -> Vec<Mask> {
+    let mut masks = Vec::new();
+    let mut covered = 1;
+    while covered <= reach {
+        // Both ends of what is covered twice: the run grows by this distance.
+        let distance = covered.min(reach + 1 - covered);
+        let ends = |x: u32, y: u32| Luma([if x + y == 0 || x + y == u32::from(distance) { 255 } else { 0 }]);
+        let row = GrayImage::from_fn(u32::from(distance) + 1, 1, ends);
+        let column = GrayImage::from_fn(1, u32::from(distance) + 1, ends);
+        for centre in [0, distance] {
+            masks.push(Mask::from_image(&row, centre, 0));
+            masks.push(Mask::from_image(&column, 0, centre));
+        }
+        covered += distance;
+    }
+    masks
 }
 
 pub(super) fn median(mut values: Vec<f32>) -> Option<f32> {
     let middle = values.len() / 2;
     (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f32::total_cmp).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_square_covers_is_taken() {
+        for reach in [1, 2, 3, 6, 7, 12] {
+            let dot = GrayImage::from_fn(40, 31, |x, y| Luma([if (x, y) == (9, 20) { 200 } else { 0 }]));
+            let wide = square(reach).iter().fold(dot, |gray, mask| grayscale_dilate(&gray, mask));
+            let within = |x: u32, y: u32| x.abs_diff(9).max(y.abs_diff(20)) <= u32::from(reach);
+            assert!(wide.enumerate_pixels().all(|(x, y, value)| (value.0[0] > 0) == within(x, y)), "{reach}");
+        }
+    }
 }

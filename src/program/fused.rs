@@ -1,0 +1,198 @@
+//! The training step in a few dispatches for any depth, each of which does what a list of operations would.
+
+use super::network::Role;
+use super::shapes::Part;
+use super::training::Training;
+use crate::config::{HiddenLoss, Method, Representation, Stage, TrainingConfig, Trust as TrustBy};
+use crate::kernels::fused_backward::{BackLayer, FusedBackward};
+use crate::kernels::fused_forward::{FusedForward, FusedLayer};
+use crate::kernels::gather::Gather;
+use crate::kernels::prototype_loss::PrototypeLoss;
+use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
+use crate::kernels::{Kernel, Operation};
+use crate::layout::{BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss};
+
+/// Why no few dispatches can take the place of all layers', if so.
+pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
+    match (config.method, config.hidden_loss) {
+        _ if config.trust.trust != TrustBy::None => Some("--trust ranks the losses of the whole batch"),
+        (Method::Backprop, _) => None,
+        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(options)) if options.centre => {
+            Some("--centre needs means over the batch")
+        }
+        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_) | HiddenLoss::Prototypes(_)) => None,
+        (Method::Local | Method::FrozenPartner, HiddenLoss::Pairs) => {
+            Some("--hidden-loss pairs compares rows of different workgroups")
+        }
+        _ => Some("it is for --method local, frozen-partner and backprop"),
+    }
+}
+
+/// Whether they can.
+pub fn fusible(config: &TrainingConfig) -> bool {
+    unfusible(config).is_none()
+}
+
+impl Training<'_> {
+    /// The same for runs that are [`fusible`], in a few operations for any depth.
+    pub fn fused_step(&mut self, stage: Stage) -> Vec<Operation> {
+        let config = self.pass.config;
+        let layers = self.pass.shapes.network.len();
+        let cosine = matches!(config.hidden_loss, HiddenLoss::Cosine(_)) && stage == Stage::Local;
+        let representation = config.hidden_loss.representation();
+        let keep = cosine && representation == Representation::PreActivation;
+        for index in 0..layers {
+            self.pass.tensor(Role::Outputs, Part::Network, index);
+            if keep {
+                self.pass.tensor(Role::Preactivations, Part::Network, index);
+            }
+        }
+        let (activate, learn, updates) = self.parts(stage);
+        let (back, forth): (Vec<Operation>, Vec<Operation>) = activate.into_iter().chain(learn).partition(|operation| {
+            use Kernel::{ClassPrototypes, InputGradient, NormalizeGradient, PrototypeLoss};
+            matches!(operation.kernel(), ClassPrototypes | PrototypeLoss | InputGradient | NormalizeGradient)
+        });
+        let gather = self.pass.batch.plain().cloned();
+        let fetch: Vec<Operation> = self.pass.batch.gather().collect();
+        let (mut operations, forth) = if gather.is_some() { (Vec::new(), [fetch, forth].concat()) } else { (fetch, forth) };
+        operations.push(self.fused_forward(gather, cosine.then_some(representation), keep, forth).into());
+        if !back.is_empty() {
+            operations.push(self.fused_backward(back).into());
+        }
+        let layers = updates.into_iter().map(|(_, update)| {
+            let [weights, inputs, deltas] =
+                [update.weights, update.inputs, update.deltas].map(|tensor| self.pass.tensors.quad_offset(tensor));
+            LayerUpdate { places: Places { weights, inputs, outputs: 0, deltas }, ..update }
+        });
+        operations.push(WeightUpdate { layers: layers.collect() }.into());
+        operations
+    }
+
+    /// Where a layer's tensors stand in the buffers that all layers share.
+    fn places(&mut self, part: Part, index: usize) -> Places {
+        let tensors = [
+            self.pass.parameters(part, index).weights,
+            self.pass.inputs(part, index),
+            self.pass.tensor(Role::Outputs, part, index),
+            self.pass.tensor(Role::Deltas, part, index),
+        ];
+        let [weights, inputs, outputs, deltas] = tensors.map(|tensor| self.pass.tensors.quad_offset(tensor));
+        Places { weights, inputs, outputs, deltas }
+    }
+
+    fn place(&mut self, role: Role, part: Part, index: usize) -> u32 {
+        let tensor = self.pass.tensor(role, part, index);
+        self.pass.tensors.quad_offset(tensor)
+    }
+
+    fn fused_forward(
+        &mut self,
+        gather: Option<Gather>,
+        cosine: Option<Representation>,
+        keep: bool,
+        replaced: Vec<Operation>,
+    ) -> FusedForward {
+        let config = self.pass.config;
+        let (count, guided) = (self.pass.shapes.network.len(), self.pass.shapes.guided());
+        let unit_rows = replaced.iter().any(|operation| matches!(operation, Operation::Normalize(normalize) if normalize.unit));
+        let branches = unit_rows && guided == Part::Projection;
+        let parts = |index: usize| {
+            let branch = (branches && index + 1 < count).then_some((Part::Projection, index));
+            std::iter::once((Part::Network, index)).chain(branch)
+        };
+        let entries: Vec<(Part, usize)> = (0..count).flat_map(parts).collect();
+        let layers = entries.iter().map(|&(part, index)| {
+            let is_normalized = config.normalize && part == Part::Network && index > 0;
+            let has_unit_rows = unit_rows && part == guided && index + 1 < count;
+            FusedLayer {
+                linear: *self.pass.shapes.of(part, index),
+                places: self.places(part, index),
+                forward: ForwardPlaces {
+                    unnormalized: if is_normalized { self.place(Role::Outputs, Part::Network, index - 1) } else { 0 },
+                    unit_rows: if has_unit_rows { self.place(Role::UnitRows, part, index) } else { 0 },
+                    preactivations: if keep { self.place(Role::Preactivations, part, index) } else { 0 },
+                    is_branch: u32::from(part == Part::Projection),
+                    count: entries.len() as u32,
+                    ..ForwardPlaces::default()
+                },
+                loss: self.loss(part, index),
+            }
+        });
+        FusedForward {
+            layers: layers.collect(),
+            cosine,
+            normalize: config.normalize,
+            unit_rows,
+            loss: config.output_loss,
+            replaced,
+            weights: self.pass.parameters(Part::Network, 0).weights,
+            gather,
+            labels: self.pass.batch.labels,
+            activations: self.pass.batch.inputs,
+            keeps_preactivations: keep,
+            deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
+            row_metrics: self.row_metrics,
+        }
+    }
+
+    fn fused_backward(&mut self, replaced: Vec<Operation>) -> FusedBackward {
+        let config = self.pass.config;
+        let count = self.pass.shapes.network.len();
+        let losses: Vec<(PrototypeLoss, usize)> = replaced
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::PrototypeLoss(loss) => Some((loss.clone(), loss.shape.metric as usize)),
+                _ => None,
+            })
+            .collect();
+        let layers: Vec<BackLayer> = if losses.is_empty() {
+            let layer = |index: usize| {
+                let gradients = config.normalize.then(|| self.place(Role::Gradients, Part::Network, index - 1));
+                BackLayer {
+                    linear: self.pass.shapes.network[index],
+                    places: self.places(Part::Network, index),
+                    back: BackPlaces {
+                        below: self.place(Role::Outputs, Part::Network, index - 1),
+                        deltas_below: self.place(Role::Deltas, Part::Network, index - 1),
+                        gradients_below: gradients.unwrap_or(0),
+                        count: count as u32 - 1,
+                        ..BackPlaces::default()
+                    },
+                    loss: RowLoss::default(),
+                    guides: Prototypes::default(),
+                }
+            };
+            (1..count).rev().map(layer).collect()
+        } else {
+            let part = self.pass.shapes.guided();
+            let layer = |(loss, index): &(PrototypeLoss, usize)| BackLayer {
+                linear: *self.pass.shapes.of(part, *index),
+                places: self.places(part, *index),
+                back: BackPlaces {
+                    below: self.place(Role::Outputs, Part::Network, *index),
+                    unit_rows: self.place(Role::UnitRows, part, *index),
+                    prototypes: self.pass.tensors.quad_offset(loss.prototypes),
+                    deltas_below: self.place(Role::Deltas, Part::Network, *index),
+                    gradients_below: 0,
+                    count: losses.len() as u32,
+                    ..BackPlaces::default()
+                },
+                loss: loss.shape,
+                guides: loss.guide,
+            };
+            losses.iter().map(layer).collect()
+        };
+        FusedBackward {
+            layers,
+            by_prototypes: !losses.is_empty(),
+            projected: self.pass.shapes.guided() == Part::Projection,
+            normalize: config.normalize && losses.is_empty(),
+            replaced,
+            weights: self.pass.parameters(Part::Network, 0).weights,
+            labels: self.pass.batch.labels,
+            activations: self.pass.batch.inputs,
+            deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
+            row_metrics: self.row_metrics,
+        }
+    }
+}
