@@ -1,15 +1,16 @@
 // fused_backward
-// From losses and gradients to the deltas below them, for a tile of the batch: what class_prototypes, prototype_loss, input_gradient and
-// normalize_gradient do in several dispatches. Forward passes and the output's loss came before (fused_forward).
+// From losses and gradients to the deltas below them, for a tile of the batch: what class_prototypes, prototype_loss, output_gradient
+// of heads, input_gradient and normalize_gradient do in several dispatches. Forward passes and the output's loss came before (fused_forward).
 //
 // PROTOTYPES: for each hidden layer the batch's class prototypes, the rows' loss by them, and, if PROJECTED, the way back through the
 // projection to the hidden layer's delta. Each workgroup sums the few prototypes itself, in the batch's order; the first one also leaves
-// them behind. Otherwise: backpropagation, from the output layer's delta down the network, layer by layer.
+// them behind. HEADS: for each hidden layer the cross-entropy of its head's logits, and the way back through the head. Otherwise:
+// backpropagation, from the output layer's delta down the network, layer by layer.
 //
 // Invocations: LANES_X column lanes x TEAMS, each of which holds TILE_ROWS rows of the workgroup and TILE_QUADS column quads, which cover
 // the widest layer. Losses take ROWS rows at a time, LANES invocations each.
 //
-// Grid: x = row tiles, y = slots, z = hidden layers with PROTOTYPES, else 1.
+// Grid: x = row tiles, y = slots, z = hidden layers with PROTOTYPES or HEADS, else 1.
 // Memory: a workgroup reads its rows, the weights that it goes back through and, with PROTOTYPES, all unit rows of the guide; deltas are
 // written once, or twice and read once.
 
@@ -155,6 +156,36 @@ fn sum_prototypes(layer: BackLayer, guide: u32, chosen: u32, thread: u32, leave:
     workgroupBarrier();
 }
 
+// Loss and gradient of a head's logits, of the row that is the workgroup's `work_row`-th in work. All invocations call this together.
+fn head_loss(layer: BackLayer, slot: u32, batch_row: u32, work_row: u32, label: u32, thread: u32, keep: bool) -> f32 {
+    let lane = thread % LANES;
+    for (var k = lane; k < CLASSES; k += LANES) {
+        scores[work_row * CLASSES + k] = row_quad(slot, batch_row, k / 4u)[k % 4u];
+    }
+    if (LANES > 1u) {
+        workgroupBarrier();
+    }
+    var loss = 0.0;
+    if (lane == 0u) {
+        loss = output_loss(layer.loss, CLASSES, work_row, work_row, label).loss;
+    }
+    if (LANES > 1u) {
+        workgroupBarrier();
+    }
+    if (keep) {
+        for (var quad = lane; quad < layer.linear.output_quads; quad += LANES) {
+            var delta = vec4<f32>(0.0);
+            for (var i = 0u; i < 4u; i++) {
+                if (4u * quad + i < CLASSES) {
+                    delta[i] = gradients[work_row * CLASSES + 4u * quad + i];
+                }
+            }
+            store_delta(slot, batch_row, quad, delta);
+        }
+    }
+    return loss;
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let slot = group.y;
@@ -162,8 +193,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lane = thread % LANES_X;
     let team = thread / LANES_X;
     let batch_size = layers[0].linear.batch_size;
-    let begin = select(0u, group.z, PROTOTYPES);
-    let end = select(layers[0].back.count, group.z + 1u, PROTOTYPES);
+    let begin = select(0u, group.z, PROTOTYPES || HEADS);
+    let end = select(layers[0].back.count, group.z + 1u, PROTOTYPES || HEADS);
     for (var index = begin; index < end; index++) {
         current = index;
         let layer = layers[index];
@@ -174,6 +205,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if (MUTUAL) {
                 sum_prototypes(layer, own_guide ^ 1u, 1u, thread, false);
             }
+        }
+        if (PROTOTYPES || HEADS) {
             for (var round = 0u; round < GROUP_ROWS; round += ROWS) {
                 let local_row = round + thread / LANES;
                 let batch_row = first_row + local_row;
@@ -181,7 +214,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let clamped = min(batch_row, batch_size - 1u);
                 let keep = local_row < GROUP_ROWS && batch_row < batch_size;
                 let label = labels[(slot >> layer.loss.label_shift) * batch_size + clamped];
-                let loss = prototype_loss(layer.loss, layer.guides, slot, clamped, thread / LANES, label, thread, keep);
+                var loss = 0.0;
+                if (HEADS) {
+                    loss = head_loss(layer, slot, clamped, thread / LANES, label, thread, keep);
+                } else {
+                    loss = prototype_loss(layer.loss, layer.guides, slot, clamped, thread / LANES, label, thread, keep);
+                }
                 if (keep && thread % LANES == 0u) {
                     row_metrics[(slot * layer.loss.metrics + layer.loss.metric) * batch_size + batch_row] += loss;
                 }

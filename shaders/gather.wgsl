@@ -4,7 +4,7 @@
 //     FEATURES: inputs[view, row] = (features of row order[view, first_row + row], 0 ...)     standardised before they came here
 //
 // MOVE: each view's copy of an image is shifted by a random whole number of pixels, new in each epoch (shared/augment.wgsl), zeros
-// outside. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from. All channels move alike.
+// outside, and mirrored by chance where that was asked for. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from. All channels move alike.
 //
 // A data set that exceeds one binding is cut into shards; the kernel runs once a shard, and a row is written by the one run
 // whose shard holds its image. Rows past the batch's end repeat the last image; whoever reads them must ignore them.
@@ -31,7 +31,8 @@ var<workgroup> row_change: Change;
 // What stands at a place of the channel whose first pixel is `plane`; the place may be outside.
 fn pixel_at(record: u32, plane: u32, place: vec2<i32>) -> f32 {
     let size = vec2<i32>(i32(shard.width), i32(shard.height));
-    let clamped = vec2<u32>(clamp(place, vec2<i32>(0), size - 1));
+    let column = select(place.x, size.x - 1 - place.x, row_change.flip);
+    let clamped = vec2<u32>(clamp(vec2<i32>(column, place.y), vec2<i32>(0), size - 1));
     let pixel = plane + clamped.y * shard.width + clamped.x;
     let byte = (records[record + pixel / 4u] >> (8u * (pixel % 4u))) & 0xffu;
     return table[select(0u, byte, all(place >= vec2<i32>(0)) && all(place < size))];

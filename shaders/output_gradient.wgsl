@@ -1,4 +1,7 @@
-// Loss and gradient of logits for every slot and row (shared/output_loss.wgsl states them): of the output layer.
+// Loss and gradient of logits for every slot and row (shared/output_loss.wgsl states them): of the output layer, or of a hidden layer's
+// head.
+//
+// COUNTS: right answers are counted.
 //
 // WEIGHTED: each row's loss and gradient count as much as its weight says, the slot's own or, SELECTOR, its partner's.
 //
@@ -50,5 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let metrics = slot * shape.metrics * shape.batch_size + row;
     row_metrics[metrics + shape.metric * shape.batch_size] += weighted(shape, own, result.loss);
-    row_metrics[metrics + (shape.metrics - 1u) * shape.batch_size] += result.right;
+    if (COUNTS) {
+        row_metrics[metrics + (shape.metrics - 1u) * shape.batch_size] += result.right;
+    }
 }

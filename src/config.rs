@@ -85,10 +85,11 @@ impl TrainingConfig {
         2 * self.replicas as u128 * (architecture.parameter_bytes() + projections)
     }
 
-    /// Width of the projections behind hidden layers, where there are some.
+    /// Width of the projections behind hidden layers, where there are some. A head is one, to the classes.
     pub fn projection(&self) -> Option<usize> {
         match self.hidden_loss {
             HiddenLoss::Prototypes(options) if self.has_hidden_losses() => Some(options.projection).filter(|&width| width > 0),
+            HiddenLoss::Head if self.has_hidden_losses() => self.layers.last().copied(),
             _ => None,
         }
     }

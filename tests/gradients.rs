@@ -76,7 +76,7 @@ fn local_gradients_match_finite_differences() {
             cosine_gradient::<Double>(&shape, true, own, partner, &mut deltas, &mut metrics);
         } else {
             let kind = OutputLoss::BinaryCrossEntropy;
-            output_gradient::<Double>(&shape, kind, &own, &labels, None, &mut deltas, &mut metrics);
+            output_gradient::<Double>(&shape, kind, true, &own, &labels, None, &mut deltas, &mut metrics);
         }
         let [mut first, mut second, mut scratch] = [(); 3].map(|()| vec![0.0; layer.weight_len()]);
         let learned = Learned { weights: &mut weights, first_moments: &mut first, second_moments: &mut second };

@@ -116,7 +116,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             hidden_loss,
             normalize,
             augmentation: if moving {
-                Augmentation { shift: moves.0, rotation: moves.1, scale: moves.2, shared }
+                Augmentation { shift: moves.0, rotation: moves.1, scale: moves.2, flip: centre, shared }
             } else {
                 Augmentation::default()
             },

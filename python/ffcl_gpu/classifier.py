@@ -52,7 +52,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     hidden : tuple of int, default (64, 64)
         Widths of the hidden layers.
     recipe : str, optional
-        A named set of options: "contrastive" (the default), "paper", "centred", "ffcl3".
+        A named set of options: "contrastive" (the default), "heads", "paper", "centred", "ffcl3".
     method : str, optional
         How the networks learn, such as "backprop" for a baseline on the same machinery.
     epochs : int, optional

@@ -9,6 +9,8 @@ struct Change {
     shift: vec2<i32>,
     // Cosine and sine of the angle, over the factor of size.
     turn: vec2<f32>,
+    // Mirrored before all else.
+    flip: bool,
 }
 
 // The upper 24 bits as a number in [-1, 1).
@@ -34,5 +36,6 @@ fn change(shard: Shard, epoch: u32, view: u32, image: u32) -> Change {
         sine = double;
     }
     let size = 1.0 + shard.scale * signed_unit(words.w);
-    return Change(shift, vec2<f32>(cosine, sine) / size);
+    // The lowest bit, which the factor of size does not use.
+    return Change(shift, vec2<f32>(cosine, sine) / size, (shard.flip & words.w) == 1u);
 }

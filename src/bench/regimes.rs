@@ -12,6 +12,8 @@ pub enum BenchRecipe {
     Contrastive,
     /// Backpropagation, everything else as in the default recipe.
     Backprop,
+    /// A head behind each hidden layer.
+    Heads,
     /// The paper's literal method.
     Paper,
     /// The same with centred vectors in the loss.
@@ -31,6 +33,7 @@ impl BenchRecipe {
         match self {
             Self::Contrastive => Recipe::Contrastive.config(),
             Self::Backprop => TrainingConfig { method: Method::Backprop, ..Recipe::Contrastive.config() },
+            Self::Heads => Recipe::Heads.config(),
             Self::Paper => Recipe::Paper.config(),
             Self::Centred => Recipe::Centred.config(),
             Self::Ffcl3 => Recipe::Ffcl3.config(),

@@ -5,7 +5,7 @@ use super::session;
 use super::terminal::print_line;
 use clap::ValueEnum;
 use ffcl_gpu::Result;
-use ffcl_gpu::config::{Method, Recipe, RunOptions, TrainingConfig};
+use ffcl_gpu::config::{HiddenLoss, Method, Recipe, RunOptions, TrainingConfig};
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Error;
 use ffcl_gpu::kernels::Kernel;
@@ -48,11 +48,13 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     let paper = TrainingConfig { seed: 1, ..Recipe::Paper.config() };
     let contrastive = TrainingConfig { seed: 1, ..Recipe::Contrastive.config() };
     let backprop = TrainingConfig { method: Method::Backprop, ..contrastive.clone() };
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..contrastive.clone() };
     let runs = [
         ("paper, fused", &paper, Plan::Fused),
         ("paper, layered", &paper, Plan::Layered),
         ("contrastive", &contrastive, Plan::Layered),
         ("backprop", &backprop, Plan::Layered),
+        ("heads", &heads, Plan::Layered),
     ];
     for (name, config, plan) in runs {
         let rows = steps::check(config, LONGEST, &|job| {

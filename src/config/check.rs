@@ -1,9 +1,7 @@
 //! What is refused about a run, each with the option that is at fault.
 
 use super::hidden_loss::HiddenLossOptions;
-use super::{
-    Augmentation, HiddenLoss, HiddenLossKind, Method, PrototypeOptions, Representation, TrainingConfig, Trust, TrustRate,
-};
+use super::{Augmentation, HiddenLossKind, Method, PrototypeOptions, Representation, TrainingConfig, Trust, TrustRate};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 
@@ -69,12 +67,12 @@ impl TrainingConfig {
             return Ok(());
         }
         let by_labels = match self.method {
-            Method::Local | Method::FrozenPartner => matches!(self.hidden_loss, HiddenLoss::Prototypes(_)),
+            Method::Local | Method::FrozenPartner => self.hidden_loss.has_label_losses(),
             method => method == Method::Backprop,
         };
         if !by_labels {
             return fail(
-                "--trust ranks images by what each layer's loss says of their labels, and these hidden losses have none of an image; use --recipe contrastive or --method backprop, or leave --trust out",
+                "--trust ranks images by what each layer's loss says of their labels, and these hidden losses have none of an image; use --recipe contrastive, --hidden-loss head or --method backprop, or leave --trust out",
             );
         }
         if self.batch_size > MAX_RANKED_BATCH {

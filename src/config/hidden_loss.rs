@@ -14,6 +14,8 @@ pub enum HiddenLoss {
     /// Within each network, `1 − cos` to a random image of the same class and `max(0, cos − 0.5)` to one of another class
     /// (arXiv 2305.02927).
     Pairs,
+    /// Cross-entropy of a linear head of the layer's own, trained with it and dropped at test time. Needs no partner.
+    Head,
 }
 
 impl HiddenLoss {
@@ -23,6 +25,7 @@ impl HiddenLoss {
             HiddenLossKind::Cosine => Self::Cosine(cosine),
             HiddenLossKind::Prototypes => Self::Prototypes(prototypes),
             HiddenLossKind::Pairs => Self::Pairs,
+            HiddenLossKind::Head => Self::Head,
         }
     }
 
@@ -30,7 +33,7 @@ impl HiddenLoss {
     pub fn representation(&self) -> Representation {
         match self {
             Self::Cosine(options) => options.representation,
-            Self::Prototypes(_) | Self::Pairs => Representation::Activation,
+            Self::Prototypes(_) | Self::Pairs | Self::Head => Representation::Activation,
         }
     }
 
@@ -44,7 +47,13 @@ impl HiddenLoss {
                 format!("prototypes of {whose}{rows} at temperature {temperature}")
             }
             Self::Pairs => "pairs".into(),
+            Self::Head => "a linear head each".into(),
         }
+    }
+
+    /// Whether it says of each image how badly its label fits.
+    pub fn has_label_losses(&self) -> bool {
+        matches!(self, Self::Prototypes(_) | Self::Head)
     }
 
     /// Refuses what the loss cannot do with so many images in a step.
@@ -75,6 +84,8 @@ pub enum HiddenLossKind {
     /// Within each network, `1 − cos` to a random image of the same class and `max(0, cos − 0.5)` to one of another class
     /// (arXiv 2305.02927).
     Pairs,
+    /// Cross-entropy of a linear head of the layer's own, trained with it and dropped at test time. Needs no partner.
+    Head,
 }
 
 /// Options of [`HiddenLoss::Cosine`].
@@ -159,6 +170,7 @@ impl From<HiddenLoss> for HiddenLossOptions {
             HiddenLoss::Cosine(cosine) => Self { kind: HiddenLossKind::Cosine, cosine, ..Self::default() },
             HiddenLoss::Prototypes(prototypes) => Self { kind: HiddenLossKind::Prototypes, prototypes, ..Self::default() },
             HiddenLoss::Pairs => Self { kind: HiddenLossKind::Pairs, ..Self::default() },
+            HiddenLoss::Head => Self { kind: HiddenLossKind::Head, ..Self::default() },
         }
     }
 }

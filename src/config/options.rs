@@ -54,6 +54,9 @@ table::options! {
         /// Resize each training image by up to this fraction, either way.
         #[arg(value_name = "FRACTION")]
         scale: f64 => run.augmentation.scale, [];
+        /// Mirror each training image left to right, or not, by chance: for photographs, not for digits.
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        flip: bool => run.augmentation.flip, [];
         /// Give A and B the same augmented image, instead of one each.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         shared_view: bool => run.augmentation.shared, [];

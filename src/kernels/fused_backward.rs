@@ -16,14 +16,14 @@ pub struct BackLayer {
     pub places: Places,
     /// Where those of its loss and of the layer below do.
     pub back: BackPlaces,
-    /// Its loss, if it is one by prototypes,
+    /// Its loss, if it has one of its own,
     pub loss: RowLoss,
-    /// and the prototypes.
+    /// and the prototypes; of a head the number of classes alone.
     pub guides: Prototypes,
 }
 
-/// What `class_prototypes`, `prototype_loss`, `input_gradient` and `normalize_gradient` do layer by layer, in one dispatch. Layers share
-/// buffers.
+/// What `class_prototypes`, `prototype_loss`, `output_gradient` of heads, `input_gradient` and `normalize_gradient` do layer by layer, in one
+/// dispatch. Layers share buffers.
 ///
 /// In bounds: as [`super::fused_forward::FusedForward`]. Prototypes stand in workgroup memory that is sized by the classes and the longest row;
 /// a label is below the number of classes: [`crate::engine::Job::check`].
@@ -31,9 +31,11 @@ pub struct BackLayer {
 pub struct FusedBackward {
     /// The layers: each with a loss of its own, or in the order of the way back.
     pub layers: Vec<BackLayer>,
-    /// Every layer has a loss by prototypes. Else this is backpropagation.
+    /// Every layer has a loss by prototypes,
     pub by_prototypes: bool,
-    /// The losses are those of projections.
+    /// or is the head of a hidden layer. Else this is backpropagation.
+    pub by_heads: bool,
+    /// The losses are those of projections or heads.
     pub projected: bool,
     /// Rows were brought to one length before a layer read them.
     pub normalize: bool,
@@ -133,6 +135,7 @@ impl Describe for FusedBackward {
             .flag("SHUFFLE", tile.shuffle)
             .flag("STAGE", tile.stage)
             .flag("PROTOTYPES", self.by_prototypes)
+            .flag("HEADS", self.by_heads)
             .flag("PROJECTED", self.projected)
             .flag("NORMALIZE", self.normalize)
             .flag("MUTUAL", self.is_mutual())
@@ -142,7 +145,7 @@ impl Describe for FusedBackward {
     fn groups(&self, launch: Launch) -> [u32; 3] {
         let tile = self.tile(launch);
         let rows = self.layers.first().map_or(1, |layer| layer.linear.batch_size);
-        let layers = if self.by_prototypes { self.layers.len() as u32 } else { 1 };
+        let layers = if self.by_prototypes || self.by_heads { self.layers.len() as u32 } else { 1 };
         [rows.div_ceil(Self::teams(&tile) * tile.rows), launch.slots as u32, layers]
     }
 

@@ -1,4 +1,4 @@
-//! output_gradient: the output layer's loss, its gradient, and the count of right answers.
+//! output_gradient: the loss of the output layer or of a hidden layer's head, its gradient, and the count of right answers.
 
 use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows, scale_a_row, without_subnormals};
 use super::trust::Selection;
@@ -26,6 +26,8 @@ pub struct OutputGradient {
     pub deltas: Tensor,
     /// `[slot, layers + 1, batch]`.
     pub row_metrics: Tensor,
+    /// Whether right answers are counted: those of the network are, those of a hidden layer's head are not.
+    pub counts: bool,
     /// What each row counts, where not all count the same.
     pub selection: Option<Selection>,
 }
@@ -43,6 +45,7 @@ impl Describe for OutputGradient {
 
     fn variant(&self, _: Launch) -> Variant {
         let variant = Variant::new(Kernel::OutputGradient).flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy);
+        let variant = variant.flag("COUNTS", self.counts);
         Selection::constants(self.selection, variant)
     }
 
@@ -56,7 +59,7 @@ impl OutputGradient {
         let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
         let (logits, labels) = (memory.own(self.logits), memory.words(self.labels));
         let weights = self.selection.map(|selection| selection.of(memory));
-        output_gradient::<A>(&self.shape, self.loss, logits, labels, weights, &mut deltas, &mut row_metrics);
+        output_gradient::<A>(&self.shape, self.loss, self.counts, logits, labels, weights, &mut deltas, &mut row_metrics);
         memory.put(self.deltas, Data::Numbers(deltas));
         memory.put(self.row_metrics, Data::Numbers(row_metrics));
     }
@@ -67,11 +70,13 @@ const LOG_FLOOR: f32 = -100.0;
 /// Classes whose exponentials are kept.
 const KEPT_CLASSES: usize = 16;
 
-/// One slot; shapes as in [`OutputGradient`], without the slot axis. Adds each row's loss and right answer to `row_metrics`;
-/// with `weights` `[batch]` each row's loss and gradient count so much.
+/// One slot; shapes as in [`OutputGradient`], without the slot axis. Adds each row's loss to `row_metrics`, and its right answer if
+/// that `counts`; with `weights` `[batch]` each row's loss and gradient count so much.
+#[expect(clippy::too_many_arguments, reason = "the bindings of the kernel and its two constants")]
 pub fn output_gradient<A: Arithmetic>(
     shape: &RowLoss,
     kind: OutputLoss,
+    counts: bool,
     logits: &[f32],
     labels: &[u32],
     weights: Option<&[f32]>,
@@ -94,7 +99,9 @@ pub fn output_gradient<A: Arithmetic>(
             *sum = A::store(A::load(*sum) + number);
         };
         add(shape.metric, weighted(loss));
-        add(shape.metrics - 1, A::Number::lift(f32::from(u8::from(right))));
+        if counts {
+            add(shape.metrics - 1, A::Number::lift(f32::from(u8::from(right))));
+        }
     }
 }
 
@@ -195,6 +202,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                     labels: contents.labels(Level::View(Views::Replica), batch_size, classes as u32),
                     deltas: contents.poison(Level::Slot, shape.rows().len()),
                     row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
+                    counts: number % 4 != 1,
                     selection,
                 };
                 let name = format!("{classes} classes batch {batch_size} {loss:?}");

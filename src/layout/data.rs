@@ -41,6 +41,14 @@ device_struct! {
         seed_low: u32,
         /// Upper half.
         seed_high: u32,
+        /// 1: images are mirrored or not, by chance.
+        flip: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+        /// Padding.
+        padding_2: u32,
     }
 }
 
@@ -150,6 +158,7 @@ impl Shard {
     pub fn augmented(self, augmentation: &Augmentation, seed: u64) -> Self {
         Self {
             shift: augmentation.shift,
+            flip: u32::from(augmentation.flip),
             rotation: augmentation.rotation.to_radians() as f32,
             scale: augmentation.scale as f32,
             stream: Stream::Augmentation { model: 0 }.id(),
@@ -166,7 +175,7 @@ impl Shard {
 
     /// Whether images are changed at all.
     pub fn moves(&self) -> bool {
-        self.shift > 0 || self.turns()
+        self.flip > 0 || self.shift > 0 || self.turns()
     }
 
     /// Whether records hold features and not bytes.

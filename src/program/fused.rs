@@ -7,9 +7,8 @@ use crate::config::{HiddenLoss, Method, Representation, Stage, TrainingConfig, T
 use crate::kernels::fused_backward::{BackLayer, FusedBackward};
 use crate::kernels::fused_forward::{FusedForward, FusedLayer};
 use crate::kernels::gather::Gather;
-use crate::kernels::prototype_loss::PrototypeLoss;
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
-use crate::kernels::{Kernel, Operation};
+use crate::kernels::{Kernel, Operation, Tensor};
 use crate::layout::{BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss};
 
 /// Why no few dispatches can take the place of all layers', if so.
@@ -20,11 +19,19 @@ pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
         (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(options)) if options.centre => {
             Some("--centre needs means over the batch")
         }
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_) | HiddenLoss::Prototypes(_)) => None,
+        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_) | HiddenLoss::Prototypes(_) | HiddenLoss::Head) => None,
         (Method::Local | Method::FrozenPartner, HiddenLoss::Pairs) => {
             Some("--hidden-loss pairs compares rows of different workgroups")
         }
         _ => Some("it is for --method local, frozen-partner and backprop"),
+    }
+}
+
+/// The loss of a hidden layer's head, if that is what an operation takes.
+fn head_loss(operation: &Operation) -> Option<RowLoss> {
+    match operation {
+        Operation::OutputGradient(gradient) if !gradient.counts => Some(gradient.shape),
+        _ => None,
     }
 }
 
@@ -51,6 +58,7 @@ impl Training<'_> {
         let (back, forth): (Vec<Operation>, Vec<Operation>) = activate.into_iter().chain(learn).partition(|operation| {
             use Kernel::{ClassPrototypes, InputGradient, NormalizeGradient, PrototypeLoss};
             matches!(operation.kernel(), ClassPrototypes | PrototypeLoss | InputGradient | NormalizeGradient)
+                || head_loss(operation).is_some()
         });
         let gather = self.pass.batch.plain().cloned();
         let fetch: Vec<Operation> = self.pass.batch.gather().collect();
@@ -95,7 +103,7 @@ impl Training<'_> {
         let config = self.pass.config;
         let (count, guided) = (self.pass.shapes.network.len(), self.pass.shapes.guided());
         let unit_rows = replaced.iter().any(|operation| matches!(operation, Operation::Normalize(normalize) if normalize.unit));
-        let branches = unit_rows && guided == Part::Projection;
+        let branches = guided == Part::Projection;
         let parts = |index: usize| {
             let branch = (branches && index + 1 < count).then_some((Part::Projection, index));
             std::iter::once((Part::Network, index)).chain(branch)
@@ -138,13 +146,17 @@ impl Training<'_> {
     fn fused_backward(&mut self, replaced: Vec<Operation>) -> FusedBackward {
         let config = self.pass.config;
         let count = self.pass.shapes.network.len();
-        let losses: Vec<(PrototypeLoss, usize)> = replaced
+        // Hidden layers' own losses, with their prototypes if they are by those.
+        let losses: Vec<(RowLoss, Prototypes, Option<Tensor>)> = replaced
             .iter()
             .filter_map(|operation| match operation {
-                Operation::PrototypeLoss(loss) => Some((loss.clone(), loss.shape.metric as usize)),
-                _ => None,
+                Operation::PrototypeLoss(loss) => Some((loss.shape, loss.guide, Some(loss.prototypes))),
+                _ => {
+                    head_loss(operation).map(|shape| (shape, Prototypes { classes: shape.width, ..Prototypes::default() }, None))
+                }
             })
             .collect();
+        let by_prototypes = losses.iter().any(|(.., prototypes)| prototypes.is_some());
         let layers: Vec<BackLayer> = if losses.is_empty() {
             let layer = |index: usize| {
                 let gradients = config.normalize.then(|| self.place(Role::Gradients, Part::Network, index - 1));
@@ -165,26 +177,30 @@ impl Training<'_> {
             (1..count).rev().map(layer).collect()
         } else {
             let part = self.pass.shapes.guided();
-            let layer = |(loss, index): &(PrototypeLoss, usize)| BackLayer {
-                linear: *self.pass.shapes.of(part, *index),
-                places: self.places(part, *index),
-                back: BackPlaces {
-                    below: self.place(Role::Outputs, Part::Network, *index),
-                    unit_rows: self.place(Role::UnitRows, part, *index),
-                    prototypes: self.pass.tensors.quad_offset(loss.prototypes),
-                    deltas_below: self.place(Role::Deltas, Part::Network, *index),
-                    gradients_below: 0,
-                    count: losses.len() as u32,
-                    ..BackPlaces::default()
-                },
-                loss: loss.shape,
-                guides: loss.guide,
+            let layer = |&(loss, guides, prototypes): &(RowLoss, Prototypes, Option<Tensor>)| {
+                let index = loss.metric as usize;
+                BackLayer {
+                    linear: *self.pass.shapes.of(part, index),
+                    places: self.places(part, index),
+                    back: BackPlaces {
+                        below: self.place(Role::Outputs, Part::Network, index),
+                        unit_rows: if by_prototypes { self.place(Role::UnitRows, part, index) } else { 0 },
+                        prototypes: prototypes.map_or(0, |prototypes| self.pass.tensors.quad_offset(prototypes)),
+                        deltas_below: self.place(Role::Deltas, Part::Network, index),
+                        gradients_below: 0,
+                        count: losses.len() as u32,
+                        ..BackPlaces::default()
+                    },
+                    loss,
+                    guides,
+                }
             };
             losses.iter().map(layer).collect()
         };
         FusedBackward {
             layers,
-            by_prototypes: !losses.is_empty(),
+            by_prototypes,
+            by_heads: !losses.is_empty() && !by_prototypes,
             projected: self.pass.shapes.guided() == Part::Projection,
             normalize: config.normalize && losses.is_empty(),
             replaced,

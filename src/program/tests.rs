@@ -25,8 +25,13 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
     let methods = [Method::Backprop, Method::Independent, Method::FrozenPartner];
     let others = methods.map(|method| TrainingConfig { method, ..Recipe::Contrastive.config() });
     let trusting = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..trusting(Trust::Partner) });
-    let configs =
-        recipes.into_iter().chain(others).chain(trusting).map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..Recipe::Contrastive.config() };
+    let configs = recipes
+        .into_iter()
+        .chain(others)
+        .chain(trusting)
+        .chain([heads])
+        .map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
     configs.filter(|config| config.architecture().is_ok()).collect()
 }
 
@@ -60,6 +65,7 @@ fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
             (with(Method::Local, Recipe::Contrastive), 3),
             (with(Method::FrozenPartner, Recipe::Contrastive), 3),
             (with(Method::Backprop, Recipe::Contrastive), 3),
+            (TrainingConfig { hidden_loss: HiddenLoss::Head, ..with(Method::Local, Recipe::Contrastive) }, 3),
         ] {
             assert_eq!(programs(&config, Plan::Fused).stages[0].len(), dispatches, "{config:?}");
             let augmentation = Augmentation { shift: 1, ..Augmentation::default() };
@@ -102,6 +108,8 @@ fn each_layer_is_updated_once_where_it_has_a_loss() {
     let contrastive = Recipe::Contrastive.config();
     let projections = [(Part::Projection, 0), (Part::Projection, 1)];
     assert_eq!(updates(&contrastive, Stage::Local), [network(&[0, 1, 2]), projections.to_vec()].concat());
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..contrastive.clone() };
+    assert_eq!(updates(&heads, Stage::Local), [network(&[0, 1, 2]), projections.to_vec()].concat());
     let with = |method| TrainingConfig { method, ..contrastive.clone() };
     assert_eq!(updates(&with(Method::Independent), Stage::Local), network(&[2]));
     assert_eq!(updates(&with(Method::Backprop), Stage::EndToEnd), network(&[0, 1, 2]));
@@ -244,7 +252,11 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
     let plain = TrainingConfig { normalize: false, ..prototypes(Guide::Partner, 0) };
     let own = prototypes(Guide::Own, 32);
     let selecting = TrainingConfig { trust: trusting(Trust::Partner).trust, ..small(Recipe::Contrastive) };
-    for config in [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain, own, selecting] {
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) };
+    let selecting_heads = TrainingConfig { trust: selecting.trust, ..heads.clone() };
+    for config in
+        [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain, own, selecting, heads, selecting_heads]
+    {
         for layer in 0..3 {
             assert_eq!(learned(&config, layer, false), learned(&config, layer, true), "{config:?} layer {layer}");
         }

@@ -4,7 +4,9 @@
 
 use super::network::{Pass, Role};
 use super::shapes::{Part, trained};
-use crate::config::{CosineOptions, Guide, HiddenLoss, Method, PrototypeOptions, Representation, Stage, Trust as TrustBy};
+use crate::config::{
+    CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Representation, Stage, Trust as TrustBy,
+};
 use crate::kernels::batch_mean::BatchMean;
 use crate::kernels::class_prototypes::ClassPrototypes;
 use crate::kernels::cosine_gradient::CosineGradient;
@@ -95,13 +97,17 @@ impl<'a> Training<'a> {
                     }
                 }
                 HiddenLoss::Pairs => learn.push(self.pair_gradient(index)),
+                HiddenLoss::Head => {
+                    self.head_loss(index, &mut activate, &mut learn);
+                    projected.push(self.update(Part::Projection, index));
+                }
             }
         }
         let mut updates: Vec<(usize, LayerUpdate)> = losses.map(|index| self.update(Part::Network, index)).collect();
         if output {
             let logits = self.pass.tensor(Role::Outputs, Part::Network, layers - 1);
             let selection = self.selection(layers - 1, logits);
-            learn.push(self.output_gradient(layers - 1, selection));
+            learn.push(self.output_gradient(Part::Network, layers - 1, self.pass.config.output_loss, selection));
             updates.push(self.update(Part::Network, layers - 1));
         }
         let top = match stage {
@@ -172,17 +178,29 @@ impl<'a> Training<'a> {
         let loss = PrototypeLoss { shape, guide, rows, unit_rows, prototypes, counts, labels, deltas, row_metrics, selection };
         learn.push(loss.into());
         if part == Part::Projection {
-            learn.push(
-                InputGradient {
-                    layer: *self.pass.shapes.of(part, index),
-                    deltas,
-                    weights: self.pass.parameters(part, index).weights,
-                    mask: Some(self.pass.tensor(Role::Outputs, Part::Network, index)),
-                    gradients: self.pass.tensor(Role::Deltas, Part::Network, index),
-                }
-                .into(),
-            );
+            learn.push(self.behind_projection(index));
         }
+    }
+
+    /// A linear head's logits; then their cross-entropy, and back to the hidden layer's delta.
+    fn head_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
+        activate.push(self.pass.forward(Part::Projection, index, false));
+        let logits = self.pass.tensor(Role::Outputs, Part::Projection, index);
+        let selection = self.selection(index, logits);
+        learn.push(self.output_gradient(Part::Projection, index, OutputLoss::CrossEntropy, selection));
+        learn.push(self.behind_projection(index));
+    }
+
+    /// From a projection's delta to that of its hidden layer.
+    fn behind_projection(&mut self, index: usize) -> Operation {
+        InputGradient {
+            layer: *self.pass.shapes.of(Part::Projection, index),
+            deltas: self.pass.tensor(Role::Deltas, Part::Projection, index),
+            weights: self.pass.parameters(Part::Projection, index).weights,
+            mask: Some(self.pass.tensor(Role::Outputs, Part::Network, index)),
+            gradients: self.pass.tensor(Role::Deltas, Part::Network, index),
+        }
+        .into()
     }
 
     /// Which rows a layer is to learn from, by its own losses or by its partner's: of `logits`, at the labels.
@@ -227,14 +245,16 @@ impl<'a> Training<'a> {
         .into()
     }
 
-    fn output_gradient(&mut self, index: usize, selection: Option<Selection>) -> Operation {
+    /// The loss of a layer's outputs as logits, and its gradient.
+    fn output_gradient(&mut self, part: Part, index: usize, loss: OutputLoss, selection: Option<Selection>) -> Operation {
         OutputGradient {
-            shape: self.loss(Part::Network, index),
-            loss: self.pass.config.output_loss,
-            logits: self.pass.tensor(Role::Outputs, Part::Network, index),
+            shape: self.loss(part, index),
+            loss,
+            logits: self.pass.tensor(Role::Outputs, part, index),
             labels: self.pass.batch.labels,
-            deltas: self.pass.tensor(Role::Deltas, Part::Network, index),
+            deltas: self.pass.tensor(Role::Deltas, part, index),
             row_metrics: self.row_metrics,
+            counts: part == Part::Network,
             selection,
         }
         .into()

@@ -35,6 +35,7 @@ pub fn configs() -> Vec<TrainingConfig> {
         config
     };
     let backprop = |normalize| TrainingConfig { method: Method::Backprop, normalize, ..Recipe::Contrastive.config() };
+    let heads = |normalize| TrainingConfig { hidden_loss: HiddenLoss::Head, normalize, ..Recipe::Contrastive.config() };
     let settings = [
         cosine(Representation::Activation, OutputLoss::BinaryCrossEntropy, false),
         cosine(Representation::PreActivation, OutputLoss::CrossEntropy, true),
@@ -43,6 +44,8 @@ pub fn configs() -> Vec<TrainingConfig> {
         prototypes(|options| (options.projection, options.mutual) = (5, 0.3), true),
         backprop(true),
         backprop(false),
+        heads(true),
+        heads(false),
     ];
     // Each setting meets every network, and every batch size with some of them.
     let of_setting = |(i, config): (usize, TrainingConfig)| {
@@ -180,6 +183,7 @@ fn width_of(operation: &Operation, tensor: Tensor) -> Option<u32> {
     match operation {
         Operation::Forward(forward) if forward.inputs == tensor => Some(forward.layer.input_width),
         Operation::PrototypeLoss(loss) if loss.rows == tensor => Some(loss.shape.width),
+        Operation::OutputGradient(gradient) if gradient.logits == tensor => Some(gradient.shape.width),
         Operation::InputGradient(gradient) if gradient.deltas == tensor => Some(gradient.layer.output_width),
         Operation::InputGradient(gradient) if gradient.mask == Some(tensor) => Some(gradient.layer.input_width),
         Operation::NormalizeGradient(gradient) if gradient.rows == tensor => Some(gradient.shape.width),

@@ -9,7 +9,7 @@
 
 use super::Row;
 use crate::arithmetic::{Double, Single};
-use crate::config::{HiddenLoss, TrainingConfig};
+use crate::config::TrainingConfig;
 use crate::cpu::backend::CpuBackend;
 use crate::dataset::digits;
 use crate::engine::{Backend, Job, Open, Quantity};
@@ -81,7 +81,7 @@ pub async fn check_async(
                 let storage = (target - done + config.batch_size) as f64 * STORAGE * double;
                 // A cross-entropy is a logarithm, which near 1 may be off by 2⁻²¹ whatever its size, for each row.
                 let images = ((target - done) * config.batch_size) as f64;
-                let entropy = layer + 2 == config.layers.len() || matches!(config.hidden_loss, HiddenLoss::Prototypes(_));
+                let entropy = layer + 2 == config.layers.len() || config.hidden_loss.has_label_losses();
                 let logarithm = if entropy { images * 2f64.powi(-21) } else { 0.0 };
                 let tolerance = FACTOR * (single - double).abs() + storage + logarithm;
                 row.compare((device - double).abs(), tolerance, || format!("slot {slot} layer {layer}: {device} for {double}"));

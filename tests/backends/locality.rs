@@ -31,6 +31,11 @@ fn prototypes(guide: Guide, projection: usize) -> TrainingConfig {
     TrainingConfig { hidden_loss: HiddenLoss::Prototypes(options), ..small(Recipe::Contrastive) }
 }
 
+/// The contrastive recipe with a head behind each hidden layer.
+fn heads() -> TrainingConfig {
+    TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) }
+}
+
 /// The parameters after some steps from `start`, with the CPU (`None`) or a GPU plan.
 fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Parameters {
     let dataset = digits::generate_with_counts(0, 90, 20);
@@ -85,6 +90,7 @@ fn a_layer_moves_the_same_whatever_stands_above_it(device: Device) {
         (small(Recipe::Contrastive), true),
         (prototypes(Guide::Partner, 0), true),
         (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, true),
+        (heads(), true),
     ];
     for (config, fusible) in cases {
         let fused = (fusible && device == Device::Gpu).then_some(Some(Plan::Fused));
@@ -100,11 +106,17 @@ fn backpropagation_is_not_local(device: Device) {
     assert!(!ignores_what_is_above(&config, layered(device), 0));
 }
 
-/// Without guidance, or with a model's own prototypes, A moves the same whatever B is; with the partner's it does not.
+/// Without guidance, or with a model's own prototypes or heads, A moves the same whatever B is; with the partner's it does not.
 fn only_guidance_joins_the_models(device: Device) {
     let own = prototypes(Guide::Own, 32);
     let alone = |method| TrainingConfig { method, ..small(Recipe::Contrastive) };
-    let cases = [(own, true), (alone(Method::Independent), true), (alone(Method::Backprop), true), (alone(Method::Local), false)];
+    let cases = [
+        (own, true),
+        (heads(), true),
+        (alone(Method::Independent), true),
+        (alone(Method::Backprop), true),
+        (alone(Method::Local), false),
+    ];
     for (config, expected) in cases {
         let start = config.initial_parameters().unwrap();
         let mut other = start.clone();
