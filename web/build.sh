@@ -47,6 +47,7 @@ rm -rf web/dist
 mkdir web/dist
 "$bindgen" --target web --no-typescript --out-dir web/dist "$folder/$target/release/ffcl_gpu_web.wasm"
 cp web/page/* web/node_modules/uplot/dist/uPlot.esm.js web/node_modules/uplot/dist/uPlot.min.css web/dist/
+cp web/node_modules/fflate/esm/browser.js web/dist/fflate.js
 
 # What a visitor downloads: servers compress it.
 bytes=$(gzip -9 --stdout web/dist/ffcl_gpu_web_bg.wasm | wc -c)

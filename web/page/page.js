@@ -2,6 +2,7 @@
 import { Charts } from "./charts.js";
 import { Pad } from "./drawing.js";
 import { Engine } from "./engine.js";
+import { chosen, decode, dropped, pictures, unpacked } from "./gallery.js";
 import { drawFilters, drawRow } from "./pictures.js";
 import { address, fromAddress, request, settings } from "./settings.js";
 
@@ -103,9 +104,18 @@ async function data() {
   dataset = { ...summary, wanted };
 }
 
+/** Pictures in folders, else a data set in files. */
+async function read(files) {
+  const found = pictures(files);
+  if (!found.length) return engine.call("files", files.map(({ file }) => file));
+  const text = $("drop-text");
+  const told = (share) => (text.textContent = `${found.length.toLocaleString("en")} images: ${Math.round(100 * share)} %`);
+  return engine.call("pictures", await decode(found, told));
+}
+
 async function take(files) {
   await attempt(async () => {
-    const summary = await engine.call("files", [...files]);
+    const summary = await read(await unpacked(files));
     dataset = { ...summary, wanted: "files" };
     const select = settings.form.elements.train;
     const option = [...select.options].find(({ value }) => value === "files");
@@ -117,19 +127,20 @@ async function take(files) {
   });
 }
 
-$("files").onchange = ({ target }) => target.files.length && take(target.files);
+$("files").onchange = ({ target }) => target.files.length && take(chosen(target.files));
+$("folder").onchange = ({ target }) => target.files.length && take(chosen(target.files));
 $("drop").onkeydown = ({ key }) => (key === "Enter" || key === " ") && $("files").click();
 addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("over");
 });
 addEventListener("dragleave", () => document.body.classList.remove("over"));
-addEventListener("drop", (event) => {
+addEventListener("drop", async (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  const files = [...event.dataTransfer.files];
+  const files = await dropped(event.dataTransfer);
   if (!files.length) return;
-  files.length === 1 && files[0].name.endsWith(".safetensors") ? load(files[0]) : take(files);
+  files.length === 1 && files[0].path.endsWith(".safetensors") ? load(files[0].file) : take(files);
 });
 
 // --- The run ---------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ const calls = {
     const contents = await Promise.all(files.map(async (file) => new Uint8Array(await file.arrayBuffer())));
     return lab.files(files.map((file) => file.name), contents);
   },
+  pictures: (lab, { name, classes, shape, train, test }) =>
+    lab.pictures(name, classes, [shape.channels, shape.height, shape.width], train.pixels, train.labels, test.pixels, test.labels),
   train: (lab, request) =>
     lab.train(JSON.stringify(request), (told) => {
       const event = JSON.parse(told);

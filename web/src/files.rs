@@ -34,6 +34,22 @@ pub fn read(files: &[File]) -> Result<Dataset> {
     }
 }
 
+/// The data set of decoded pictures: pixels and labels to learn from, and to test on.
+pub fn pictures(name: String, class_names: Vec<String>, shape: &[usize], sets: [(Vec<u8>, Vec<u8>); 2]) -> Result<Dataset> {
+    let &[channels, height, width] = shape else {
+        return Err(Error::Dataset("a picture has channels, a height and a width".into()));
+    };
+    let shape = ImageShape { channels, height, width };
+    let [train, test] = sets.map(|(pixels, labels)| Images { pixels, labels, shape, features: None });
+    for images in [&train, &test] {
+        let known = images.labels.iter().all(|&label| usize::from(label) < class_names.len());
+        if images.labels.is_empty() || images.pixels.len() != images.labels.len() * shape.pixels() || !known {
+            return Err(Error::Dataset("the pictures do not fit their labels".into()));
+        }
+    }
+    Ok(Dataset { name, train, test, class_names, statistics: None, origin: Origin::Known, held_out: None })
+}
+
 /// Images and labels find each other by their number; the more are trained on.
 fn idx_files(files: &[File]) -> Result<Dataset> {
     let (mut images, mut labels) = (Vec::new(), Vec::new());

@@ -142,6 +142,22 @@ impl Lab {
         Ok(self.keep(files::read(&files).map_err(|error| failure(&error))?))
     }
 
+    /// Takes pictures that the page has decoded: `shape` is channels, height and width, pixels are bytes, channel by channel.
+    #[expect(clippy::too_many_arguments, reason = "arrays cross from JavaScript one by one, without a copy of their own")]
+    pub fn pictures(
+        &self,
+        name: String,
+        classes: Vec<String>,
+        shape: Vec<usize>,
+        train_pixels: Vec<u8>,
+        train_labels: Vec<u8>,
+        test_pixels: Vec<u8>,
+        test_labels: Vec<u8>,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let sets = [(train_pixels, train_labels), (test_pixels, test_labels)];
+        Ok(self.keep(files::pictures(name, classes, &shape, sets).map_err(|error| failure(&error))?))
+    }
+
     fn keep(&self, dataset: Dataset) -> JsValue {
         let told = json(&Summary {
             name: &dataset.name,
