@@ -182,22 +182,36 @@ fn gather_rows(thread: u32) {
     }
 }
 
+// What is brought to another length: a row that is to enter a layer, or one that has left it.
+fn row_quad(layer: FusedLayer, enters: bool, local_row: u32, quad: u32) -> vec4<f32> {
+    if (enters) {
+        return unnormalized_quad(layer, local_row, quad);
+    }
+    return output_quad(layer, local_row, quad);
+}
+
+// The factor that does it, by the LANES invocations of the row together.
+fn length_scale(layer: FusedLayer, enters: bool, local_row: u32, thread: u32) -> f32 {
+    let quads = select(layer.linear.output_quads, layer.linear.input_quads, enters);
+    let width = select(layer.linear.output_width, layer.linear.input_width, enters);
+    var squares = 0.0;
+    for (var quad = thread % LANES; quad < quads; quad += LANES) {
+        let values = row_quad(layer, enters, local_row, quad);
+        squares += dot(values, values);
+    }
+    return row_scale(width, !enters, sum_over_lanes(vec2<f32>(squares, 0.0), thread).x);
+}
+
 // Brings the rows that a layer reads to one length, in both memories.
 fn normalize_inputs(layer: FusedLayer, thread: u32) {
     let quads = layer.linear.input_quads;
     for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
         let row = round + thread / LANES;
-        let clamped = min(row, 2u * TILE_ROWS - 1u);
-        var squares = 0.0;
-        for (var quad = thread % LANES; quad < quads; quad += LANES) {
-            let values = unnormalized_quad(layer, clamped, quad);
-            squares += dot(values, values);
-        }
-        let scale = row_scale(layer.linear.input_width, false, sum_over_lanes(vec2<f32>(squares, 0.0), thread).x);
+        let scale = length_scale(layer, true, min(row, 2u * TILE_ROWS - 1u), thread);
         if (row < 2u * TILE_ROWS) {
             // Each invocation replaces what it has read itself.
             for (var quad = thread % LANES; quad < quads; quad += LANES) {
-                let value = unnormalized_quad(layer, row, quad) * scale;
+                let value = row_quad(layer, true, row, quad) * scale;
                 if (LOCAL) {
                     hidden[row * HIDDEN_QUADS + quad] = value;
                 }
@@ -216,17 +230,11 @@ fn unit_rows(layer: FusedLayer, thread: u32) {
     let quads = layer.linear.output_quads;
     for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
         let row = round + thread / LANES;
-        let clamped = min(row, 2u * TILE_ROWS - 1u);
-        var squares = 0.0;
-        for (var quad = thread % LANES; quad < quads; quad += LANES) {
-            let values = output_quad(layer, clamped, quad);
-            squares += dot(values, values);
-        }
-        let scale = row_scale(layer.linear.output_width, true, sum_over_lanes(vec2<f32>(squares, 0.0), thread).x);
+        let scale = length_scale(layer, false, min(row, 2u * TILE_ROWS - 1u), thread);
         if (row < 2u * TILE_ROWS && batch_row(row) < layer.linear.batch_size) {
             for (var quad = thread % LANES; quad < quads; quad += LANES) {
                 let at = layer.forward.unit_rows + slot_row(layer, row) * quads + quad;
-                activations[at] = output_quad(layer, row, quad) * scale;
+                activations[at] = row_quad(layer, false, row, quad) * scale;
             }
         }
     }
