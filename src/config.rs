@@ -56,6 +56,8 @@ pub struct TrainingConfig {
     pub hidden_loss: HiddenLoss,
     /// Bring each row of a hidden layer's output to the length √width before the next layer reads it.
     pub normalize: bool,
+    /// Share of each hidden layer's units that a step leaves out, by chance.
+    pub dropout: f64,
     /// Random changes of the training images.
     pub augmentation: Augmentation,
     /// Scale pixels, or each feature, to mean 0 and deviation 1 of the training set.
@@ -88,7 +90,9 @@ impl TrainingConfig {
     /// Width of the projections behind hidden layers, where there are some. A head is one, to the classes.
     pub fn projection(&self) -> Option<usize> {
         match self.hidden_loss {
-            HiddenLoss::Prototypes(options) if self.has_hidden_losses() => Some(options.projection).filter(|&width| width > 0),
+            HiddenLoss::Prototypes(options) | HiddenLoss::Instances(options) if self.has_hidden_losses() => {
+                Some(options.projection).filter(|&width| width > 0)
+            }
             HiddenLoss::Head if self.has_hidden_losses() => self.layers.last().copied(),
             _ => None,
         }

@@ -60,7 +60,7 @@ mod linear;
 mod rows;
 mod step;
 
-pub use data::{Pairs, Shard, Shuffle};
+pub use data::{Dropout, Pairs, Shard, Shuffle};
 pub use linear::{BackPlaces, ForwardPlaces, Linear, Places, Trained};
 pub use rows::{Note, Prototypes, RowLoss, Rows, Trust};
 pub use step::Step;
@@ -155,7 +155,14 @@ mod tests {
 
     #[test]
     fn uniform_structures_are_whole_sixteen_bytes() {
-        let others = [size_of::<Shard>(), size_of::<Shuffle>(), size_of::<Pairs>(), size_of::<Reduction>(), size_of::<Trust>()];
+        let others = [
+            size_of::<Shard>(),
+            size_of::<Shuffle>(),
+            size_of::<Pairs>(),
+            size_of::<Dropout>(),
+            size_of::<Reduction>(),
+            size_of::<Trust>(),
+        ];
         for size in
             [size_of::<Linear>(), size_of::<Step>(), size_of::<RowLoss>(), size_of::<Prototypes>()].into_iter().chain(others)
         {

@@ -45,6 +45,13 @@ pub enum Stream {
     },
     /// Labels that are made wrong; the counter is the image.
     LabelNoise,
+    /// Units of a hidden layer that are left out; the counter is the quad's position in the epoch and, above it, the epoch.
+    Dropout {
+        /// 0 for A, 1 for B.
+        model: u8,
+        /// Layer index from 0.
+        layer: u16,
+    },
     /// Inputs of parity checks and benchmarks.
     Check,
 }
@@ -61,6 +68,7 @@ impl Stream {
             Stream::Augmentation { model } => 0x0600_0000 | model as u32,
             Stream::Pairs { model } => 0x0700_0000 | model as u32,
             Stream::LabelNoise => 0x0800_0000,
+            Stream::Dropout { model, layer } => 0x0900_0000 | (model as u32) << 16 | layer as u32,
         }
     }
 }
@@ -170,6 +178,9 @@ mod tests {
             Stream::Augmentation { model: 1 },
             Stream::Pairs { model: 0 },
             Stream::Pairs { model: 1 },
+            Stream::Dropout { model: 0, layer: 0 },
+            Stream::Dropout { model: 1, layer: 0 },
+            Stream::Dropout { model: 0, layer: 1 },
         ];
         for (index, left) in streams.iter().enumerate() {
             for right in &streams[index + 1..] {

@@ -4,6 +4,7 @@ use ffcl_gpu::arithmetic::Double;
 use ffcl_gpu::config::{Adam, OutputLoss};
 use ffcl_gpu::kernels::cosine_gradient::{Compared, cosine_gradient};
 use ffcl_gpu::kernels::forward::forward;
+use ffcl_gpu::kernels::input_gradient::input_gradient;
 use ffcl_gpu::kernels::output_gradient::output_gradient;
 use ffcl_gpu::kernels::weight_update::{Learned, weight_update};
 use ffcl_gpu::layout::{Linear, Step, Views};
@@ -102,5 +103,61 @@ fn local_gradients_match_finite_differences() {
             // of order 1, over three rows.
             assert!((actual - expected).abs() < 1e-6, "hidden {hidden}, parameter {index}: {actual} for {expected}");
         }
+    }
+}
+
+/// Of a hidden layer and of its head, by the head's cross-entropy.
+#[test]
+fn gradients_of_a_head_match_finite_differences() {
+    let (inputs, outputs, classes) = (4, 8, 4);
+    let mut generator = Generator::new(12, Stream::Check, 0);
+    let mut numbers = |count: usize| (0..count).map(|_| generator.normal()).collect::<Vec<f32>>();
+    // Widths of whole quads need no padding.
+    let hidden = LayerParameters { weight: numbers(inputs * outputs), bias: numbers(outputs) };
+    let head = LayerParameters { weight: numbers(outputs * classes), bias: vec![0.0; classes] };
+    let (rows, labels) = (numbers(BATCH * inputs), [1u32, 3, 0]);
+    let layer = Linear { rectified: 1, ..Linear::new(inputs, outputs, BATCH) };
+    let branch = Linear::new(outputs, classes, BATCH);
+    let (mut weights, mut branch_weights) = (layer.pack(&hidden), branch.pack(&head));
+    let [mut activations, mut deltas] = [(); 2].map(|()| vec![f32::NAN; layer.output_len()]);
+    let [mut logits, mut errors] = [(); 2].map(|()| vec![f32::NAN; branch.output_len()]);
+    forward::<Double>(&layer, &rows, &weights, &mut activations, None);
+    forward::<Double>(&branch, &activations, &branch_weights, &mut logits, None);
+    let shape = branch.output_rows().loss(Views::Replica, 0, 2);
+    let mut metrics = vec![0.0; shape.metrics_len()];
+    output_gradient::<Double>(&shape, OutputLoss::CrossEntropy, false, &logits, &labels, None, &mut errors, &mut metrics);
+    // Only the network's own answers are counted.
+    assert!(metrics[..BATCH].iter().all(|&loss| loss > 0.0) && metrics[BATCH..] == [0.0; BATCH]);
+    input_gradient::<Double>(&branch, Some(&activations), &errors, &branch_weights, &mut deltas);
+    let moments = |layer: &Linear, bias: bool, rows: &[f32], deltas: &[f32], weights: &mut [f32]| {
+        let [mut first, mut second, mut scratch] = [(); 3].map(|()| vec![0.0; layer.weight_len()]);
+        let learned = Learned { weights, first_moments: &mut first, second_moments: &mut second };
+        weight_update::<Double>(layer, bias, &Step::new(0, BATCH, &Adam::default(), 1), rows, deltas, learned, &mut scratch);
+        layer.unpack(&first)
+    };
+    let of_hidden = moments(&layer, true, &rows, &deltas, &mut weights);
+    let of_head = moments(&branch, false, &activations, &errors, &mut branch_weights);
+
+    let rows: Vec<Vec<f64>> = rows.chunks(inputs).map(|row| row.iter().map(|&value| value.into()).collect()).collect();
+    let loss = |values: &[f64]| {
+        let (weight, rest) = values.split_at(inputs * outputs);
+        let (bias, head) = rest.split_at(outputs);
+        let rectified: Vec<Vec<f64>> =
+            products(&rows, weight, bias).into_iter().map(|row| row.into_iter().map(|z| z.max(0.0)).collect()).collect();
+        let cross_entropy = |(z, &label): (&Vec<f64>, &u32)| z.iter().map(|z| z.exp()).sum::<f64>().ln() - z[label as usize];
+        products(&rectified, head, &[0.0; 4]).iter().zip(&labels).map(cross_entropy).sum::<f64>() / BATCH as f64
+    };
+    let parameters = hidden.weight.iter().chain(&hidden.bias).chain(&head.weight);
+    let mut values: Vec<f64> = parameters.map(|&value| value.into()).collect();
+    for (index, &moment) in of_hidden.weight.iter().chain(&of_hidden.bias).chain(&of_head.weight).enumerate() {
+        let (width, centre) = (1e-5, values[index]);
+        values[index] = centre + width;
+        let above = loss(&values);
+        values[index] = centre - width;
+        let below = loss(&values);
+        values[index] = centre;
+        let (actual, expected) = (10.0 * f64::from(moment), (above - below) / (2.0 * width));
+        // As above, with one more product: sums over four classes of numbers of order 1, each stored as f32.
+        assert!((actual - expected).abs() < 2e-6, "parameter {index}: {actual} for {expected}");
     }
 }

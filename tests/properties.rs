@@ -115,6 +115,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             output_loss,
             hidden_loss,
             normalize,
+            dropout: if shared { numbers.2 } else { 0.0 },
             augmentation: if moving {
                 Augmentation { shift: moves.0, rotation: moves.1, scale: moves.2, flip: centre, shared }
             } else {
@@ -394,6 +395,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
             shift,
             rotation,
             scale,
+            flip: centre,
             shared_view,
             layers,
             hidden,
@@ -408,6 +410,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
             temperature,
             mutual,
             normalize,
+            dropout: scale,
             epochs,
             batch_size,
             learning_rate,

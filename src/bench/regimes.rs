@@ -68,7 +68,7 @@ pub struct Regime {
 const FEW_IMAGES: usize = 16;
 
 /// The groups, in the order of [`all`].
-pub const GROUPS: [&str; 9] = ["small", "replicas", "wide", "huge", "batch", "images", "depth", "width", "epoch"];
+pub const GROUPS: [&str; 10] = ["small", "replicas", "wide", "huge", "batch", "images", "depth", "wide-depth", "width", "epoch"];
 /// What is measured unless something else is asked for,
 pub const DEFAULT_GROUPS: [&str; 3] = ["small", "replicas", "wide"];
 /// and by which recipes.
@@ -112,6 +112,9 @@ pub fn all(recipe: BenchRecipe) -> Vec<Regime> {
     regimes.extend(vary("images", &[1000, 4000, 16000, 60000], |regime, value| regime.images = Some(value)));
     regimes.extend(vary("depth", &[2, 4, 8, 16], |regime, value| {
         regime.layers = [vec![784], vec![64; value - 1], vec![10]].concat();
+    }));
+    regimes.extend(vary("wide-depth", &[2, 4, 8, 16], |regime, value| {
+        regime.layers = [vec![784], vec![512; value - 1], vec![10]].concat();
     }));
     regimes.extend(vary("width", &[32, 64, 128, 256, 512], |regime, value| regime.layers = vec![784, value, value, 10]));
     // As a user waits for it: MNIST's size, with evaluation.

@@ -48,6 +48,15 @@ impl TrainingConfig {
     }
 
     fn check_method(&self) -> Result<()> {
+        // Above this a layer would hardly ever have a unit left.
+        if !(0.0..=0.95).contains(&self.dropout) {
+            return fail(format!("--dropout {} is out of range; give 0 to 0.95, such as 0.2", self.dropout));
+        }
+        if self.dropout > 0.0 && self.has_hidden_losses() && self.hidden_loss.representation() == Representation::PreActivation {
+            return fail(
+                "--dropout leaves outputs out, which --representation pre-activation does not look at; leave one of them out",
+            );
+        }
         self.hidden_loss.check(self.batch_size)?;
         if self.method == Method::Ffcl3 && (self.epochs < 3 || self.layers.len() < 3) {
             return fail("--method ffcl3 has three stages and needs a hidden layer; give --epochs 3 or more, and three widths");

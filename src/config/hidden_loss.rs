@@ -16,6 +16,9 @@ pub enum HiddenLoss {
     Pairs,
     /// Cross-entropy of a linear head of the layer's own, trained with it and dropped at test time. Needs no partner.
     Head,
+    /// Cross-entropy over the cosines to the guide's representations of all images of the batch: which of them is the same image. Needs no
+    /// labels.
+    Instances(PrototypeOptions),
 }
 
 impl HiddenLoss {
@@ -26,6 +29,7 @@ impl HiddenLoss {
             HiddenLossKind::Prototypes => Self::Prototypes(prototypes),
             HiddenLossKind::Pairs => Self::Pairs,
             HiddenLossKind::Head => Self::Head,
+            HiddenLossKind::Instances => Self::Instances(PrototypeOptions { mutual: 0.0, ..prototypes }),
         }
     }
 
@@ -33,7 +37,7 @@ impl HiddenLoss {
     pub fn representation(&self) -> Representation {
         match self {
             Self::Cosine(options) => options.representation,
-            Self::Prototypes(_) | Self::Pairs | Self::Head => Representation::Activation,
+            Self::Prototypes(_) | Self::Pairs | Self::Head | Self::Instances(_) => Representation::Activation,
         }
     }
 
@@ -41,10 +45,12 @@ impl HiddenLoss {
     pub fn summary(&self) -> String {
         match self {
             Self::Cosine(options) => format!("the cosine{}", if options.centre { " of centred vectors" } else { "" }),
-            Self::Prototypes(PrototypeOptions { guide, projection, temperature, .. }) => {
+            Self::Prototypes(PrototypeOptions { guide, projection, temperature, .. })
+            | Self::Instances(PrototypeOptions { guide, projection, temperature, .. }) => {
                 let whose = if *guide == Guide::Partner { "the partner's" } else { "their own" };
                 let rows = if *projection > 0 { format!(" projections to {projection}") } else { " outputs".into() };
-                format!("prototypes of {whose}{rows} at temperature {temperature}")
+                let what = if matches!(self, Self::Instances(_)) { "finding the same image" } else { "prototypes" };
+                format!("{what} of {whose}{rows} at temperature {temperature}")
             }
             Self::Pairs => "pairs".into(),
             Self::Head => "a linear head each".into(),
@@ -60,6 +66,10 @@ impl HiddenLoss {
     pub(super) fn check(&self, batch_size: usize) -> Result<()> {
         match self {
             Self::Prototypes(options) => options.check(),
+            Self::Instances(_) if batch_size > MAX_INSTANCES => Err(Error::Configuration(format!(
+                "--batch-size {batch_size} is too large for --hidden-loss instances, where every row looks for its image among all; give at most {MAX_INSTANCES}"
+            ))),
+            Self::Instances(options) => options.check(),
             Self::Pairs if batch_size > MAX_PAIRED_BATCH => Err(Error::Configuration(format!(
                 "--batch-size {batch_size} is too large for --hidden-loss pairs, where every row looks at every other; give at most {MAX_PAIRED_BATCH}"
             ))),
@@ -70,6 +80,8 @@ impl HiddenLoss {
 
 /// Above this the pairs of a batch, whose work grows with its square, would take longer than everything else.
 const MAX_PAIRED_BATCH: usize = 1 << 14;
+/// So many scores of a row and their gradients fit into half of the smallest adapter's workgroup memory.
+const MAX_INSTANCES: usize = 1 << 10;
 
 /// The name of a hidden loss, as the command line and files have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +98,9 @@ pub enum HiddenLossKind {
     Pairs,
     /// Cross-entropy of a linear head of the layer's own, trained with it and dropped at test time. Needs no partner.
     Head,
+    /// Cross-entropy over the cosines to the guide's representations of all images of the batch: which of them is the same image. Needs no
+    /// labels.
+    Instances,
 }
 
 /// Options of [`HiddenLoss::Cosine`].
@@ -110,7 +125,7 @@ pub enum Representation {
     PreActivation,
 }
 
-/// Options of [`HiddenLoss::Prototypes`].
+/// Options of [`HiddenLoss::Prototypes`] and [`HiddenLoss::Instances`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PrototypeOptions {
@@ -171,6 +186,7 @@ impl From<HiddenLoss> for HiddenLossOptions {
             HiddenLoss::Prototypes(prototypes) => Self { kind: HiddenLossKind::Prototypes, prototypes, ..Self::default() },
             HiddenLoss::Pairs => Self { kind: HiddenLossKind::Pairs, ..Self::default() },
             HiddenLoss::Head => Self { kind: HiddenLossKind::Head, ..Self::default() },
+            HiddenLoss::Instances(prototypes) => Self { kind: HiddenLossKind::Instances, prototypes, ..Self::default() },
         }
     }
 }

@@ -42,7 +42,7 @@ impl OptionFacts {
 
 table::options! {
     "Data" {
-        /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1; features each by its own, which is their default.
+        /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1; features each by its own. Default for features and colours.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         standardize: bool => run.standardize, [of_recipe];
         /// Shift each training image by up to N pixels along each axis, anew in each epoch, A's and B's copy independently.
@@ -105,6 +105,9 @@ table::options! {
         /// Bring each row of a hidden layer's output to one length before the next layer reads it.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         normalize: bool => run.normalize, [of_recipe];
+        /// Share of each hidden layer's units that a training step leaves out, by chance.
+        #[arg(value_name = "SHARE")]
+        dropout: f64 => run.dropout, [of_recipe];
         /// Whose losses decide from which images of a batch a layer learns, where labels may be wrong.
         #[arg(value_enum)]
         trust: Trust => run.trust.trust, [];
@@ -141,9 +144,10 @@ impl RunOptions {
     }
 
     /// The same for the data that it is to learn: features are standardised where nothing else was asked for, since they have no scale in
-    /// common, as pixels have.
+    /// common, as grey pixels have, and so are colours, from which networks learn more then (docs/explanation/results.md).
     pub fn for_dataset(&self, dataset: &Dataset) -> Self {
-        let standardize = self.standardize.or(dataset.train.has_features().then_some(true));
+        let is_standardized = dataset.train.has_features() || dataset.train.shape.channels > 1;
+        let standardize = self.standardize.or(is_standardized.then_some(true));
         Self { standardize, ..self.clone() }
     }
 

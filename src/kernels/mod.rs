@@ -15,6 +15,7 @@ pub mod batch_mean;
 pub mod class_prototypes;
 pub mod cosine_gradient;
 pub mod covariance;
+pub mod dropout;
 pub mod forward;
 pub mod fused_backward;
 pub mod fused_forward;
@@ -162,6 +163,8 @@ kernels! {
     Gather: gather,
     /// One layer's matrix product, bias and activation.
     Forward: forward,
+    /// Units of a hidden layer left out by chance.
+    Dropout: dropout,
     /// Means of a hidden layer's outputs over the batch.
     BatchMean: batch_mean,
     /// Loss and gradient of a hidden layer.

@@ -3,8 +3,8 @@
 use super::order::{Order, reorder};
 use super::{Access, Kernel};
 use crate::layout::{
-    BackPlaces, CONSTANTS, ForwardPlaces, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, Shard, Shuffle, Step,
-    Trained, Trust,
+    BackPlaces, CONSTANTS, Dropout, ForwardPlaces, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, Shard, Shuffle,
+    Step, Trained, Trust,
 };
 use std::fmt::Write;
 
@@ -53,6 +53,7 @@ fn import(name: &str, forms: Forms) -> Option<&'static str> {
         "Prototypes" => Prototypes::WGSL,
         "Shard" => Shard::WGSL,
         "Shuffle" => Shuffle::WGSL,
+        "Dropout" => Dropout::WGSL,
         "Pairs" => Pairs::WGSL,
         "Trust" => Trust::WGSL,
         "Reduction" => Reduction::WGSL,

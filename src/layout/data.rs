@@ -1,6 +1,6 @@
 //! The data set on the device, and what is drawn from it: orders, changes of images, pairs of rows.
 
-use super::{Views, quads};
+use super::{Rows, Views, quads};
 use crate::config::Augmentation;
 use crate::dataset::{Images, Statistics};
 use crate::random::Stream;
@@ -96,6 +96,28 @@ device_struct! {
     }
 }
 
+device_struct! {
+    /// Units of a hidden layer that a step leaves out.
+    Dropout {
+        /// Lower half of replica 0's seed; replica r has seed + r.
+        seed_low: u32,
+        /// Upper half.
+        seed_high: u32,
+        /// The random stream of A's units; B's is 2¹⁶ further.
+        stream: u32,
+        /// Rows of a batch.
+        batch_size: u32,
+        /// Row length, in quads.
+        quads: u32,
+        /// A unit whose random word is below this is left out.
+        threshold: u32,
+        /// What the others are multiplied by.
+        factor: f32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+    }
+}
+
 impl Shuffle {
     /// The orders of `replicas` runs whose seeds start at `seed`.
     pub fn new(seed: u64, sample_count: usize, replicas: usize, enabled: bool) -> Self {
@@ -114,6 +136,22 @@ impl Shuffle {
     pub fn of_replica(&self, replica: usize) -> Self {
         let seed = (u64::from(self.seed_high) << 32 | u64::from(self.seed_low)).wrapping_add(replica as u64);
         Self { seed_low: seed as u32, seed_high: (seed >> 32) as u32, replicas: 1, ..*self }
+    }
+}
+
+impl Dropout {
+    /// A `share` of the units of `rows`, of hidden layer `layer` of runs whose seeds start at `seed`.
+    pub fn new(seed: u64, layer: usize, share: f64, rows: &Rows) -> Self {
+        Self {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            stream: Stream::Dropout { model: 0, layer: layer as u16 }.id(),
+            batch_size: rows.batch_size,
+            quads: rows.quads,
+            threshold: (share * 2f64.powi(32)) as u32,
+            factor: (1.0 / (1.0 - share)) as f32,
+            padding_0: 0,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::layout::{BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss};
 /// Why no few dispatches can take the place of all layers', if so.
 pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
     match (config.method, config.hidden_loss) {
+        _ if config.dropout > 0.0 => Some("--dropout has no fused kernel"),
         _ if config.trust.trust != TrustBy::None => Some("--trust ranks the losses of the whole batch"),
         (Method::Backprop, _) => None,
         (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(options)) if options.centre => {
@@ -22,6 +23,9 @@ pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
         (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_) | HiddenLoss::Prototypes(_) | HiddenLoss::Head) => None,
         (Method::Local | Method::FrozenPartner, HiddenLoss::Pairs) => {
             Some("--hidden-loss pairs compares rows of different workgroups")
+        }
+        (Method::Local | Method::FrozenPartner, HiddenLoss::Instances(_)) => {
+            Some("--hidden-loss instances compares every row with all rows of the batch")
         }
         _ => Some("it is for --method local, frozen-partner and backprop"),
     }

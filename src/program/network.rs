@@ -5,11 +5,12 @@ use super::shapes::{Part, Shapes};
 use super::tensors::{Content, Set, Tensors};
 use crate::config::{Representation, TrainingConfig};
 use crate::dataset::Images;
+use crate::kernels::dropout;
 use crate::kernels::forward::Forward;
 use crate::kernels::gather::Gather;
 use crate::kernels::normalize::Normalize;
 use crate::kernels::{Element, Level, Operation, Pack, Tensor};
-use crate::layout::{Shard, Views};
+use crate::layout::{Dropout, Shard, Views};
 use std::collections::HashMap;
 
 /// A batch of images.
@@ -196,6 +197,16 @@ impl<'a> Pass<'a> {
         .into()
     }
 
+    /// Leaves out units of a hidden layer's outputs or deltas, where training does.
+    pub fn dropout(&mut self, role: Role, index: usize) -> Option<Operation> {
+        let share = self.config.dropout;
+        if share == 0.0 || self.purpose != TRAINING {
+            return None;
+        }
+        let shape = Dropout::new(self.config.seed, index, share, &self.shapes.rows(Part::Network, index));
+        Some(dropout::Dropout { shape, rows: self.tensor(role, Part::Network, index) }.into())
+    }
+
     /// The first `layers` layers of the network.
     pub fn forward_network(&mut self, layers: usize) -> Vec<Operation> {
         let last = self.shapes.network.len() - 1;
@@ -203,6 +214,7 @@ impl<'a> Pass<'a> {
         let mut operations = Vec::new();
         for index in 0..layers {
             operations.push(self.forward(Part::Network, index, keep && index < last));
+            operations.extend(self.dropout(Role::Outputs, index).filter(|_| index < last));
             if self.config.normalize && index < last {
                 let shape = self.shapes.rows(Part::Network, index);
                 let rows = self.tensor(Role::Outputs, Part::Network, index);

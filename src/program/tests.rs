@@ -26,11 +26,15 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
     let others = methods.map(|method| TrainingConfig { method, ..Recipe::Contrastive.config() });
     let trusting = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..trusting(Trust::Partner) });
     let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..Recipe::Contrastive.config() };
+    let instances =
+        TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..Recipe::Contrastive.config() };
+    let dropping = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, dropout: 0.3, ..heads.clone() });
     let configs = recipes
         .into_iter()
         .chain(others)
         .chain(trusting)
-        .chain([heads])
+        .chain(dropping)
+        .chain([heads, instances])
         .map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
     configs.filter(|config| config.architecture().is_ok()).collect()
 }
@@ -253,10 +257,21 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
     let own = prototypes(Guide::Own, 32);
     let selecting = TrainingConfig { trust: trusting(Trust::Partner).trust, ..small(Recipe::Contrastive) };
     let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) };
+    let dropping = TrainingConfig { dropout: 0.3, ..heads.clone() };
+    let instances = TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..heads.clone() };
     let selecting_heads = TrainingConfig { trust: selecting.trust, ..heads.clone() };
-    for config in
-        [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), plain, own, selecting, heads, selecting_heads]
-    {
+    for config in [
+        small(Recipe::Paper),
+        small(Recipe::Centred),
+        small(Recipe::Contrastive),
+        plain,
+        own,
+        selecting,
+        heads,
+        selecting_heads,
+        dropping,
+        instances,
+    ] {
         for layer in 0..3 {
             assert_eq!(learned(&config, layer, false), learned(&config, layer, true), "{config:?} layer {layer}");
         }

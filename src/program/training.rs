@@ -4,6 +4,7 @@
 
 use super::network::{Pass, Role};
 use super::shapes::{Part, trained};
+use super::tensors::Content;
 use crate::config::{
     CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Representation, Stage, Trust as TrustBy,
 };
@@ -21,8 +22,8 @@ use crate::kernels::prototype_loss::PrototypeLoss;
 use crate::kernels::prototype_scores::PrototypeScores;
 use crate::kernels::trust::{Selection, Trust};
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
-use crate::kernels::{Level, Operation, Pack, Tensor};
-use crate::layout::{self, Places, RowLoss};
+use crate::kernels::{Element, Level, Operation, Pack, Tensor};
+use crate::layout::{self, Places, RowLoss, Views};
 
 /// What all stages of a run share beside the pass.
 pub struct Training<'a> {
@@ -32,6 +33,8 @@ pub struct Training<'a> {
     pub row_metrics: Tensor,
     /// The rows that each row is compared with, once a stage needs them.
     pairs: Option<Tensor>,
+    /// The number of each row, likewise.
+    rows: Option<Tensor>,
     /// What the host sees of the selection of images, if there is one.
     pub trust: Option<TrustTensors>,
     /// From losses to selections, and what is made again of what they leave.
@@ -58,7 +61,7 @@ impl<'a> Training<'a> {
             records: Vec::new(),
             images,
         });
-        Self { pass, row_metrics, pairs: None, trust, select: Default::default() }
+        Self { pass, row_metrics, pairs: None, rows: None, trust, select: Default::default() }
     }
 
     /// One step of a stage, an operation a layer.
@@ -90,7 +93,7 @@ impl<'a> Training<'a> {
         for index in losses.clone() {
             match config.hidden_loss {
                 HiddenLoss::Cosine(options) => self.cosine_loss(index, options, &mut activate, &mut learn),
-                HiddenLoss::Prototypes(options) => {
+                HiddenLoss::Prototypes(options) | HiddenLoss::Instances(options) => {
                     self.prototype_loss(index, options, &mut activate, &mut learn);
                     if options.projection > 0 {
                         projected.push(self.update(Part::Projection, index));
@@ -102,6 +105,7 @@ impl<'a> Training<'a> {
                     projected.push(self.update(Part::Projection, index));
                 }
             }
+            learn.extend(self.pass.dropout(Role::Deltas, index));
         }
         let mut updates: Vec<(usize, LayerUpdate)> = losses.map(|index| self.update(Part::Network, index)).collect();
         if output {
@@ -154,12 +158,19 @@ impl<'a> Training<'a> {
         if part == Part::Projection {
             activate.push(self.pass.forward(part, index, false));
         }
-        let shape = RowLoss { mutual: options.mutual as f32, ..self.loss(part, index) };
-        let classes = self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize);
-        let guide = self.pass.shapes.prototypes(shape.rows(), classes, options.guide == Guide::Partner, options.temperature);
+        let mut shape = RowLoss { mutual: options.mutual as f32, ..self.loss(part, index) };
+        let mut classes = self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize);
+        let mut labels = self.pass.batch.labels;
+        let is_by_image = matches!(self.pass.config.hidden_loss, HiddenLoss::Instances(_));
+        if is_by_image {
+            // Each row is a class of its own, whose only prototype is the guide's view of that image.
+            (classes, labels) = (self.pass.config.batch_size, self.rows_as_labels());
+            shape.label_shift = Views::Run.shift();
+        }
+        let mut guide = self.pass.shapes.prototypes(shape.rows(), classes, options.guide == Guide::Partner, options.temperature);
+        guide.label_shift = shape.label_shift;
         let rows = self.pass.tensor(Role::Outputs, part, index);
         let unit_rows = self.pass.tensor(Role::UnitRows, part, index);
-        let labels = self.pass.batch.labels;
         let name = |what: &str| format!("training: {what} of layer {}", index + 1);
         let prototypes = self.pass.tensors.add_to(Pack::Deltas, name("prototypes"), Level::Slot, classes * shape.rows().stride());
         let counts = self.pass.tensors.add_words(name("counts of classes"), Level::Slot, classes);
@@ -223,6 +234,15 @@ impl<'a> Training<'a> {
         Some(Selection { weights, by_partner: config.trust.trust == TrustBy::Partner })
     }
 
+    /// The number of each row: all layers share them.
+    fn rows_as_labels(&mut self) -> Tensor {
+        let batch_size = self.pass.config.batch_size;
+        let tensors = &mut *self.pass.tensors;
+        *self.rows.get_or_insert_with(|| {
+            tensors.add_with("training: numbers of rows", Element::Word, Level::Run, batch_size, Content::Counting)
+        })
+    }
+
     /// The rows that each row is compared with: all layers of a step share them.
     fn pairs_tensor(&mut self) -> Tensor {
         let words = 2 * self.pass.config.batch_size;
@@ -275,6 +295,7 @@ impl<'a> Training<'a> {
         } else {
             learn.push(InputGradient { layer, deltas, weights, mask: Some(rows), gradients: below }.into());
         }
+        learn.extend(self.pass.dropout(Role::Deltas, index - 1));
     }
 
     fn update(&mut self, part: Part, index: usize) -> (usize, LayerUpdate) {

@@ -36,6 +36,11 @@ fn heads() -> TrainingConfig {
     TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) }
 }
 
+/// The contrastive recipe without labels in its hidden losses.
+fn instances() -> TrainingConfig {
+    TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..small(Recipe::Contrastive) }
+}
+
 /// The parameters after some steps from `start`, with the CPU (`None`) or a GPU plan.
 fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Parameters {
     let dataset = digits::generate_with_counts(0, 90, 20);
@@ -91,6 +96,8 @@ fn a_layer_moves_the_same_whatever_stands_above_it(device: Device) {
         (prototypes(Guide::Partner, 0), true),
         (TrainingConfig { method: Method::FrozenPartner, ..small(Recipe::Contrastive) }, true),
         (heads(), true),
+        (TrainingConfig { dropout: 0.3, ..heads() }, false),
+        (instances(), false),
     ];
     for (config, fusible) in cases {
         let fused = (fusible && device == Device::Gpu).then_some(Some(Plan::Fused));

@@ -122,6 +122,9 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { trust: trusting(Trust::Partner, TrustRate::Auto), ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { trust: trusting(Trust::Own, TrustRate::Auto), method: Method::Backprop, ..small() }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Head, replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { hidden_loss: HiddenLoss::Head, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { method: Method::Backprop, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..small() }, 10),
         (TrainingConfig { augmentation: turned, ..small_run_of(Recipe::Contrastive) }, 10),
         // Epochs 1 and 10, which the steps are taken in: of the first stage; of the first and the second; of the first and the
         // third.

@@ -56,6 +56,7 @@ pub fn common() -> TrainingConfig {
         output_loss: OutputLoss::default(),
         hidden_loss: HiddenLoss::from(HiddenLossOptions::default()),
         normalize: false,
+        dropout: 0.0,
         augmentation: Augmentation::default(),
         standardize: false,
         trust: TrustOptions::default(),
