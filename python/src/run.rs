@@ -126,6 +126,9 @@ impl Doubts {
     }
 }
 
+/// Two arrays of numbers.
+type Pair<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<f32>>);
+
 /// A run; see `ffcl_gpu.Trainer`.
 #[pyclass(module = "ffcl_gpu._ffcl")]
 pub struct Run {
@@ -236,7 +239,7 @@ impl Run {
 
     /// Of each training row, in their order: the share of layers and networks that called it worth learning from when they saw it last, and
     /// its mean loss over them and the epochs after the fifth. Both are empty without the option trust.
-    fn trust<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<f32>>)> {
+    fn trust<'py>(&mut self, py: Python<'py>) -> PyResult<Pair<'py>> {
         match self.ask(py, Command::Trust, None)? {
             Reply::Trust(kept, losses) => Ok((PyArray1::from_vec(py, kept), PyArray1::from_vec(py, losses))),
             _ => Err(lost()),
