@@ -44,6 +44,8 @@
 
 pub mod arithmetic;
 #[cfg(feature = "program")]
+pub mod audit;
+#[cfg(feature = "program")]
 pub mod bench;
 #[cfg(feature = "program")]
 mod bounded_file;

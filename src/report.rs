@@ -1,12 +1,14 @@
 //! A run for people: `report.html`, one file that needs no network, and its curves as `curves.png`. Several runs side by side on
 //! one page.
 
+mod audit;
 mod charts;
 mod content;
 mod curves;
 mod page;
 mod pictures;
 
+pub use audit::AuditPage;
 pub use content::TestAnswers;
 
 use crate::error::{Error, Result};
@@ -36,6 +38,12 @@ pub fn compare(folders: &[PathBuf], path: &Path) -> Result<()> {
         runs.iter_mut().zip(folders).for_each(|(run, folder)| run.name = folder.display().to_string());
     }
     let page = page::of_comparison(&runs).map_err(|problem| undrawable(path, problem))?;
+    write_whole(path, page.as_bytes())
+}
+
+/// Writes the page of suspect labels.
+pub fn write_audit(path: &Path, page: &AuditPage) -> Result<()> {
+    let page = page.render().map_err(|problem| undrawable(path, problem))?;
     write_whole(path, page.as_bytes())
 }
 

@@ -1,10 +1,12 @@
 //! The training loop: epochs in, typed events out. It prints nothing and writes nothing.
 
+mod doubts;
 mod report;
 mod state;
 mod trust;
 mod watches;
 
+pub use doubts::{Doubt, Doubts, EARLY};
 pub use report::ReplicaReport;
 pub use state::{Position, RunningEpoch, TrainingState, TrustState};
 pub use trust::{MOST_WRONG, Records, TrustReport};

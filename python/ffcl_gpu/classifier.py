@@ -90,7 +90,8 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         With `trust`: the share of layers and networks that called a row worth learning from when they saw it last. NaN where a row was
         not trained on.
     suspects_ : array
-        With `trust`: rows that less than half of them trust, those with the largest mean loss first.
+        With `trust`: rows that most hidden layers of most networks take for another class, those with the largest mean loss first, as
+        `ffcl-gpu audit` has them.
 
     X may be `[n, features]`, `[n, height, width]` or `[n, height, width, channels]`. uint8 counts as images (numbers from 0 to 1); all else is
     float32 features, each standardised by mean and deviation of the training rows unless `standardize=False`.
@@ -159,9 +160,8 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         for name in ("trust_", "suspects_"):
             self.__dict__.pop(name, None)
         if self.trust is not None and self.trust != "none":
-            self.trust_, losses = trainer.trust()
-            suspects = np.flatnonzero(self.trust_ < 0.5)
-            self.suspects_ = suspects[np.argsort(-losses[suspects], kind="stable")]
+            self.trust_, _ = trainer.trust()
+            self.suspects_ = trainer.suspects()
         self._model = trainer.model()
         return self
 

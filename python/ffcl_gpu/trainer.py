@@ -123,14 +123,25 @@ class Trainer:
 
     def trust(self) -> tuple[np.ndarray, np.ndarray]:
         """With the option `trust`: of each row of X [n], float32, the share of layers and networks that called it worth learning from when
-        they saw it last, and its mean loss (nats) over them and the epochs after the fifth. NaN for rows that were not trained on."""
-        kept, losses = self._run.trust()
-        if not len(kept):
-            raise ValueError("the run has no option trust, or no epoch has ended")
+        they saw it last, and its mean loss (nats) over the hidden layers, the networks and the epochs after the fifth. NaN for rows that
+        were not trained on."""
+        kept, losses, _ = self._trust()
         whole = np.full((2, self._rows), np.nan, dtype=np.float32)
         rows = slice(None) if self._train is None else self._train
         whole[0, rows], whole[1, rows] = kept, losses
         return whole[0], whole[1]
+
+    def suspects(self) -> np.ndarray:
+        """With the option `trust`: rows of X that most hidden layers of most networks take for another class, in the epochs after the
+        fifth; those with the largest mean loss first, as `ffcl-gpu audit` has them."""
+        suspects = self._trust()[2]
+        return suspects.astype(np.intp) if self._train is None else np.asarray(self._train)[suspects]
+
+    def _trust(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        kept, losses, suspects = self._run.trust()
+        if not len(kept):
+            raise ValueError("the run has no option trust, or no epoch has ended")
+        return kept, losses, suspects
 
     @property
     def device(self) -> str:

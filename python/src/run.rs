@@ -13,7 +13,7 @@ use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::train::{Advance, Event, Records, Trainer};
+use ffcl_gpu::train::{Advance, Doubts, Event, Trainer};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -56,7 +56,11 @@ enum Reply {
     Advanced(Advance, String),
     Weights(Box<Parameters>),
     /// See [`Doubts`].
-    Trust(Vec<f32>, Vec<f32>),
+    Trust {
+        kept: Vec<f32>,
+        scores: Vec<f32>,
+        suspects: Vec<u32>,
+    },
     Done,
 }
 
@@ -89,46 +93,6 @@ struct Shared {
     steps_of_epoch: AtomicUsize,
 }
 
-/// Epochs whose doubts are forgotten: networks that have learned little doubt everything.
-const EARLY: u32 = 5;
-
-/// What the layers that select thought of each training row.
-#[derive(Default)]
-struct Doubts {
-    /// Of losses at the label, over layers, networks and epochs: the sum, and how many.
-    losses: Vec<(f64, u32)>,
-    /// How many called it worth learning from when it was seen last, and of how many.
-    kept: Vec<(u32, u32)>,
-}
-
-impl Doubts {
-    fn observe(&mut self, records: &Records, slots: usize, rows: usize, epoch: u32) {
-        if epoch <= EARLY || self.losses.len() != rows {
-            self.losses = vec![(0.0, 0); rows];
-        }
-        self.kept.resize(rows, (0, 0));
-        let mut kept = vec![(0, 0); rows];
-        for (layer, slot) in (0..records.layers()).flat_map(|layer| (0..slots).map(move |slot| (layer, slot))) {
-            for (row, note) in records.of(layer, slot).enumerate() {
-                let Some(note) = note else { continue };
-                self.losses[row] = (self.losses[row].0 + f64::from(note.loss), self.losses[row].1 + 1);
-                kept[row] = (kept[row].0 + u32::from(note.is_kept), kept[row].1 + 1);
-            }
-        }
-        // The last rows of an order fill no batch, and were seen in an earlier epoch.
-        self.kept.iter_mut().zip(kept).filter(|(_, new)| new.1 > 0).for_each(|(old, new)| *old = new);
-    }
-
-    /// The share that kept each row, and its mean loss: not a number where nobody saw it.
-    fn shares(&self) -> (Vec<f32>, Vec<f32>) {
-        let kept = self.kept.iter().map(|&(kept, of)| kept as f32 / of as f32).collect();
-        (kept, self.losses.iter().map(|&(sum, count)| (sum / f64::from(count)) as f32).collect())
-    }
-}
-
-/// Two arrays of numbers.
-type Pair<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<f32>>);
-
 /// A run; see `ffcl_gpu.Trainer`.
 #[pyclass(module = "ffcl_gpu._ffcl")]
 pub struct Run {
@@ -142,6 +106,9 @@ pub struct Run {
     options: String,
     done: bool,
 }
+
+/// What layers kept, scores and suspects.
+type TrustArrays<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<u32>>);
 
 /// What the thread works on.
 struct Work {
@@ -238,10 +205,12 @@ impl Run {
     }
 
     /// Of each training row, in their order: the share of layers and networks that called it worth learning from when they saw it last, and
-    /// its mean loss over them and the epochs after the fifth. Both are empty without the option trust.
-    fn trust<'py>(&mut self, py: Python<'py>) -> PyResult<Pair<'py>> {
+    /// its score; then the rows that are suspects, the worst first: see `ffcl_gpu::train::Doubts`. All are empty without the option trust.
+    fn trust<'py>(&mut self, py: Python<'py>) -> PyResult<TrustArrays<'py>> {
         match self.ask(py, Command::Trust, None)? {
-            Reply::Trust(kept, losses) => Ok((PyArray1::from_vec(py, kept), PyArray1::from_vec(py, losses))),
+            Reply::Trust { kept, scores, suspects } => {
+                Ok((PyArray1::from_vec(py, kept), PyArray1::from_vec(py, scores), PyArray1::from_vec(py, suspects)))
+            }
             _ => Err(lost()),
         }
     }
@@ -389,7 +358,7 @@ fn serve(
         (images.pixels, images.features) = (Vec::new(), None);
     }
     let mut trainer = Trainer::new(Job { config: &config, dataset: &dataset }, backend.as_mut()).with_truth(truth.as_deref());
-    let mut doubts = Doubts::default();
+    let mut doubts = None;
     if answer.send(Ok(ready)).is_err() {
         return Ok(());
     }
@@ -397,16 +366,18 @@ fn serve(
     while let Ok(command) = commands.recv() {
         let reply = match command {
             Command::Epoch => {
-                let (mut reports, mut epoch) = ("[]".to_owned(), 0);
+                let mut reports = "[]".to_owned();
                 let advance = trainer.epoch(&mut |event| {
                     match event {
-                        Event::Progress { epoch: now, steps_done, steps } => {
-                            epoch = now;
+                        Event::Progress { steps_done, steps, .. } => {
                             shared.steps.store(steps_done, Ordering::Relaxed);
                             shared.steps_of_epoch.store(steps, Ordering::Relaxed);
                         }
                         Event::Epoch(of_epoch) => reports = serde_json::to_string(of_epoch).unwrap_or_default(),
-                        Event::Records(records) => doubts.observe(records, 2 * config.replicas, dataset.train.count(), epoch),
+                        Event::Records(records) => {
+                            let new = || Doubts::new(dataset.train.count(), dataset.classes());
+                            doubts.get_or_insert_with(new).observe(records, 2 * config.replicas);
+                        }
                         Event::Warning { .. } => {}
                     }
                     Ok(if shared.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -414,8 +385,16 @@ fn serve(
                 Reply::Advanced(advance, reports)
             }
             Command::Trust => {
-                let (kept, losses) = doubts.shares();
-                Reply::Trust(kept, losses)
+                let doubts = doubts.as_ref();
+                let suspects = |doubts: &Doubts| {
+                    let suspects = doubts.suspects(&dataset.train.labels);
+                    suspects.into_iter().map(|suspect| suspect.index as u32).collect()
+                };
+                Reply::Trust {
+                    kept: doubts.map(Doubts::kept).unwrap_or_default(),
+                    scores: doubts.map(Doubts::scores).unwrap_or_default(),
+                    suspects: doubts.map(suspects).unwrap_or_default(),
+                }
             }
             Command::Weights => Reply::Weights(Box::new(trainer.parameters()?)),
             Command::SetWeights(parameters) => {

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use super::audit::AuditOptions;
 use super::data_command::DataCommand;
 use super::data_options::{DataDirOption, DataOptions};
 use super::device_options::{DeviceOption, PlanName};
@@ -30,6 +31,9 @@ pub enum Command {
     /// Train all variants of a study file, with several seeds each, and report on them.
     #[command(after_help = "Example: ffcl-gpu study studies/guidance.toml --out runs/guidance --data-dir data/mnist")]
     Study(StudyOptions),
+    /// Look for wrong labels in a data set: a table, a page with pictures, and a cleaned copy.
+    #[command(after_help = "Example: ffcl-gpu audit photos --image-size 32 --out photos-audit --write-clean photos-clean")]
+    Audit(Box<AuditOptions>),
     /// Fetch data sets, list them, or check those that are here.
     #[command(subcommand)]
     Data(DataCommand),

@@ -187,19 +187,38 @@ impl ReadingOptions {
 
     /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
     pub fn load(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Dataset> {
-        let options = FolderOptions { test_fraction: self.test_fraction, image_size: self.image_size, grayscale: self.grayscale };
+        self.load_files(source, data_dir, quiet, false).map(|loaded| loaded.dataset)
+    }
+
+    /// Reads the data to look at its labels: every image that there is but those of a test set of its own.
+    pub fn load_to_audit(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Loaded> {
+        match self.test_fraction {
+            None => self.load_files(source, data_dir, quiet, true),
+            Some(_) => {
+                Err(Error::Configuration("--test-fraction holds images back, and an audit looks at all; leave it out".into()))
+            }
+        }
+    }
+
+    fn load_files(&self, source: &Source, data_dir: Option<&Path>, quiet: bool, audit: bool) -> Result<Loaded> {
+        let (image_size, grayscale) = (self.image_size, self.grayscale);
+        let options = FolderOptions { test_fraction: self.test_fraction, image_size, grayscale, audit };
+        let of_files = |dataset: Result<Dataset>| dataset.map(Loaded::from);
         match source {
-            Source::Known(name) if options != FolderOptions::default() => Err(Error::Configuration(format!(
-                "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
-            ))),
+            Source::Known(name) if options != (FolderOptions { audit, ..FolderOptions::default() }) => {
+                Err(Error::Configuration(format!(
+                    "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
+                )))
+            }
             Source::Known(_) if self.is_about_files() => Err(self.not_a_file(source)),
-            Source::Known(name) => name.load(&Places::new(data_dir)),
+            Source::Known(name) => of_files(name.load(&Places::new(data_dir))),
             Source::File(path) if options.image_size.is_some() || options.grayscale => Err(Error::Configuration(format!(
                 "--image-size and --grayscale are for folders of images, and {} is a file; leave them out",
                 path.display()
             ))),
             Source::File(path) => {
-                file::load(path, &self.of_file(Share { asked: self.test_fraction, default: folder::TEST_FRACTION }))
+                let options = self.of_file(Share { asked: self.test_fraction, default: folder::TEST_FRACTION });
+                of_files(if audit { file::load_to_audit(path, &options) } else { file::load(path, &options) })
             }
             Source::Folder(_) if self.is_about_files() => Err(self.not_a_file(source)),
             Source::Folder(path) => load_folder(path, &options, quiet),
@@ -242,17 +261,17 @@ pub fn given(path: Option<&PathBuf>) -> Option<&Path> {
     path.map(PathBuf::as_path).filter(|path| !path.as_os_str().is_empty())
 }
 
-fn load_folder(path: &Path, options: &FolderOptions, quiet: bool) -> Result<Dataset> {
+fn load_folder(path: &Path, options: &FolderOptions, quiet: bool) -> Result<Loaded> {
     require_folder(path)?;
     let bar = bar(quiet);
     let loaded = folder::load(path, options, &|done, all| bar.show(done, all));
     bar.clear();
-    let Loaded { dataset, skipped, note } = loaded?;
+    let loaded = loaded?;
     if !quiet {
-        report_skipped(&skipped);
-        note.iter().for_each(|note| report(&format!("note: {note}")));
+        report_skipped(&loaded.skipped);
+        loaded.note.iter().for_each(|note| report(&format!("note: {note}")));
     }
-    Ok(dataset)
+    Ok(loaded)
 }
 
 /// Refuses what is no folder.

@@ -1,6 +1,7 @@
 //! The commands: each turns arguments into a configuration, runs the library, and prints what comes back.
 
 pub mod arguments;
+mod audit;
 mod bench;
 mod completions;
 pub mod config_file;
@@ -38,6 +39,7 @@ use std::process::ExitCode;
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Train(options) => train::run(&options),
+        Command::Audit(options) => audit::run(&options),
         Command::Study(options) => study::run(&options),
         Command::Data(command) => data::run(&command),
         Command::Evaluate(options) => evaluate::run(&options).map(|()| ExitCode::SUCCESS),

@@ -227,7 +227,7 @@ fn check_continuation(
 }
 
 /// The networks' shape, if they are possible and fit into memory.
-fn check(config: &TrainingConfig) -> Result<Architecture> {
+pub fn check(config: &TrainingConfig) -> Result<Architecture> {
     let architecture = config.architecture()?;
     // Weights, two moments and those of the epoch's beginning, as checkpoints hold them, and the bytes of the file.
     memory::require(8 * config.parameter_bytes(&architecture), "the weights of this run")?;

@@ -2,7 +2,7 @@
 //!
 //! Numbers that can be pixels are: whole ones from 0 to 255, and multiples of 1/255 from 0 to 1. All others are features.
 
-use super::{Dataset, Features, ImageShape, Images, Origin, npz, numbered, table};
+use super::{AUDIT_TEST, Dataset, Features, ImageShape, Images, Origin, npz, numbered, table};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -109,6 +109,19 @@ fn open(
     file.by_ref().take(2).read_to_end(&mut begin).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     if begin == b"PK" { archive(path, file) } else { table(path, file) }
+}
+
+/// Reads all rows of a file as training rows, in their order, those that would be held back for testing, too: to look at their labels. Where
+/// the file has no test set, its first rows stand for one.
+pub fn load_to_audit(path: &Path, options: &FileOptions) -> Result<Dataset> {
+    let mut sets = open(path, |path, file| table::read(path, file, options.label_column.as_deref()), npz::read)?;
+    let has_test_set = sets.test.is_some();
+    sets.test.get_or_insert_with(|| sets.train.clone());
+    let mut dataset = dataset(path, sets, Share { asked: None, ..options.share }, options.features)?;
+    if !has_test_set {
+        dataset.test = dataset.train.head(AUDIT_TEST);
+    }
+    Ok(dataset)
 }
 
 /// The data set of what a file holds; its name is the file's, without its ending. `features`: no number is taken for a pixel.

@@ -4,7 +4,7 @@ mod layout;
 mod listing;
 mod picture;
 
-use super::{Dataset, ImageShape, Images, Origin};
+use super::{AUDIT_TEST, Dataset, ImageShape, Images, Origin};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::MAX_WIDTH;
@@ -31,6 +31,8 @@ pub struct FolderOptions {
     pub image_size: Option<ImageSize>,
     /// Make every image grey.
     pub grayscale: bool,
+    /// Learn from all images of a folder without `train` and `test`, to look at their labels; some of them stand for a test set.
+    pub audit: bool,
 }
 
 /// Rows and columns.
@@ -96,6 +98,17 @@ pub struct Loaded {
     pub skipped: Vec<Skipped>,
     /// What the user should know about the layout of the folder.
     pub note: Option<String>,
+    /// The files of the training images, in their order,
+    pub train_files: Vec<PathBuf>,
+    /// and of the test images.
+    pub test_files: Vec<PathBuf>,
+}
+
+impl From<Dataset> for Loaded {
+    /// Of data that is no folder.
+    fn from(dataset: Dataset) -> Self {
+        Self { dataset, skipped: Vec::new(), note: None, train_files: Vec::new(), test_files: Vec::new() }
+    }
 }
 
 /// Images to measure a model on.
@@ -132,7 +145,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Reads the images of a folder. Files that are no images are left out, unless nothing of a class is left.
 pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<Loaded> {
-    let listing = list(root, options.test_fraction)?;
+    let listing = list(root, options.test_fraction, options.audit)?;
     let entries: Vec<&Entry> = listing.train.iter().chain(&listing.test).collect();
     let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path)));
     // Without a size nothing can be read, and the files say why.
@@ -167,12 +180,19 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
     let (of_train, of_test) = pictures.split_at(listing.train.len());
     let mut skipped = listing.skipped;
     let train = assemble("training", &listing.train, of_train, &listing.classes, shape, &mut skipped)?;
-    let test = assemble("test", &listing.test, of_test, &listing.classes, shape, &mut skipped)?;
+    let test = match options.audit && listing.test.is_empty() {
+        true => train.head(AUDIT_TEST),
+        false => assemble("test", &listing.test, of_test, &listing.classes, shape, &mut skipped)?,
+    };
     let name = own_name(root);
     let origin = Origin::Folder { test_fraction: listing.test_fraction };
     let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None, origin, held_out: None };
     let note = Layout::find(root)?.note();
-    Ok(Loaded { dataset, skipped, note })
+    let files = |entries: &[Entry], pictures: &[std::result::Result<Picture, Trouble>]| {
+        entries.iter().zip(pictures).filter(|(_, picture)| picture.is_ok()).map(|(entry, _)| entry.path.clone()).collect()
+    };
+    let (train_files, test_files) = (files(&listing.train, of_train), files(&listing.test, of_test));
+    Ok(Loaded { dataset, skipped, note, train_files, test_files })
 }
 
 /// Reads the images of a folder that a model is to be measured on, each prepared as the model needs it, as [`ImageShape`] says; a

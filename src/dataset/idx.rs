@@ -90,6 +90,15 @@ pub fn parse_labels(name: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
     Source::new(name, bytes, bytes.len() as u64, Kind::Labels)?.read()
 }
 
+/// A file of unsigned bytes with these sizes, as the readers take it.
+pub fn bytes(sizes: &[usize], body: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, UNSIGNED_BYTE, sizes.len() as u8];
+    // The format has four bytes for a size, and no file that was read is larger.
+    sizes.iter().for_each(|&size| file.extend((size as u32).to_be_bytes()));
+    file.extend_from_slice(body);
+    file
+}
+
 /// Refuses a label that is none of the classes.
 fn check_labels(path: &Path, labels: &[u8], classes: usize) -> Result<()> {
     let Some((index, label)) = labels.iter().enumerate().find(|&(_, &label)| usize::from(label) >= classes) else {

@@ -40,6 +40,11 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// Training images that stand for a test set where all that there are is to be learned from: a run measures itself on some images, whether
+/// anybody wants to know or not.
+#[cfg(any(feature = "files", feature = "images"))]
+const AUDIT_TEST: usize = 512;
+
 /// Images of one shape, or rows of features, and their labels. Never empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Images {

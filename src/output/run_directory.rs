@@ -323,9 +323,14 @@ pub fn parse_history(name: &Path, mut file: impl BufRead, epochs: u32) -> Result
 }
 
 fn write_record<O: Serialize>(path: &Path, record: &RunRecord<O>) -> Result<()> {
+    write_json(&path.join(CONFIG), record)
+}
+
+/// Writes a record as JSON for people, too.
+pub fn write_json(path: &Path, record: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(record).map_err(|error| json_error(path, &error))?;
     text.push(b'\n');
-    write_whole(&path.join(CONFIG), &text)
+    write_whole(path, &text)
 }
 
 fn json_error(path: &Path, error: &serde_json::Error) -> Error {

@@ -38,6 +38,11 @@ impl<'a> Records<'a> {
         Self { words, images, epoch }
     }
 
+    /// The epoch, from 1.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Layers that select.
     pub fn layers(&self) -> usize {
         self.words.len()

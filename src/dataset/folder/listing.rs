@@ -52,8 +52,8 @@ pub struct TestListing {
     pub test_fraction: Option<f64>,
 }
 
-/// Lists a folder to train on; where it has no part for testing, that share of each class is taken from it.
-pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
+/// Lists a folder to train on; where it has no part for testing, that share of each class is taken from it; for an audit, none.
+pub fn list(root: &Path, test_fraction: Option<f64>, audit: bool) -> Result<Listing> {
     let mut skipped = Vec::new();
     let (classes, mut train, mut test, fraction) = match Layout::to_train(root)? {
         Layout::Split { train: None, .. } => return Err(no_test_images(root)),
@@ -72,6 +72,11 @@ pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
             }
             (classes, train, test, None)
         }
+        Layout::Whole(root) if audit => {
+            let classes = class_names(&root, 2)?;
+            let train = of_classes(&root, &classes, &mut skipped)?.concat();
+            (classes, train, Vec::new(), None)
+        }
         Layout::Whole(root) => {
             let fraction = test_fraction.unwrap_or(TEST_FRACTION);
             if !(fraction > 0.0 && fraction < 1.0) {
@@ -83,7 +88,7 @@ pub fn list(root: &Path, test_fraction: Option<f64>) -> Result<Listing> {
             (classes, train, test, Some(fraction))
         }
     };
-    if test.is_empty() {
+    if test.is_empty() && !audit {
         return Err(no_test_images(root));
     }
     train.sort_by(by_rank);

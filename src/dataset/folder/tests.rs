@@ -141,7 +141,7 @@ fn a_part_of_each_class_is_held_back_always_the_same() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let split = |names: &[&str], fraction| {
         let folder = folder(names, gray);
-        let listing = list(folder.path(), fraction).unwrap();
+        let listing = list(folder.path(), fraction, false).unwrap();
         let relative =
             |entries: &[Entry]| entries.iter().map(|entry| entry.path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
         let (train, test): (Vec<_>, Vec<_>) = (relative(&listing.train), relative(&listing.test));
@@ -166,7 +166,7 @@ fn a_part_of_each_class_is_held_back_always_the_same() {
     assert_eq!(split(&names, Some(0.99)).0.len(), 2);
     for fraction in [0.0, 1.0, -1.0, f64::NAN] {
         let folder = folder(&names, gray);
-        assert!(list(folder.path(), Some(fraction)).unwrap_err().to_string().contains("--test-fraction"));
+        assert!(list(folder.path(), Some(fraction), false).unwrap_err().to_string().contains("--test-fraction"));
     }
 }
 

@@ -1,0 +1,147 @@
+//! `audit`: wrong labels that are known are found, copies are clean, originals stay, nonsense is refused.
+
+use crate::support::{Refusal, check_refused, names_in, report, run, text};
+use ffcl_gpu::dataset::digits;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+const SMALL: [&str; 5] = ["--device", "cpu", "--replicas", "1", "--quiet"];
+
+fn audit(data: &str, more: &[&str]) -> crate::support::Ran {
+    run(&[&["audit", data], more].concat())
+}
+
+#[test]
+fn planted_labels_are_the_worst_suspects() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let planted = ["--limit-train", "1500", "--label-noise", "pair:0.1", "--device", "cpu", "--replicas", "2", "--json"];
+    let ran = audit("digits", &[&planted[..], &["--out", text(&out)]].concat()).succeeded();
+    let suspects = ran.json_lines();
+    let truth = digits::generate(digits::SEED).train.labels;
+    let index = |suspect: &serde_json::Value| suspect["index"].as_u64().unwrap() as usize;
+    let true_name = |suspect: &serde_json::Value| Some(truth[index(suspect)].to_string());
+    let named = |name: &serde_json::Value| name.as_str().map(str::to_owned);
+    let is_wrong = |suspect: &&serde_json::Value| named(&suspect["given"]) != true_name(suspect);
+    // A tenth of 1500 labels is wrong: of the worst hundred hardly any may be right, and what is proposed is mostly the truth.
+    let worst = &suspects[..100];
+    assert!(worst.iter().filter(is_wrong).count() >= 90, "{}", worst.iter().filter(is_wrong).count());
+    let is_right = |suspect: &&serde_json::Value| named(&suspect["proposed"]) == true_name(suspect);
+    assert!(worst.iter().filter(is_right).count() >= 85);
+    let scores: Vec<f64> = suspects.iter().map(|suspect| suspect["score"].as_f64().unwrap()).collect();
+    assert!(scores.is_sorted_by(|one, other| one >= other));
+    assert_eq!(names_in(&out), ["audit.json", "suspects.csv", "suspects.html"]);
+    let table = fs::read_to_string(out.join("suspects.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + suspects.len());
+    assert!(table.starts_with("index,file,given,proposed,score,agreement\n"));
+    let page = fs::read_to_string(out.join("suspects.html")).unwrap();
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), suspects.len());
+    for outside in ["http://", "https://", "<script", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(out.join("audit.json")).unwrap()).unwrap();
+    assert_eq!((&record["suspects"], &record["images"]), (&suspects.len().into(), &1500.into()));
+    check_refused(&audit("digits", &["--out", text(&out)]), Refusal::Line(2), &["already holds an audit"]).unwrap();
+}
+
+/// Pictures of two classes, bright at the left and bright at the right, of which a few stand in the wrong folder.
+fn photos(root: &Path) -> BTreeSet<String> {
+    let mut wrong = BTreeSet::new();
+    for number in 0..120u32 {
+        let is_left = number % 2 == 0;
+        let is_wrong = number % 20 == 3;
+        let class = if is_left == is_wrong { "right" } else { "left" };
+        fs::create_dir_all(root.join(class)).unwrap();
+        let picture = image::GrayImage::from_fn(12, 12, |x, y| {
+            let noise = (number * 7919 + x * 131 + y * 31) % 60;
+            image::Luma([if (x < 6) == is_left { 180 + noise as u8 } else { noise as u8 }])
+        });
+        let name = format!("{number}.png");
+        picture.save(root.join(class).join(&name)).unwrap();
+        if is_wrong {
+            wrong.insert(name);
+        }
+    }
+    wrong
+}
+
+#[test]
+fn folders_are_cleaned_and_the_original_stays() {
+    let folder = TempDir::new().unwrap();
+    let (data, path) = (folder.path().join("photos"), folder.path());
+    let wrong = photos(&data);
+    let all = |root: &Path| names_in(root).iter().map(|class| (class.clone(), names_in(&root.join(class)))).collect::<Vec<_>>();
+    let before = all(&data);
+    let (out, clean) = (path.join("out"), path.join("clean"));
+    let written = ["--out", text(&out), "--write-clean", text(&clean)];
+    assert_eq!(audit(text(&data), &[&SMALL[..], &written].concat()).succeeded().stdout, "");
+    let table = fs::read_to_string(out.join("suspects.csv")).unwrap();
+    let named: BTreeSet<String> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(1).unwrap().rsplit(['/', '\\']).next().unwrap().to_owned())
+        .collect();
+    assert_eq!(named, wrong);
+    assert_eq!(all(&data), before);
+    let kept: Vec<String> = all(&clean).into_iter().flat_map(|(_, names)| names).collect();
+    assert_eq!(kept.len(), 120 - wrong.len());
+    assert!(kept.iter().all(|name| !wrong.contains(name)));
+    let changed = path.join("changed");
+    let written = ["--out", text(&path.join("again")), "--write-clean", text(&changed), "--relabel"].map(str::to_owned);
+    let written: Vec<&str> = written.iter().map(String::as_str).collect();
+    audit(text(&data), &[&SMALL[..], &written].concat()).succeeded();
+    assert_eq!(all(&changed).iter().map(|(_, names)| names.len()).sum::<usize>(), 120);
+    assert!(changed.join("right/left-3.png").exists() || changed.join("left/right-3.png").exists());
+    for (more, hint) in [("photos", "not empty"), ("photos/new", "give a folder elsewhere")] {
+        let refused = audit(text(&data), &["--device", "cpu", "--write-clean", text(&path.join(more))]);
+        check_refused(&refused, Refusal::Line(2), &[hint]).unwrap();
+    }
+    assert_eq!(all(&data), before);
+}
+
+#[test]
+fn tables_have_rows_and_no_pictures() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("measured.csv");
+    let row = |number: usize| {
+        let class = number % 2;
+        let given = if number % 40 == 33 { 1 - class } else { class };
+        let (a, b) = (class as f64 * 4.0 + (number * 37 % 100) as f64 / 60.0, (number * 53 % 100) as f64 / 100.0);
+        format!("{given},{a:.3},{b:.3}\n")
+    };
+    fs::write(&data, format!("label,a,b\n{}", (0..400).map(row).collect::<String>())).unwrap();
+    let (out, clean) = (folder.path().join("out"), folder.path().join("clean"));
+    let written = ["--out", text(&out), "--write-clean", text(&clean), "--all"];
+    audit(text(&data), &[&SMALL[..], &written].concat()).succeeded();
+    let table = fs::read_to_string(out.join("suspects.csv")).unwrap();
+    let worst: BTreeSet<&str> = table.lines().skip(1).take(10).map(|line| line.split(',').next().unwrap()).collect();
+    assert!(worst.iter().all(|index| index.parse::<usize>().unwrap() % 40 == 33), "{worst:?}");
+    assert!(table.contains("\n33,,0,1,"));
+    // No row is held back, and --all lists each.
+    assert_eq!(table.lines().count(), 401);
+    let page = fs::read_to_string(out.join("suspects.html")).unwrap();
+    assert!(page.contains("<td>#33</td>") && !page.contains("<img"));
+    let list = fs::read_to_string(clean.join("clean.csv")).unwrap();
+    assert!(list.contains("\n32,0\n34,0\n"), "{list}");
+}
+
+#[test]
+fn nonsense_is_refused_before_anything_is_written() {
+    let cases: [(&[&str], Refusal, &str); 9] = [
+        (&[], Refusal::Parser, "<NAME|DIR|FILE>"),
+        (&["no-such-folder"], Refusal::Line(2), "neither a folder nor a known name"),
+        (&["digits", "--trust", "none"], Refusal::Line(2), "--trust own"),
+        (&["digits", "--recipe", "paper"], Refusal::Line(2), "--recipe contrastive"),
+        (&["digits", "--test-fraction", "0.2"], Refusal::Line(2), "leave it out"),
+        (&["digits", "--replicas", "0"], Refusal::Line(2), "--replicas"),
+        (&["digits", "--relabel"], Refusal::Parser, "--write-clean"),
+        (&["digits", "--limit-train", "9", "--write-clean", "x"], Refusal::Parser, "--limit-train"),
+        (&["digits", "--trust-rate", "1"], Refusal::Line(2), "less than 1"),
+    ];
+    report(cases.map(|(arguments, refusal, hint)| {
+        check_refused(&run(&[&["audit"], arguments].concat()), refusal, &[hint])
+            .map_err(|error| format!("{arguments:?}: {error}"))
+    }));
+}
