@@ -195,7 +195,7 @@ pub struct BenchOptions {
     /// Recipes by which the networks learn.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "RECIPES", default_values = DEFAULT_RECIPES)]
     pub recipe: Vec<BenchRecipe>,
-    /// What to measure: names such as replicas-8, or groups: small, replicas, wide, huge, batch, images, depth, width, epoch, or all.
+    /// What to measure: names such as replicas-8, or groups: small, replicas, wide, huge, batch, images, depth, wide-depth, width, epoch, or all.
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_values = DEFAULT_GROUPS)]
     pub regimes: Vec<String>,
     /// Measure these backends, too, taking turns.
