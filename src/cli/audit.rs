@@ -22,7 +22,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Who selects unless it is said: own losses from the partner's prototypes found most wrong labels (docs/explanation/results.md).
+/// Who selects unless it is said: with the partner's prototypes, own losses left the best networks where labels were wrong
+/// (docs/explanation/results.md).
 const TRUST: Trust = Trust::Own;
 /// Steps that networks need to know what is odd, and within which bounds epochs make them up: after too many, wrong labels are known by heart.
 const STEPS: usize = 1500;
