@@ -23,10 +23,11 @@ pub fn open(options: &ContextOptions) -> Context {
     }
 }
 
-/// The same, opened once for all tests that ask with these options: software adapters spend most of a test on compiling kernels.
+/// The same, opened once for all tests of a thread that ask with these options: software adapters spend most of a test on compiling kernels,
+/// and one device compiles them one after the other.
 pub fn context(options: &ContextOptions) -> Context {
     static OPENED: Mutex<Vec<(String, Context)>> = Mutex::new(Vec::new());
-    let key = format!("{options:?}");
+    let key = format!("{options:?} {:?}", std::thread::current().id());
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, context)) = opened.iter().find(|(other, _)| *other == key) {
         return context.share();
