@@ -23,6 +23,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     shift: Any
     rotation: Any
     scale: Any
+    flip: Any
     shared_view: Any
     label_noise: Any
     output_loss: Any
@@ -34,6 +35,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     temperature: Any
     mutual: Any
     normalize: Any
+    dropout: Any
     trust: Any
     trust_rate: Any
     trust_ramp: Any
@@ -62,6 +64,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         shift: Any = None,
         rotation: Any = None,
         scale: Any = None,
+        flip: Any = None,
         shared_view: Any = None,
         label_noise: Any = None,
         output_loss: Any = None,
@@ -73,6 +76,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         temperature: Any = None,
         mutual: Any = None,
         normalize: Any = None,
+        dropout: Any = None,
         trust: Any = None,
         trust_rate: Any = None,
         trust_ramp: Any = None,
