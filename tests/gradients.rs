@@ -91,18 +91,9 @@ fn local_gradients_match_finite_differences() {
             let products = products(&wide_rows, weight, bias);
             if hidden { cosine_loss(&products, &wide_partner) } else { binary_cross_entropy(&products, &labels) }
         };
-        for (index, &moment) in moments.weight.iter().chain(&moments.bias).enumerate() {
-            let (width, centre) = (1e-5, values[index]);
-            values[index] = centre + width;
-            let above = loss(&values);
-            values[index] = centre - width;
-            let below = loss(&values);
-            values[index] = centre;
-            let (actual, expected) = (10.0 * f64::from(moment), (above - below) / (2.0 * width));
-            // Truncation and rounding of the difference, about 1e-9 each; outputs and deltas stored as f32, each 2⁻²⁴ of numbers
-            // of order 1, over three rows.
-            assert!((actual - expected).abs() < 1e-6, "hidden {hidden}, parameter {index}: {actual} for {expected}");
-        }
+        // Truncation and rounding of the difference, about 1e-9 each; outputs and deltas stored as f32, each 2⁻²⁴ of numbers of order
+        // 1, over three rows.
+        check_moments(moments.weight.iter().chain(&moments.bias), &mut values, loss, 1e-6);
     }
 }
 
@@ -149,15 +140,20 @@ fn gradients_of_a_head_match_finite_differences() {
     };
     let parameters = hidden.weight.iter().chain(&hidden.bias).chain(&head.weight);
     let mut values: Vec<f64> = parameters.map(|&value| value.into()).collect();
-    for (index, &moment) in of_hidden.weight.iter().chain(&of_hidden.bias).chain(&of_head.weight).enumerate() {
+    // As above, with one more product: sums over four classes of numbers of order 1, each stored as f32.
+    check_moments(of_hidden.weight.iter().chain(&of_hidden.bias).chain(&of_head.weight), &mut values, loss, 2e-6);
+}
+
+/// Compares first moments after one step, a tenth of the gradient, with central differences of the loss at `values`.
+fn check_moments<'a>(moments: impl Iterator<Item = &'a f32>, values: &mut [f64], loss: impl Fn(&[f64]) -> f64, tolerance: f64) {
+    for (index, &moment) in moments.enumerate() {
         let (width, centre) = (1e-5, values[index]);
         values[index] = centre + width;
-        let above = loss(&values);
+        let above = loss(values);
         values[index] = centre - width;
-        let below = loss(&values);
+        let below = loss(values);
         values[index] = centre;
         let (actual, expected) = (10.0 * f64::from(moment), (above - below) / (2.0 * width));
-        // As above, with one more product: sums over four classes of numbers of order 1, each stored as f32.
-        assert!((actual - expected).abs() < 2e-6, "parameter {index}: {actual} for {expected}");
+        assert!((actual - expected).abs() < tolerance, "parameter {index}: {actual} for {expected}");
     }
 }
