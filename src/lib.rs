@@ -42,6 +42,9 @@
 //! # }
 //! ```
 
+// Whatever a user gives is answered with an error, never with a panic.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo))]
+
 pub mod arithmetic;
 #[cfg(feature = "program")]
 pub mod audit;
