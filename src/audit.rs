@@ -2,7 +2,7 @@
 
 mod clean;
 
-pub use clean::{Cleaning, Original};
+pub use clean::{Original, check_clean, write_clean};
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};

@@ -41,11 +41,57 @@ pub enum Original<'a> {
     },
 }
 
+/// Refuses a folder in which something stands already, or that lies in one of the `original` folders.
+pub fn check_clean(folder: &Path, original: &[&Path]) -> Result<()> {
+    let refuse = |problem: String| Err(Error::Configuration(format!("--write-clean {} {problem}", folder.display())));
+    match std::fs::read_dir(folder) {
+        Ok(entries) => {
+            if entries.count() > 0 {
+                return refuse("is not empty; give a new folder".into());
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::file("look into", folder, error, "give --write-clean a new folder")),
+    }
+    // Of a folder that is not there yet, the nearest one above it is.
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let there = absolute.ancestors().find_map(|above| above.canonicalize().ok());
+    for original in original {
+        if let (Some(there), Ok(original)) = (&there, original.canonicalize())
+            && there.starts_with(&original)
+        {
+            return refuse(format!("lies in {}, which is not touched; give a folder elsewhere", original.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a copy of training images with the labels `given` into a new `folder`, and says what it is: suspects are left out, or get the label
+/// that is proposed for them. The folder gets its name when all of it is there.
+pub fn write_clean<'d>(
+    folder: &Path,
+    original: &Original,
+    given: &[u8],
+    suspects: impl Iterator<Item = &'d Doubt>,
+    relabel: bool,
+) -> Result<String> {
+    let failed = |error| Error::file("create the folder", folder, error, REMEDY);
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(above).map_err(failed)?;
+    let unfinished = tempfile::Builder::new().prefix(".cleaning-").tempdir_in(above).map_err(failed)?;
+    let copy = unfinished.path().join("copy");
+    let what = Cleaning::new(copy.clone(), given, suspects, relabel).write(original)?;
+    // An empty folder may stand there, and gives way.
+    let _ = std::fs::remove_dir(folder);
+    std::fs::rename(&copy, folder).map_err(failed)?;
+    Ok(what)
+}
+
 /// A cleaned copy in the making.
 #[derive(Clone, Debug)]
-pub struct Cleaning<'a> {
-    /// The new folder.
-    pub folder: &'a Path,
+struct Cleaning<'a> {
+    /// Where the copy is made, before it gets its name.
+    folder: PathBuf,
     /// The label that each training image keeps or gets; none where it is left out.
     labels: Vec<Option<u8>>,
     given: &'a [u8],
@@ -53,40 +99,15 @@ pub struct Cleaning<'a> {
 
 impl<'a> Cleaning<'a> {
     /// Of training images with these labels: suspects are left out, or get the label that is proposed for them.
-    pub fn new<'d>(folder: &'a Path, given: &'a [u8], suspects: impl Iterator<Item = &'d Doubt>, relabel: bool) -> Self {
+    fn new<'d>(folder: PathBuf, given: &'a [u8], suspects: impl Iterator<Item = &'d Doubt>, relabel: bool) -> Self {
         let mut labels: Vec<Option<u8>> = given.iter().copied().map(Some).collect();
         suspects.for_each(|doubt| labels[doubt.index] = relabel.then_some(doubt.proposed));
         Self { folder, labels, given }
     }
 
-    /// Refuses a folder in which something stands already, or that lies in one of the `original` folders.
-    pub fn check(folder: &Path, original: &[&Path]) -> Result<()> {
-        let refuse = |problem: String| Err(Error::Configuration(format!("--write-clean {} {problem}", folder.display())));
-        match std::fs::read_dir(folder) {
-            Ok(entries) => {
-                if entries.count() > 0 {
-                    return refuse("is not empty; give a new folder".into());
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::file("look into", folder, error, "give --write-clean a new folder")),
-        }
-        // Of a folder that is not there yet, the nearest one above it is.
-        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let there = absolute.ancestors().find_map(|above| above.canonicalize().ok());
-        for original in original {
-            if let (Some(there), Ok(original)) = (&there, original.canonicalize())
-                && there.starts_with(&original)
-            {
-                return refuse(format!("lies in {}, which is not touched; give a folder elsewhere", original.display()));
-            }
-        }
-        Ok(())
-    }
-
     /// Writes the copy, and says what it is.
-    pub fn write(&self, original: &Original) -> Result<String> {
-        std::fs::create_dir_all(self.folder).map_err(|error| Error::file("create the folder", self.folder, error, REMEDY))?;
+    fn write(&self, original: &Original) -> Result<String> {
+        std::fs::create_dir_all(&self.folder).map_err(|error| Error::file("create the folder", &self.folder, error, REMEDY))?;
         match original {
             Original::Known { format: Format::Idx { .. }, names, paths } => self.idx(names, paths),
             Original::Known { format: Format::Cifar, names, paths } => self.cifar(names, paths),
@@ -186,8 +207,8 @@ impl<'a> Cleaning<'a> {
             std::fs::create_dir_all(folder).map_err(|error| Error::file("create the folder", folder, error, REMEDY))?;
         }
         if to.exists() {
-            let problem = format!("two files would be {}; rename one of them", to.display());
-            return Err(Error::Dataset(problem));
+            let name = to.strip_prefix(&self.folder).unwrap_or(to).display();
+            return Err(Error::Dataset(format!("two files would be {name} in the copy; rename one of them")));
         }
         std::fs::copy(from, to).map(|_| ()).map_err(|error| Error::file("copy", from, error, REMEDY))
     }
@@ -205,7 +226,7 @@ mod tests {
     }
 
     fn cleaned(folder: &Path, relabel: bool, original: &Original) -> String {
-        Cleaning::new(folder, &GIVEN, [suspect()].iter(), relabel).write(original).unwrap()
+        write_clean(folder, original, &GIVEN, [suspect()].iter(), relabel).unwrap()
     }
 
     #[test]
@@ -268,8 +289,29 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_fails_leaves_nothing_behind() {
+        let folder = TempDir::new().unwrap();
+        let classes = ["cat".to_owned(), "dog".to_owned()];
+        let file = |inner: &str| {
+            let path = folder.path().join("data/cat").join(inner).join("a");
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, inner).unwrap();
+            path
+        };
+        // Two files of one class that would have one name.
+        let train = [file("one"), file("other"), file("third"), file("fourth")];
+        let original = Original::Folder { train: &train, test: None, classes: &classes };
+        let out = folder.path().join("out");
+        let error = write_clean(&out, &original, &[0; 4], [].iter(), false).unwrap_err().to_string();
+        assert!(error.contains("two files would be") && !error.contains(".cleaning"), "{error}");
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["data"]);
+    }
+
+    #[test]
     fn rows_become_a_list() {
         let folder = TempDir::new().unwrap();
+        // A folder that is there and empty is taken.
         cleaned(folder.path(), false, &Original::Rows { classes: &["0".to_owned(), "1".to_owned()] });
         assert_eq!(std::fs::read_to_string(folder.path().join(LIST)).unwrap(), "index,label\n0,0\n1,1\n3,0\n");
     }
@@ -279,7 +321,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir_all(data.join("cat")).unwrap();
-        let refusal = |path: &Path| Cleaning::check(path, &[&data]).map_err(|error| error.to_string());
+        let refusal = |path: &Path| check_clean(path, &[&data]).map_err(|error| error.to_string());
         assert!(refusal(&data).unwrap_err().contains("not empty"));
         assert!(refusal(&data.join("cat/new/er")).unwrap_err().contains("elsewhere"));
         refusal(&folder.path().join("new/er")).unwrap();

@@ -7,7 +7,7 @@ use super::session;
 use super::terminal::{print_line, report as warn};
 use super::train::check;
 use clap::Args;
-use ffcl_gpu::audit::{Cleaning, Findings, Original, RECORD, TABLE};
+use ffcl_gpu::audit::{Findings, Original, RECORD, TABLE, check_clean, write_clean};
 use ffcl_gpu::config::{RunOptions, TrainingConfig, Trust, TrustRate};
 use ffcl_gpu::dataset::folder::{Loaded, has_test_set};
 use ffcl_gpu::dataset::{Dataset, Places};
@@ -131,7 +131,7 @@ pub fn run(options: &AuditOptions) -> Result<ExitCode> {
     memory::require(count as u128 * (4 * classes as u128 + 24), "the opinions about these images")?;
     let original = original(options, &loaded)?;
     if let Some(folder) = &options.write_clean {
-        Cleaning::check(folder, &places_of(options, &original))?;
+        check_clean(folder, &places_of(options, &original))?;
     }
     let job = Job { config: &config, dataset };
     let mut backend = session::open(&options.device, options.plan.plan(), job)?;
@@ -165,7 +165,7 @@ pub fn run(options: &AuditOptions) -> Result<ExitCode> {
     let cleaned = options
         .write_clean
         .as_deref()
-        .map(|folder| Cleaning::new(folder, &dataset.train.labels, findings.suspects(), options.relabel).write(&original));
+        .map(|folder| write_clean(folder, &original, &dataset.train.labels, findings.suspects(), options.relabel));
     let cleaned = cleaned.transpose()?;
     if options.json {
         return findings

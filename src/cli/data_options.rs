@@ -322,9 +322,5 @@ fn unknown(path: &Path) -> Error {
     let names: Vec<_> = KNOWN.iter().map(|known| known.text).collect();
     let meant = path.to_str().and_then(DatasetName::nearest);
     let hint = meant.map_or_else(String::new, |name| format!("did you mean {name}? "));
-    Error::Configuration(format!(
-        "--dataset {} is neither a folder nor a known name; {hint}there are {}",
-        path.display(),
-        names.join(", ")
-    ))
+    Error::Configuration(format!("{} is neither a folder nor a known name; {hint}there are {}", path.display(), names.join(", ")))
 }

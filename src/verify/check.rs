@@ -23,8 +23,8 @@ type Contents = Vec<Data<f32>>;
 pub enum Sweep {
     /// All of them.
     Whole,
-    /// Half of the cases; of the shapes those that the device is given, and another two for each case: for software adapters, which compile
-    /// such a shader for a second.
+    /// Half of the cases; of the shapes those that the device is given, and the next two of all for each case: for software adapters, which
+    /// compile such a shader for a second.
     Rotating,
 }
 
@@ -39,9 +39,8 @@ impl Sweep {
         match self {
             Self::Whole => launches,
             Self::Rotating => {
-                let other = |place: usize| launches[place % launches.len()];
-                // By a step that divides the number of no list of shapes.
-                given.extremes().into_iter().chain([other(number), other(7 * number + launches.len() / 2)]).collect()
+                let others = [2 * number, 2 * number + 1].map(|place| launches[place % launches.len()]);
+                given.extremes().into_iter().chain(others).collect()
             }
         }
     }
@@ -63,17 +62,17 @@ pub fn launches(subgroup_size: Option<u32>, number: usize) -> Vec<Tiles> {
     possible.iter().flat_map(Tiles::extremes).chain(tried).collect()
 }
 
-/// Runs a case with every shape of tile that makes another shader or grid, and compares.
-pub async fn check(context: &Context, row: &mut Row, case: &Case, sweep: Sweep) -> Result<()> {
+/// Runs a kernel's case `number` with every shape of tile that makes another shader or grid, as far as `sweep` goes, and compares.
+pub async fn check(context: &Context, row: &mut Row, case: &Case, number: usize, sweep: Sweep) -> Result<()> {
     let description = case.operation.describe();
     let mut seen: Vec<(Variant, [u32; 3])> = Vec::new();
     let mut first: Option<Contents> = None;
     // A fused operation's reference continues from what the device left.
     let mut expected = None;
-    let mut launches = launches(context.subgroup_size, row.cases);
+    let mut launches = launches(context.subgroup_size, number);
     if !description.replaced().is_empty() {
         let given = Tiles::for_device(&context.description, context.subgroup_size);
-        launches = sweep.of_fused(launches, &given, row.cases);
+        launches = sweep.of_fused(launches, &given, number);
     }
     for tiles in launches {
         let launch = Launch { tiles: &tiles, slots: SLOTS };

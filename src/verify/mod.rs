@@ -96,7 +96,8 @@ impl Row {
 /// Checks one kernel on all its cases, with the shapes of tiles that `sweep` says, whichever it would get.
 pub fn kernel(context: &Context, kernel: Kernel, sweep: Sweep) -> Result<Row> {
     let mut row = Row::new(kernel.name());
-    let mut take = |case| wait(check::check(context, &mut row, &case, sweep));
+    let mut numbers = 0..;
+    let mut take = |case| wait(check::check(context, &mut row, &case, numbers.next().unwrap_or(0), sweep));
     kernel.cases(&mut take)?;
     fused::cases(kernel, sweep, &mut take)?;
     Ok(row)
@@ -118,7 +119,7 @@ pub async fn kernel_async(context: &Context, kernel: Kernel, most: usize, larges
     let (count, most) = (cases.len(), most.min(cases.len()));
     for number in 0..most {
         let index = number * (count - 1) / (most - 1).max(1);
-        check::check(context, &mut row, &cases[index], Sweep::for_device(&context.description)).await?;
+        check::check(context, &mut row, &cases[index], number, Sweep::for_device(&context.description)).await?;
     }
     Ok(row)
 }
