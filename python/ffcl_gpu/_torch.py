@@ -21,7 +21,10 @@ class _Normalize(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """The mean of the softmax outputs of all networks."""
+    """The mean of the softmax outputs of all networks, of arrays of the shapes that `FFCLClassifier` takes.
+
+    Bytes stand for 0 to 1. Flat rows of colour images hold one plane a colour, red first.
+    """
 
     def __init__(self, networks: list[nn.Module], mean: np.ndarray, deviation: np.ndarray) -> None:
         super().__init__()
@@ -29,8 +32,11 @@ class Ensemble(nn.Module):
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
         self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32))
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        rows = (rows.float() - self.mean) / self.deviation
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        numbers = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        if x.dim() == 4:
+            numbers = numbers.permute(0, 3, 1, 2)
+        rows = (numbers.flatten(1) - self.mean) / self.deviation
         return torch.stack([torch.softmax(network(rows), dim=1) for network in self.networks]).mean(dim=0)
 
 

@@ -228,12 +228,18 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def to_onnx(self, path: str | PathLike[str]) -> None:
-        """Writes an ONNX file: input `features` or `pixels` [batch, numbers], outputs `logits` and `probabilities` [batch, classes]."""
+        """Writes an ONNX file: input `features` or `pixels` [batch, numbers], outputs `logits` and `probabilities` [batch, classes].
+
+        Pixels run from 0 to 1; those of colour images stand in one plane a colour, red first.
+        """
         check_is_fitted(self, "_model")
         self._model.to_onnx(Path(path))
 
     def to_torch(self) -> Any:
-        """A torch.nn.Module: rows [n, numbers] as they were given here (bytes over 255) to probabilities [n, classes]."""
+        """A torch.nn.Module: from what `predict_proba` takes, as a tensor, to probabilities [n, classes].
+
+        Floats of images run from 0 to 1. Flat rows of colour images hold one plane a colour, as PyTorch's images do.
+        """
         check_is_fitted(self, "_model")
         from ._torch import module
 

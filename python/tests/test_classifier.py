@@ -209,9 +209,25 @@ def test_files(wine, tmp_path):
     session = onnx.ReferenceEvaluator(str(tmp_path / "model.onnx"))
     logits, probabilities = session.run(None, {"features": x.astype(np.float32)})
     assert np.allclose(probabilities, model.predict_proba(x), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(13,), (6, 5), (6, 5, 3)])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_module_of_pytorch_answers_the_same(shape, normalize):
     torch = pytest.importorskip("torch")
+    generator = np.random.default_rng(1)
+    x = generator.random((200, *shape), np.float32) if len(shape) == 1 else generator.integers(0, 256, (200, *shape), np.uint8)
+    y = (x.reshape(200, -1)[:, :3].argmax(axis=1)).astype(str)
+    model = small(epochs=2, normalize=normalize).fit(x, y)
+    expected = model.predict_proba(x)
+    module = model.to_torch()
     with torch.no_grad():
-        assert np.allclose(model.to_torch()(torch.from_numpy(x)).numpy(), model.predict_proba(x), atol=1e-4)
+        assert np.allclose(module(torch.from_numpy(x)).numpy(), expected, atol=1e-5)
+        if x.dtype == np.uint8:
+            floats = torch.from_numpy(x).float() / 255
+            assert np.allclose(module(floats).numpy(), expected, atol=1e-5)
+            planes = floats.permute(0, 3, 1, 2) if floats.dim() == 4 else floats
+            assert np.allclose(module(planes.flatten(1)).numpy(), expected, atol=1e-5)
 
 
 def test_the_stub_has_the_options_of_the_table():
