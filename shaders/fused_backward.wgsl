@@ -7,10 +7,13 @@
 // them behind. HEADS: for each hidden layer the cross-entropy of its head's logits, and the way back through the head. Otherwise:
 // backpropagation, from the output layer's delta down the network, layer by layer.
 //
+// WEIGHTED: each row counts as much as its weight says, the slot's own or, SELECTOR, its partner's; and the output's loss is taken here, too:
+// of the first layer of the table, or with PROTOTYPES and HEADS of its last.
+//
 // Invocations: LANES_X column lanes x TEAMS, each of which holds TILE_ROWS rows of the workgroup and TILE_QUADS column quads, which cover
 // the widest layer. Losses take ROWS rows at a time, LANES invocations each.
 //
-// Grid: x = row tiles, y = slots, z = hidden layers with PROTOTYPES or HEADS, else 1.
+// Grid: x = row tiles, y = slots, z = layers of the table with PROTOTYPES or HEADS, else 1.
 // Memory: a workgroup reads its rows, the weights that it goes back through and, with PROTOTYPES, all unit rows of the guide; deltas are
 // written once, or twice and read once.
 
@@ -22,6 +25,7 @@
 #import Prototypes
 #import product
 #import stage
+#import class_sums
 #import prototype_loss
 #import normalize_gradient
 
@@ -46,12 +50,8 @@ alias LossShape = RowLoss;
 const THREADS = LANES_X * TEAMS;
 const TILE = TILE_ROWS * TILE_QUADS;
 const GROUP_ROWS = TEAMS * TILE_ROWS;
+// With MUTUAL also those that guide the slot's partner.
 const SETS = select(1u, 2u, MUTUAL);
-
-// [set][class][quad]: those that guide the slot, and with MUTUAL those that guide its partner.
-var<workgroup> directions: array<vec4<f32>, SETS * CLASSES * GUIDE_QUADS>;
-var<workgroup> counts: array<u32, SETS * CLASSES>;
-
 // The entry in work.
 var<private> current: u32;
 
@@ -80,6 +80,20 @@ fn row_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
 
 fn unit_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
     return activations[place(layers[current].back.unit_rows, slot, row, layers[current].linear.output_quads, quad)];
+}
+
+// How much a row counts for a layer.
+fn row_weight(layer: u32, slot: u32, row: u32) -> f32 {
+    let number = (slot ^ SELECTOR) * layers[0].linear.batch_size + row;
+    return deltas[layers[layer].back.row_weights + number / 4u][number % 4u];
+}
+
+fn takes_part(slot: u32, row: u32) -> bool {
+    return !WEIGHTED || row_weight(current, slot, row) > 0.0;
+}
+
+fn leave_prototype(place: u32, value: vec4<f32>) {
+    deltas[place] = value;
 }
 
 var<private> own_guide: u32;
@@ -112,52 +126,8 @@ fn store_gradient(row: u32, quad: u32, delta: vec4<f32>) {
     deltas[layers[current].back.deltas_below + row * layers[current].linear.input_quads + quad] = delta;
 }
 
-// The mean directions of the classes among slot `guide`'s unit rows, into set `chosen`; all invocations of the workgroup together. An
-// invocation owns one quad of the classes that leave the same rest: each number is summed in the batch's order, by one invocation.
-fn sum_prototypes(layer: BackLayer, guide: u32, chosen: u32, thread: u32, leave: bool) {
-    let quads = layer.guides.quads;
-    let batch_size = layer.guides.batch_size;
-    let parts = max(THREADS / quads, 1u);
-    let first_label = (guide >> layer.guides.label_shift) * batch_size;
-    for (var item = thread; item < parts * quads; item += THREADS) {
-        let quad = item % quads;
-        let part = item / quads;
-        for (var k = part; k < CLASSES; k += parts) {
-            directions[(chosen * CLASSES + k) * GUIDE_QUADS + quad] = vec4<f32>(0.0);
-            if (quad == 0u) {
-                counts[chosen * CLASSES + k] = 0u;
-            }
-        }
-        for (var row = 0u; row < batch_size; row++) {
-            let label = labels[first_label + row];
-            if (label % parts == part) {
-                directions[(chosen * CLASSES + label) * GUIDE_QUADS + quad] += unit_quad(guide, row, quad);
-                if (quad == 0u) {
-                    counts[chosen * CLASSES + label] += 1u;
-                }
-            }
-        }
-    }
-    workgroupBarrier();
-    for (var k = thread; k < CLASSES; k += THREADS) {
-        let first = (chosen * CLASSES + k) * GUIDE_QUADS;
-        var squares = 0.0;
-        for (var quad = 0u; quad < quads; quad++) {
-            squares += dot(directions[first + quad], directions[first + quad]);
-        }
-        let scale = row_scale(layer.guides.width, true, squares);
-        for (var quad = 0u; quad < quads; quad++) {
-            directions[first + quad] *= scale;
-            if (leave) {
-                deltas[layer.back.prototypes + (guide * CLASSES + k) * quads + quad] = directions[first + quad];
-            }
-        }
-    }
-    workgroupBarrier();
-}
-
-// Loss and gradient of a head's logits, of the row that is the workgroup's `work_row`-th in work. All invocations call this together.
-fn head_loss(layer: BackLayer, slot: u32, batch_row: u32, work_row: u32, label: u32, thread: u32, keep: bool) -> f32 {
+// Loss and gradient of logits, of the row that is the workgroup's `work_row`-th in work. All invocations call this together.
+fn logits_loss(layer: BackLayer, slot: u32, batch_row: u32, work_row: u32, label: u32, thread: u32, keep: bool) -> OutputLoss {
     let lane = thread % LANES;
     for (var k = lane; k < CLASSES; k += LANES) {
         scores[work_row * CLASSES + k] = row_quad(slot, batch_row, k / 4u)[k % 4u];
@@ -165,9 +135,9 @@ fn head_loss(layer: BackLayer, slot: u32, batch_row: u32, work_row: u32, label: 
     if (LANES > 1u) {
         workgroupBarrier();
     }
-    var loss = 0.0;
+    var result = OutputLoss(0.0, 0.0);
     if (lane == 0u) {
-        loss = output_loss(layer.loss, CLASSES, work_row, work_row, label).loss;
+        result = output_loss(layer.loss, CLASSES, work_row, work_row, label);
     }
     if (LANES > 1u) {
         workgroupBarrier();
@@ -183,7 +153,45 @@ fn head_loss(layer: BackLayer, slot: u32, batch_row: u32, work_row: u32, label: 
             store_delta(slot, batch_row, quad, delta);
         }
     }
-    return loss;
+    return result;
+}
+
+// The losses of the workgroup's rows in the layer in work, and their gradients, by all invocations together.
+fn losses(layer: BackLayer, slot: u32, first_row: u32, thread: u32) {
+    let batch_size = layers[0].linear.batch_size;
+    for (var round = 0u; round < GROUP_ROWS; round += ROWS) {
+        let local_row = round + thread / LANES;
+        let batch_row = first_row + local_row;
+        // Rows past the end repeat the last one, so that all invocations reach the barriers, and store nothing.
+        let clamped = min(batch_row, batch_size - 1u);
+        let keep = local_row < GROUP_ROWS && batch_row < batch_size;
+        let label = labels[(slot >> layer.loss.label_shift) * batch_size + clamped];
+        var result = OutputLoss(0.0, 0.0);
+        if (PROTOTYPES && layer.back.is_output == 0u) {
+            result.loss = prototype_loss(layer.loss, layer.guides, slot, clamped, thread / LANES, label, thread, keep);
+        } else {
+            result = logits_loss(layer, slot, clamped, thread / LANES, label, thread, keep);
+        }
+        if (WEIGHTED && keep) {
+            // A class all of whose rows are left out has no prototype.
+            let counts = !PROTOTYPES || layer.back.is_output > 0u || is_present(own_guide, label);
+            let weight = select(0.0, row_weight(current, slot, clamped), counts);
+            result.loss *= weight;
+            // Each invocation takes up again what it wrote itself.
+            for (var quad = thread % LANES; quad < layer.linear.output_quads; quad += LANES) {
+                store_delta(slot, clamped, quad, delta_quad(slot, clamped, quad) * weight);
+            }
+        }
+        if (keep && thread % LANES == 0u) {
+            row_metrics[(slot * layer.loss.metrics + layer.loss.metric) * batch_size + batch_row] += result.loss;
+            if (layer.back.is_output > 0u) {
+                row_metrics[(slot * layer.loss.metrics + layer.loss.metrics - 1u) * batch_size + batch_row] += result.right;
+            }
+        }
+    }
+    // The rows' deltas are there.
+    storageBarrier();
+    workgroupBarrier();
 }
 
 @compute @workgroup_size(THREADS)
@@ -199,36 +207,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         current = index;
         let layer = layers[index];
         let linear = layer.linear;
-        if (PROTOTYPES) {
+        let is_output = layer.back.is_output > 0u;
+        if (PROTOTYPES && !is_output) {
             own_guide = slot ^ layer.guides.partner;
-            sum_prototypes(layer, own_guide, 0u, thread, group.x == 0u);
+            sum_prototypes(layer.guides, own_guide, 0u, thread, group.x == 0u, layer.back.prototypes);
             if (MUTUAL) {
-                sum_prototypes(layer, own_guide ^ 1u, 1u, thread, false);
+                sum_prototypes(layer.guides, own_guide ^ 1u, 1u, thread, false, 0u);
             }
         }
-        if (PROTOTYPES || HEADS) {
-            for (var round = 0u; round < GROUP_ROWS; round += ROWS) {
-                let local_row = round + thread / LANES;
-                let batch_row = first_row + local_row;
-                // Rows past the end repeat the last one, so that all invocations reach the barriers, and store nothing.
-                let clamped = min(batch_row, batch_size - 1u);
-                let keep = local_row < GROUP_ROWS && batch_row < batch_size;
-                let label = labels[(slot >> layer.loss.label_shift) * batch_size + clamped];
-                var loss = 0.0;
-                if (HEADS) {
-                    loss = head_loss(layer, slot, clamped, thread / LANES, label, thread, keep);
-                } else {
-                    loss = prototype_loss(layer.loss, layer.guides, slot, clamped, thread / LANES, label, thread, keep);
-                }
-                if (keep && thread % LANES == 0u) {
-                    row_metrics[(slot * layer.loss.metrics + layer.loss.metric) * batch_size + batch_row] += loss;
-                }
-            }
-            // The rows' deltas are there.
-            storageBarrier();
-            workgroupBarrier();
+        if (PROTOTYPES || HEADS || (WEIGHTED && is_output)) {
+            losses(layer, slot, first_row, thread);
         }
-        if (!PROTOTYPES || PROJECTED) {
+        // With losses of their own, nothing goes back from the output.
+        let ends = (PROTOTYPES || HEADS) && is_output;
+        if ((!PROTOTYPES || PROJECTED) && !ends) {
             let tile = Tile(slot, first_row + team * TILE_ROWS, lane, lane);
             // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
             var sums = array<vec4<f32>, TILE>();

@@ -4,7 +4,7 @@
 //
 // The table lists layers in the order of the pass, each hidden layer's projection behind it (a branch, whose output ends there).
 // NORMALIZE: a layer's rows are brought to one length before the next layer reads them. UNIT_ROWS: what the losses by prototypes compare is
-// left behind at length 1. The output layer's loss is always taken here.
+// left behind at length 1. OUTPUT_LOSS: the output layer's loss is taken here, too.
 //
 // Invocations: LANES_X column lanes x SPLITS shares of the inputs x TEAMS models at a time. An invocation holds all TILE_ROWS rows of
 // the workgroup and TILE_QUADS column quads, which cover the widest layer. With several SPLITS each sums a share of the inputs,
@@ -339,7 +339,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     add_to_metric(layer, row, layer.loss.metric, loss);
                 }
             }
-        } else {
+        } else if (OUTPUT_LOSS) {
             for (var row = thread; row < 2u * TILE_ROWS; row += THREADS) {
                 if (batch_row(row) < linear.batch_size) {
                     let view = (2u * replica + row / TILE_ROWS) >> layer.loss.label_shift;

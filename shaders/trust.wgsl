@@ -1,10 +1,5 @@
 // trust
-// Which rows of the batch are worth learning from: those of the smallest losses.
-//
-//     dropped = round(batch * share),  share = rate * ramp, both in units of 2^-15 and rounded, so that every device drops as many
-//     kept    = batch - dropped, at least 1
-//     rank    = how many rows have a smaller loss, or the same one and stand before
-//     weights[row] = batch / kept where rank < kept, else 0
+// Which rows of the batch are worth learning from (shared/selection.wgsl states it), as a weight for each.
 //
 // What the layer thought of each image is left on record for the host, under the image's own number: the bits of the loss; and the answer,
 // the epoch and, as the highest bit, whether it was kept.
@@ -15,6 +10,7 @@
 #import constants
 #import Trust
 #import Step
+#import selection
 
 @group(0) @binding(0) var<uniform> shape: Trust;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -25,9 +21,11 @@
 @group(0) @binding(6) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(7) var<storage, read_write> record: array<u32>;
 
-fn dropped(rate: u32) -> u32 {
-    let share = (rate * step.trust_ramp + (1u << 14u)) >> 15u;
-    return min((shape.batch_size * share + (1u << 14u)) >> 15u, shape.batch_size - 1u);
+// The first row of the slot in work.
+var<private> first: u32;
+
+fn loss_of(row: u32) -> f32 {
+    return losses[first + row];
 }
 
 @compute @workgroup_size(64)
@@ -37,19 +35,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= shape.batch_size) {
         return;
     }
-    let first = slot * shape.batch_size;
-    let loss = losses[first + row];
-    var rank = 0u;
-    for (var other = 0u; other < shape.batch_size; other++) {
-        let value = losses[first + other];
-        // The same loss: neither is smaller.
-        rank += select(0u, 1u, value < loss || (!(loss < value) && other < row));
-    }
-    let kept = shape.batch_size - dropped(rates[slot >> 1u]);
-    let is_kept = rank < kept;
-    weights[first + row] = select(0.0, f32(shape.batch_size) / f32(kept), is_kept);
+    first = slot * shape.batch_size;
+    let weight = weight_of(shape, rates[slot >> 1u], row);
+    weights[first + row] = weight;
     let image = orders[(slot >> 1u) * shape.images + step.first_row + row];
     let place = 2u * (slot * shape.images + image);
-    record[place] = bitcast<u32>(loss);
-    record[place + 1u] = answers[first + row] | ((step.epoch & EPOCH_MASK) << 8u) | select(0u, KEPT, is_kept);
+    record[place] = bitcast<u32>(loss_of(row));
+    record[place + 1u] = note(answers[first + row], weight);
 }

@@ -62,7 +62,7 @@ mod step;
 
 pub use data::{Dropout, Pairs, Shard, Shuffle};
 pub use linear::{BackPlaces, ForwardPlaces, Linear, Places, Trained};
-pub use rows::{Note, Prototypes, RowLoss, Rows, Trust};
+pub use rows::{Note, Prototypes, RowLoss, Rows, ScorePlaces, SelectPlaces, Trust};
 pub use step::Step;
 
 device_constants! {

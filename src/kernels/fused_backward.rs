@@ -2,6 +2,7 @@
 
 use super::case::Take;
 use super::tiles::FusedTile;
+use super::trust::Selection;
 use super::{Describe, Kernel, Launch, Memory, Operand, Operation, Tensor, Variant};
 use crate::arithmetic::Arithmetic;
 use crate::error::Result;
@@ -35,6 +36,9 @@ pub struct FusedBackward {
     pub by_prototypes: bool,
     /// or is the head of a hidden layer. Else this is backpropagation.
     pub by_heads: bool,
+    /// How much each row counts, where not all count alike; the output's loss is taken here, too, as the first entry or, with losses of
+    /// their own, the last.
+    pub selection: Option<Selection>,
     /// The losses are those of projections or heads.
     pub projected: bool,
     /// Rows were brought to one length before a layer read them.
@@ -122,7 +126,7 @@ impl Describe for FusedBackward {
 
     fn variant(&self, launch: Launch) -> Variant {
         let tile = self.tile(launch);
-        Variant::new(Kernel::FusedBackward)
+        let variant = Variant::new(Kernel::FusedBackward)
             .size("LAYERS", self.layers.len() as u32)
             .size("LANES_X", tile.lanes_x)
             .size("TEAMS", Self::teams(&tile))
@@ -139,7 +143,8 @@ impl Describe for FusedBackward {
             .flag("PROJECTED", self.projected)
             .flag("NORMALIZE", self.normalize)
             .flag("MUTUAL", self.is_mutual())
-            .flag("CROSS_ENTROPY", true)
+            .flag("CROSS_ENTROPY", true);
+        Selection::constants(self.selection, variant)
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {

@@ -37,8 +37,8 @@ pub struct FusedForward {
     pub normalize: bool,
     /// What losses by prototypes compare is left behind at length 1.
     pub unit_rows: bool,
-    /// The output layer's loss.
-    pub loss: OutputLoss,
+    /// The output layer's loss, where it is taken here.
+    pub loss: Option<OutputLoss>,
     /// The operations that it stands for, in their order.
     pub replaced: Vec<Operation>,
     /// The first layer's weights.
@@ -131,7 +131,8 @@ impl Describe for FusedForward {
             .flag("UNIT_ROWS", self.unit_rows)
             .flag("PROJECTED", self.widest(1) > 0)
             .flag("KEEP_PREACTIVATION", self.keeps_preactivations)
-            .flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy)
+            .flag("OUTPUT_LOSS", self.loss.is_some())
+            .flag("CROSS_ENTROPY", self.loss == Some(OutputLoss::CrossEntropy))
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {

@@ -19,6 +19,8 @@ pub mod dropout;
 pub mod forward;
 pub mod fused_backward;
 pub mod fused_forward;
+pub mod fused_scores;
+pub mod fused_trust;
 pub mod gather;
 pub mod input_gradient;
 pub mod label_loss;
@@ -193,6 +195,10 @@ kernels! {
     NormalizeGradient: normalize_gradient,
     /// A tile of the batch through all layers of a pair.
     FusedForward: fused_forward,
+    /// How badly labels fit what each layer says.
+    FusedScores: fused_scores,
+    /// Which rows of a batch each layer is to learn from.
+    FusedTrust: fused_trust,
     /// From the losses back to the deltas below, for a tile of the batch.
     FusedBackward: fused_backward,
     /// Weight gradient and Adam, of one layer or of all.
@@ -215,6 +221,7 @@ impl Operation {
         match self {
             Self::FusedForward(fused) => Some(fused.workgroup(launch)),
             Self::FusedBackward(fused) => Some(fused.workgroup(launch)),
+            Self::FusedScores(fused) => Some(fused.workgroup()),
             _ => None,
         }
     }

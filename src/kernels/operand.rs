@@ -134,13 +134,16 @@ pub enum Pack {
     SecondMoments,
     /// The input and the outputs of all layers.
     Activations,
-    /// The deltas of all layers.
+    /// The deltas of all layers, and what losses leave beside them.
     Deltas,
+    /// What layers think of images, as whole numbers.
+    Verdicts,
 }
 
 impl Pack {
     /// All of them.
-    pub const ALL: [Pack; 5] = [Pack::Weights, Pack::FirstMoments, Pack::SecondMoments, Pack::Activations, Pack::Deltas];
+    pub const ALL: [Pack; 6] =
+        [Pack::Weights, Pack::FirstMoments, Pack::SecondMoments, Pack::Activations, Pack::Deltas, Pack::Verdicts];
 }
 
 /// What the numbers of a tensor are.

@@ -3,8 +3,8 @@
 use super::order::{Order, reorder};
 use super::{Access, Kernel};
 use crate::layout::{
-    BackPlaces, CONSTANTS, Dropout, ForwardPlaces, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, Shard, Shuffle,
-    Step, Trained, Trust,
+    BackPlaces, CONSTANTS, Dropout, ForwardPlaces, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, ScorePlaces,
+    SelectPlaces, Shard, Shuffle, Step, Trained, Trust,
 };
 use std::fmt::Write;
 
@@ -56,6 +56,8 @@ fn import(name: &str, forms: Forms) -> Option<&'static str> {
         "Dropout" => Dropout::WGSL,
         "Pairs" => Pairs::WGSL,
         "Trust" => Trust::WGSL,
+        "ScorePlaces" => ScorePlaces::WGSL,
+        "SelectPlaces" => SelectPlaces::WGSL,
         "Reduction" => Reduction::WGSL,
         "Step" => Step::WGSL,
         "lane" if forms.shuffle => include_str!("../../shaders/shared/lane_shuffle.wgsl"),
@@ -72,6 +74,9 @@ fn import(name: &str, forms: Forms) -> Option<&'static str> {
         "augment" => include_str!("../../shaders/shared/augment.wgsl"),
         "cosine_distance" => include_str!("../../shaders/shared/cosine_distance.wgsl"),
         "cosine_loss" => include_str!("../../shaders/shared/cosine_loss.wgsl"),
+        "label_loss" => include_str!("../../shaders/shared/label_loss.wgsl"),
+        "selection" => include_str!("../../shaders/shared/selection.wgsl"),
+        "class_sums" => include_str!("../../shaders/shared/class_sums.wgsl"),
         "prototype_loss" => include_str!("../../shaders/shared/prototype_loss.wgsl"),
         "normalize_gradient" => include_str!("../../shaders/shared/normalize_gradient.wgsl"),
         "output_loss" => include_str!("../../shaders/shared/output_loss.wgsl"),

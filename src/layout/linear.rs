@@ -76,10 +76,10 @@ device_struct! {
         gradients_below: u32,
         /// Layers of the table.
         count: u32,
-        /// Padding to a multiple of 16 bytes.
-        padding_0: u32,
-        /// Padding.
-        padding_1: u32,
+        /// How much each row counts.
+        row_weights: u32,
+        /// 1: the output layer, whose loss is taken on the way back.
+        is_output: u32,
     }
 }
 

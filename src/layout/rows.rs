@@ -127,6 +127,42 @@ device_struct! {
     }
 }
 
+device_struct! {
+    /// Where the fused scores of a layer find and leave its tensors, in quads.
+    ScorePlaces {
+        /// Unit rows; or, without prototypes, logits.
+        rows: u32,
+        /// The prototypes, left behind.
+        prototypes: u32,
+        /// How near the rows are to them, left behind.
+        scores: u32,
+        /// How badly labels fit.
+        losses: u32,
+        /// What the layer says instead.
+        answers: u32,
+        /// 1: it says so by prototypes.
+        by_prototypes: u32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+    }
+}
+
+device_struct! {
+    /// Where the fused selection of a layer finds and leaves its tensors, in quads.
+    SelectPlaces {
+        /// How badly labels fit.
+        losses: u32,
+        /// What the layer says instead.
+        answers: u32,
+        /// How much each row counts.
+        weights: u32,
+        /// What is kept of both for the host.
+        record: u32,
+    }
+}
+
 /// What a layer thought of an image when it last saw it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {

@@ -2,20 +2,33 @@
 
 use super::network::Role;
 use super::shapes::Part;
+use super::tensors::Tensors;
 use super::training::Training;
-use crate::config::{HiddenLoss, Method, Representation, Stage, TrainingConfig, Trust as TrustBy};
+use crate::config::{HiddenLoss, Method, OutputLoss, Representation, Stage, TrainingConfig, Trust as TrustBy};
 use crate::kernels::fused_backward::{BackLayer, FusedBackward};
 use crate::kernels::fused_forward::{FusedForward, FusedLayer};
+use crate::kernels::fused_scores::{FusedScores, ScoreLayer};
+use crate::kernels::fused_trust::FusedTrust;
 use crate::kernels::gather::Gather;
+use crate::kernels::prototype_scores::PrototypeScores;
+use crate::kernels::trust::{Selection, Trust};
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
 use crate::kernels::{Kernel, Operation, Tensor};
-use crate::layout::{BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss};
+use crate::layout::{BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss, ScorePlaces, SelectPlaces};
 
 /// Why no few dispatches can take the place of all layers', if so.
 pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
     match (config.method, config.hidden_loss) {
         _ if config.dropout > 0.0 => Some("--dropout has no fused kernel"),
-        _ if config.trust.trust != TrustBy::None => Some("--trust ranks the losses of the whole batch"),
+        _ if config.trust.trust != TrustBy::None && config.output_loss != OutputLoss::CrossEntropy => {
+            Some("--trust goes by cross-entropy there, and this is another --output-loss")
+        }
+        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_)) if config.trust.trust != TrustBy::None => {
+            Some("--trust with --hidden-loss cosine has no fused kernel")
+        }
+        _ if config.trust.trust != TrustBy::None && config.layers.len() < 3 => {
+            Some("--trust there is for networks with hidden layers")
+        }
         (Method::Backprop, _) => None,
         (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(options)) if options.centre => {
             Some("--centre needs means over the batch")
@@ -28,6 +41,32 @@ pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
             Some("--hidden-loss instances compares every row with all rows of the batch")
         }
         _ => Some("it is for --method local, frozen-partner and backprop"),
+    }
+}
+
+/// The fused operations of a step before its update.
+#[derive(Clone, Copy)]
+enum Phase {
+    Forward,
+    Scores,
+    Trust,
+    Backward,
+}
+
+/// Which of them does what an operation would; `trusting`: what rows count is known only behind the way forward.
+fn phase(operation: &Operation, trusting: bool) -> Phase {
+    match operation {
+        Operation::PrototypeScores(_) | Operation::LabelLoss(_) => Phase::Scores,
+        Operation::ClassPrototypes(means) if trusting && means.selection.is_none() => Phase::Scores,
+        Operation::Trust(_) => Phase::Trust,
+        Operation::OutputGradient(_) if trusting => Phase::Backward,
+        _ if head_loss(operation).is_some() => Phase::Backward,
+        _ => match operation.kernel() {
+            Kernel::ClassPrototypes | Kernel::PrototypeLoss | Kernel::InputGradient | Kernel::NormalizeGradient => {
+                Phase::Backward
+            }
+            _ => Phase::Forward,
+        },
     }
 }
 
@@ -59,15 +98,19 @@ impl Training<'_> {
             }
         }
         let (activate, learn, updates) = self.parts(stage);
-        let (back, forth): (Vec<Operation>, Vec<Operation>) = activate.into_iter().chain(learn).partition(|operation| {
-            use Kernel::{ClassPrototypes, InputGradient, NormalizeGradient, PrototypeLoss};
-            matches!(operation.kernel(), ClassPrototypes | PrototypeLoss | InputGradient | NormalizeGradient)
-                || head_loss(operation).is_some()
-        });
+        let mut parts: [Vec<Operation>; 4] = Default::default();
+        for operation in activate.into_iter().chain(learn) {
+            parts[phase(&operation, self.trust.is_some()) as usize].push(operation);
+        }
+        let [forth, scores, selection, back] = parts;
         let gather = self.pass.batch.plain().cloned();
         let fetch: Vec<Operation> = self.pass.batch.gather().collect();
         let (mut operations, forth) = if gather.is_some() { (Vec::new(), [fetch, forth].concat()) } else { (fetch, forth) };
         operations.push(self.fused_forward(gather, cosine.then_some(representation), keep, forth).into());
+        if !scores.is_empty() {
+            operations.push(self.fused_scores(scores).into());
+            operations.push(self.fused_trust(selection).into());
+        }
         if !back.is_empty() {
             operations.push(self.fused_backward(back).into());
         }
@@ -135,7 +178,7 @@ impl Training<'_> {
             cosine,
             normalize: config.normalize,
             unit_rows,
-            loss: config.output_loss,
+            loss: self.trust.is_none().then_some(config.output_loss),
             replaced,
             weights: self.pass.parameters(Part::Network, 0).weights,
             gather,
@@ -147,9 +190,99 @@ impl Training<'_> {
         }
     }
 
+    fn fused_scores(&mut self, replaced: Vec<Operation>) -> FusedScores {
+        let mut layers = Vec::new();
+        let mut first_answers = None;
+        // The scores of a layer by prototypes come before its losses.
+        let mut scored: Option<&PrototypeScores> = None;
+        for operation in &replaced {
+            match operation {
+                Operation::PrototypeScores(scores) => scored = Some(scores),
+                Operation::LabelLoss(loss) => {
+                    let scores = scored.take();
+                    let place = |tensor: Tensor| self.pass.tensors.quad_offset(tensor);
+                    first_answers.get_or_insert(loss.answers);
+                    layers.push(ScoreLayer {
+                        guides: scores.map(|scores| scores.shape).unwrap_or_default(),
+                        loss: loss.shape,
+                        places: ScorePlaces {
+                            rows: place(scores.map_or(loss.logits, |scores| scores.rows)),
+                            prototypes: scores.map_or(0, |scores| place(scores.prototypes)),
+                            scores: scores.map_or(0, |scores| place(scores.scores)),
+                            losses: place(loss.losses),
+                            answers: place(loss.answers),
+                            by_prototypes: scores.is_some().into(),
+                            ..ScorePlaces::default()
+                        },
+                    });
+                }
+                _ => {}
+            }
+        }
+        FusedScores {
+            layers,
+            labels: self.pass.batch.labels,
+            activations: self.pass.batch.inputs,
+            deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
+            answers: first_answers.unwrap_or(self.pass.batch.labels),
+            replaced,
+        }
+    }
+
+    fn fused_trust(&mut self, replaced: Vec<Operation>) -> FusedTrust {
+        let selections: Vec<&Trust> = replaced
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::Trust(trust) => Some(trust),
+                _ => None,
+            })
+            .collect();
+        let layer = |trust: &&Trust| {
+            let [losses, answers, weights, record] =
+                [trust.losses, trust.answers, trust.weights, trust.record].map(|tensor| self.pass.tensors.quad_offset(tensor));
+            (trust.shape, SelectPlaces { losses, answers, weights, record })
+        };
+        let layers = selections.iter().map(layer).collect();
+        let first = selections.first().map(|trust| (trust.rates, trust.answers));
+        let (rates, answers) = first.unwrap_or((self.pass.batch.labels, self.pass.batch.labels));
+        let (orders, deltas) = (self.pass.batch.orders, self.pass.tensor(Role::Deltas, Part::Network, 0));
+        FusedTrust { layers, rates, orders, deltas, answers, replaced }
+    }
+
+    /// How much the rows of each loss count, among operations that take losses: by the loss's number.
+    fn row_weights(&self, operations: &[Operation]) -> Vec<(u32, Selection)> {
+        let of = |operation: &Operation| match operation {
+            Operation::PrototypeLoss(loss) => Some((loss.shape.metric, loss.selection?)),
+            Operation::OutputGradient(loss) => Some((loss.shape.metric, loss.selection?)),
+            _ => None,
+        };
+        operations.iter().filter_map(of).collect()
+    }
+
     fn fused_backward(&mut self, replaced: Vec<Operation>) -> FusedBackward {
         let config = self.pass.config;
         let count = self.pass.shapes.network.len();
+        let weights = self.row_weights(&replaced);
+        let selection = weights.first().map(|&(_, selection)| selection);
+        let row_weights = |tensors: &Tensors, metric: usize| {
+            let weights = weights.iter().find(|&&(of, _)| of as usize == metric);
+            weights.map_or(0, |(_, selection)| tensors.quad_offset(selection.weights))
+        };
+        // Where rows count differently, the output's loss is one of those on the way back.
+        let output = selection.map(|_| {
+            let loss = self.loss(Part::Network, count - 1);
+            BackLayer {
+                linear: self.pass.shapes.network[count - 1],
+                places: self.places(Part::Network, count - 1),
+                back: BackPlaces {
+                    row_weights: row_weights(self.pass.tensors, count - 1),
+                    is_output: 1,
+                    ..BackPlaces::default()
+                },
+                loss,
+                guides: Prototypes { classes: loss.width, ..Prototypes::default() },
+            }
+        });
         // Hidden layers' own losses, with their prototypes if they are by those.
         let losses: Vec<(RowLoss, Prototypes, Option<Tensor>)> = replaced
             .iter()
@@ -164,6 +297,11 @@ impl Training<'_> {
         let layers: Vec<BackLayer> = if losses.is_empty() {
             let layer = |index: usize| {
                 let gradients = config.normalize.then(|| self.place(Role::Gradients, Part::Network, index - 1));
+                // The first entry of the table has the output's loss.
+                let (loss, guides, back) = match output {
+                    Some(output) if index + 1 == count => (output.loss, output.guides, output.back),
+                    _ => Default::default(),
+                };
                 BackLayer {
                     linear: self.pass.shapes.network[index],
                     places: self.places(Part::Network, index),
@@ -172,10 +310,10 @@ impl Training<'_> {
                         deltas_below: self.place(Role::Deltas, Part::Network, index - 1),
                         gradients_below: gradients.unwrap_or(0),
                         count: count as u32 - 1,
-                        ..BackPlaces::default()
+                        ..back
                     },
-                    loss: RowLoss::default(),
-                    guides: Prototypes::default(),
+                    loss,
+                    guides,
                 }
             };
             (1..count).rev().map(layer).collect()
@@ -191,20 +329,21 @@ impl Training<'_> {
                         unit_rows: if by_prototypes { self.place(Role::UnitRows, part, index) } else { 0 },
                         prototypes: prototypes.map_or(0, |prototypes| self.pass.tensors.quad_offset(prototypes)),
                         deltas_below: self.place(Role::Deltas, Part::Network, index),
-                        gradients_below: 0,
-                        count: losses.len() as u32,
+                        row_weights: row_weights(self.pass.tensors, index),
                         ..BackPlaces::default()
                     },
                     loss,
                     guides,
                 }
             };
-            losses.iter().map(layer).collect()
+            let hidden: Vec<BackLayer> = losses.iter().map(layer).collect();
+            hidden.into_iter().chain(output).collect()
         };
         FusedBackward {
             layers,
             by_prototypes,
             by_heads: !losses.is_empty() && !by_prototypes,
+            selection,
             projected: self.pass.shapes.guided() == Part::Projection,
             normalize: config.normalize && losses.is_empty(),
             replaced,

@@ -79,9 +79,10 @@ impl Tensors {
         tensor
     }
 
-    /// Adds a tensor of zeros that may share a buffer.
+    /// Adds a tensor of zeros that may share a buffer, all of whose tensors have numbers of one kind.
     pub fn add_to(&mut self, pack: Pack, name: impl Into<String>, per: Level, words: usize) -> Tensor {
-        let tensor = self.add(name, per, words);
+        let element = if pack == Pack::Verdicts { Element::Word } else { Element::Number };
+        let tensor = self.add_with(name, element, per, words, Content::Zero);
         if self.packed {
             let length = &mut self.pack_lengths[pack as usize];
             self.specs[tensor.index()].pack = Some((pack, *length));

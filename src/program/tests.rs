@@ -61,6 +61,7 @@ fn gradients_come_before_any_update() {
 /// Two where every loss takes the rows one by one, three where gradients go on from there; one more where images are changed.
 #[test]
 fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
+    let mut selecting_runs = 0;
     for depth in [2, 8] {
         let layers = [vec![784], vec![64; depth - 1], vec![10]].concat();
         let with = |method, recipe: Recipe| TrainingConfig { layers: layers.clone(), method, ..recipe.config() };
@@ -73,10 +74,19 @@ fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
         ] {
             assert_eq!(programs(&config, Plan::Fused).stages[0].len(), dispatches, "{config:?}");
             let augmentation = Augmentation { shift: 1, ..Augmentation::default() };
-            let changed = TrainingConfig { augmentation, ..config };
+            let changed = TrainingConfig { augmentation, ..config.clone() };
             assert_eq!(programs(&changed, Plan::Fused).stages[0].len(), dispatches + 1, "{changed:?}");
+            if fusible(&TrainingConfig { trust: trusting(Trust::Own).trust, ..config.clone() }) {
+                for trust in [Trust::Own, Trust::Partner] {
+                    let selecting = TrainingConfig { trust: trusting(trust).trust, ..config.clone() };
+                    assert_eq!(programs(&selecting, Plan::Fused).stages[0].len(), dispatches + 2, "{selecting:?}");
+                }
+                selecting_runs += 1;
+            }
         }
     }
+    // All but the paper, whose loss knows no labels, at both depths.
+    assert_eq!(selecting_runs, 2 * 4);
 }
 
 #[test]

@@ -179,7 +179,7 @@ impl<'a> Training<'a> {
         activate.push(means.clone().into());
         if self.trust.is_some() {
             let words = self.pass.config.batch_size * 4 * layout::quads(classes);
-            let scores = self.pass.tensors.add(name("scores"), Level::Slot, words);
+            let scores = self.pass.tensors.add_to(Pack::Deltas, name("scores"), Level::Slot, words);
             self.select[0].push(PrototypeScores { shape: guide, rows: unit_rows, prototypes, counts, scores }.into());
             means.selection = self.selection(index, scores);
             self.select[1].push(means.clone().into());
@@ -221,10 +221,11 @@ impl<'a> Training<'a> {
         let (batch, classes) =
             (config.batch_size, self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize));
         let name = |what: &str| format!("training: {what} of layer {}", index + 1);
-        let losses = tensors.add(name("losses"), Level::Slot, batch);
-        let answers = tensors.add_words(name("answers"), Level::Slot, batch);
-        let weights = tensors.add(name("trust"), Level::Slot, batch);
-        let record = tensors.add_words(format!("trust record of layer {}", index + 1), Level::Slot, 2 * images);
+        let losses = tensors.add_to(Pack::Deltas, name("losses"), Level::Slot, batch);
+        let answers = tensors.add_to(Pack::Verdicts, name("answers"), Level::Slot, batch);
+        let weights = tensors.add_to(Pack::Deltas, name("trust"), Level::Slot, batch);
+        let record = format!("trust record of layer {}", index + 1);
+        let record = tensors.add_to(Pack::Verdicts, record, Level::Slot, 2 * images);
         let shape = layout::Rows::new(classes, batch, false).loss(self.pass.batch.views, 0, 1);
         let orders = self.pass.batch.orders;
         self.select[0].push(LabelLoss { shape, logits, labels: self.pass.batch.labels, losses, answers }.into());

@@ -4,6 +4,7 @@ use super::Sweep;
 use crate::arithmetic::Single;
 use crate::config::{
     Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation, TrainingConfig,
+    Trust, TrustOptions,
 };
 use crate::dataset::{Features, Images};
 use crate::engine::Job;
@@ -11,9 +12,10 @@ use crate::error::Result;
 use crate::kernels::case::{Case, Contents, SLOTS, extreme_rows};
 use crate::kernels::gather::Gather;
 use crate::kernels::normalize::normalize;
+use crate::kernels::trust::Trust as TrustKernel;
 use crate::kernels::{Access, Data, Element, Kernel, Operation, Tensor};
-use crate::layout::{Rows, Shard, Step};
-use crate::program::{Plan, Programs, TensorSpec, blank_dataset};
+use crate::layout::{Rows, Shard, Step, WHOLE};
+use crate::program::{Plan, Programs, TensorSpec, blank_dataset, fusible};
 
 /// Networks with every kind of tail, of depths 1 to 5, up to the widest that the plan takes.
 pub const NETWORKS: [&[usize]; 4] = [&[101, 64, 64, 10], &[5, 3], &[63, 65, 3, 128, 10], &[16, 33, 1, 64, 4, 7]];
@@ -36,6 +38,7 @@ pub fn configs() -> Vec<TrainingConfig> {
     };
     let backprop = |normalize| TrainingConfig { method: Method::Backprop, normalize, ..Recipe::Contrastive.config() };
     let heads = |normalize| TrainingConfig { hidden_loss: HiddenLoss::Head, normalize, ..Recipe::Contrastive.config() };
+    let trusting = |trust, config: TrainingConfig| TrainingConfig { trust: TrustOptions { trust, ..config.trust }, ..config };
     let settings = [
         cosine(Representation::Activation, OutputLoss::BinaryCrossEntropy, false),
         cosine(Representation::PreActivation, OutputLoss::CrossEntropy, true),
@@ -46,6 +49,10 @@ pub fn configs() -> Vec<TrainingConfig> {
         backprop(false),
         heads(true),
         heads(false),
+        trusting(Trust::Partner, prototypes(|_| (), true)),
+        trusting(Trust::Own, prototypes(|options| (options.projection, options.mutual) = (0, 0.3), false)),
+        trusting(Trust::Partner, backprop(true)),
+        trusting(Trust::Partner, heads(true)),
     ];
     // Each setting meets every network, and every batch size with some of them.
     let of_setting = |(i, config): (usize, TrainingConfig)| {
@@ -58,7 +65,7 @@ pub fn configs() -> Vec<TrainingConfig> {
             ..config.clone()
         })
     };
-    settings.into_iter().enumerate().flat_map(of_setting).collect()
+    settings.into_iter().enumerate().flat_map(of_setting).filter(fusible).collect()
 }
 
 /// Makes the cases of one kernel's operations that are made of others.
@@ -90,6 +97,7 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
     let replaced = operation.describe().replaced();
     let touched: Vec<_> = replaced.iter().flat_map(|replaced| replaced.describe().operands()).collect();
     let gathers: Vec<&Gather> = replaced.iter().filter_map(as_gather).collect();
+    let selections: Vec<&TrustKernel> = replaced.iter().filter_map(as_trust).collect();
     let mut contents = Contents::new(number);
     let mut made: Vec<Data<f32>> = Vec::new();
     for (index, spec) in (0..).zip(&programs.tensors) {
@@ -114,6 +122,13 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
                 }
             }
             Data::Numbers(weights)
+        } else if let Some(trust) = selections.iter().find(|trust| trust.rates == tensor) {
+            Data::Words(vec![WHOLE / 3; length * usize::from(trust.shape.batch_size > 0)])
+        } else if let Some(trust) = selections.iter().find(|trust| trust.orders == tensor) {
+            // No image comes twice.
+            Data::Words((0..length as u32).map(|place| trust.shape.images - 1 - place % trust.shape.images).collect())
+        } else if replaced.iter().any(|replaced| is_row_weight(replaced, tensor)) {
+            Data::Numbers((0..length).map(|_| 1.5 * contents.generator.below(3).min(1) as f32).collect())
         } else if let Some(gather) = gathers.iter().find(|gather| gather.records == tensor) {
             Data::Words(records(&gather.shard, classes, &mut contents))
         } else if let Some(gather) = gathers.iter().find(|gather| gather.orders == tensor) {
@@ -144,7 +159,7 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
     // A batch that is only partly filled, as far from the first image as the set allows.
     let (batch, images) = (config.batch_size as u32, gathers.first().map_or(0, |gather| gather.shard.image_count));
     let row_count = batch.div_ceil(2);
-    let step = Step { first_row: images.saturating_sub(row_count), row_count, ..Step::default() };
+    let step = Step { first_row: images.saturating_sub(row_count), row_count, epoch: 3, trust_ramp: WHOLE, ..Step::default() };
     contents.case(name, step, operation.clone())
 }
 
@@ -153,6 +168,24 @@ fn as_gather(operation: &Operation) -> Option<&Gather> {
         Operation::Gather(gather) => Some(gather),
         _ => None,
     }
+}
+
+fn as_trust(operation: &Operation) -> Option<&TrustKernel> {
+    match operation {
+        Operation::Trust(trust) => Some(trust),
+        _ => None,
+    }
+}
+
+/// Whether a tensor says how much each row counts.
+fn is_row_weight(operation: &Operation, tensor: Tensor) -> bool {
+    let selection = match operation {
+        Operation::ClassPrototypes(means) => means.selection,
+        Operation::PrototypeLoss(loss) => loss.selection,
+        Operation::OutputGradient(gradient) => gradient.selection,
+        _ => None,
+    };
+    selection.is_some_and(|selection| selection.weights == tensor)
 }
 
 /// Random bytes or features, and labels behind them.
@@ -183,6 +216,8 @@ fn width_of(operation: &Operation, tensor: Tensor) -> Option<u32> {
     match operation {
         Operation::Forward(forward) if forward.inputs == tensor => Some(forward.layer.input_width),
         Operation::PrototypeLoss(loss) if loss.rows == tensor => Some(loss.shape.width),
+        Operation::PrototypeScores(scores) if scores.rows == tensor => Some(scores.shape.width),
+        Operation::LabelLoss(loss) if loss.logits == tensor => Some(loss.shape.width),
         Operation::OutputGradient(gradient) if gradient.logits == tensor => Some(gradient.shape.width),
         Operation::InputGradient(gradient) if gradient.deltas == tensor => Some(gradient.layer.output_width),
         Operation::InputGradient(gradient) if gradient.mask == Some(tensor) => Some(gradient.layer.input_width),
