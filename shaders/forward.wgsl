@@ -4,8 +4,8 @@
 //
 //     [batch, input_quads * 4] x [input_quads * 4, output_quads * 4] -> [batch, output_quads * 4]
 //
-// A register tile an invocation (shared/product.wgsl), no workgroup memory: neighbours in x read neighbouring quads of the
-// weights and the same inputs. Tails load a clamped address and are not stored.
+// A register tile an invocation (shared/product.wgsl): neighbours in x read neighbouring quads of the weights and the same inputs. SHARED:
+// both come by way of workgroup memory (shared/product_shared.wgsl). Tails load a clamped address and are not stored.
 //
 // Grid: x = column tiles, y = row tiles, z = slots.   Workgroup: LANES_X x LANES_Y.
 // Memory, for each 4 inputs: 16 bytes a row + 64 bytes a column quad, for 16 fma a row and column quad.
@@ -41,8 +41,8 @@ fn weight_block(layer: Linear, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
 @compute @workgroup_size(LANES_X, LANES_Y)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let first_row = (group.y * LANES_Y + local.y) * TILE_ROWS;
-    let tile = Tile(group.z, first_row, group.x * LANES_X * TILE_QUADS + local.x, local.x);
     let thread = local.y * LANES_X + local.x;
+    let tile = Tile(group.z, first_row, group.x * LANES_X * TILE_QUADS + local.x, thread);
     var sums: array<vec4<f32>, TILE>;
     product(layer, tile, 0u, layer.input_quads, &sums);
     stage(thread, &sums);

@@ -221,7 +221,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // With losses of their own, nothing goes back from the output.
         let ends = (PROTOTYPES || HEADS) && is_output;
         if ((!PROTOTYPES || PROJECTED) && !ends) {
-            let tile = Tile(slot, first_row + team * TILE_ROWS, lane, lane);
+            let tile = Tile(slot, first_row + team * TILE_ROWS, lane, thread);
             // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
             var sums = array<vec4<f32>, TILE>();
             product(layer, tile, 0u, linear.output_quads, &sums);

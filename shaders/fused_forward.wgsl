@@ -265,7 +265,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let shape = LossShape(layer, linear.output_quads, linear.batch_size, 0.0);
         for (var round = 0u; round < rolled(linear.batch_size, 2u / TEAMS); round++) {
             let model = round * TEAMS + team;
-            let tile = Tile(2u * replica + model, first_row, lane, lane);
+            let tile = Tile(2u * replica + model, first_row, lane, thread);
             let share = (linear.input_quads + SPLITS - 1u) / SPLITS;
             let first = min(split * share, linear.input_quads);
             // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.

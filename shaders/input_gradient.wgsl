@@ -39,8 +39,8 @@ fn weight_block(layer: Linear, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
 @compute @workgroup_size(LANES_X, LANES_Y)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let first_row = (group.y * LANES_Y + local.y) * TILE_ROWS;
-    let tile = Tile(group.z, first_row, group.x * LANES_X * TILE_QUADS + local.x, local.x);
     let thread = local.y * LANES_X + local.x;
+    let tile = Tile(group.z, first_row, group.x * LANES_X * TILE_QUADS + local.x, thread);
     var sums: array<vec4<f32>, TILE>;
     product(layer, tile, 0u, layer.output_quads, &sums);
     stage(thread, &sums);

@@ -4,10 +4,8 @@
 //
 //     [input_quads * 4, batch] x [batch, output_quads * 4] -> tile of [input_quads * 4, output_quads * 4]
 //
-// An invocation owns TILE_INPUTS x TILE_QUADS quads: 4 rows a quad of inputs, summed in batch order with fma, so the tile's
-// shape does not change a bit. Tails load a clamped address and are not stored. No workgroup memory, no barrier.
-//
-// SHUFFLE: the workgroup is one subgroup of LANES_X >= TILE_INPUTS. Each lane loads one input quad and the lanes hand them round.
+// An invocation owns TILE_INPUTS x TILE_QUADS quads: 4 rows a quad of inputs (shared/gradient.wgsl). SHARED: what it reads comes by way of
+// workgroup memory (shared/gradient_shared.wgsl). Tails load a clamped address and are not stored.
 //
 // Grid: x = tiles of all layers, a layer's column tiles varying fastest, z = slots.   Workgroup: LANES_X x LANES_Y.
 // Memory, an image: 16 bytes an input quad + 16 a delta quad for 16 fma each pair; then 24 bytes a parameter.
@@ -18,7 +16,7 @@
 #import Step
 #import adam
 #import stage
-#import lane
+#import gradient
 
 struct UpdatedLayer {
     linear: Linear,
@@ -38,6 +36,16 @@ const COLUMNS = LANES_X * TILE_QUADS;
 const INPUTS = LANES_Y * TILE_INPUTS;
 const THREADS = LANES_X * LANES_Y;
 const TILE = 4u * TILE_INPUTS * TILE_QUADS;
+
+fn delta_quad(layer: Linear, tile: GradientTile, row: u32, quad: u32) -> vec4<f32> {
+    return deltas[tile.first_delta + row * layer.output_quads + min(quad, layer.output_quads - 1u)];
+}
+
+// Behind a row's last quad comes the constant that the bias is multiplied with.
+fn input_quad(layer: Linear, tile: GradientTile, row: u32, quad: u32) -> vec4<f32> {
+    let value = inputs[tile.first_input + row * layer.input_quads + min(quad, layer.input_quads - 1u)];
+    return select(value, vec4<f32>(1.0, 0.0, 0.0, 0.0), quad == layer.input_quads);
+}
 
 @compute @workgroup_size(LANES_X, LANES_Y)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -65,33 +73,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let input_base = places.inputs + (slot >> layer.view_shift) * layer.batch_size * layer.input_quads;
     let delta_base = places.deltas + slot * layer.batch_size * layer.output_quads;
 
-    var sums: array<vec4<f32>, TILE>;
-    for (var row = 0u; row < layer.batch_size; row++) {
-        var delta: array<vec4<f32>, TILE_QUADS>;
-        for (var column = 0u; column < TILE_QUADS; column++) {
-            delta[column] = deltas[delta_base + row * layer.output_quads + min(first_quad + column * LANES_X, layer.output_quads - 1u)];
-        }
-        let input_row = input_base + row * layer.input_quads;
-        var held: vec4<f32>;
-        if (SHUFFLE) {
-            held = input_quad(layer, input_row, first_input + local.x);
-        }
-        for (var part = 0u; part < TILE_INPUTS; part++) {
-            var input = from_lane(held, part);
-            if (!SHUFFLE) {
-                input = input_quad(layer, input_row, first_input + part);
-            }
-            for (var column = 0u; column < TILE_QUADS; column++) {
-                let at = 4u * (part * TILE_QUADS + column);
-                sums[at] = fma(vec4<f32>(input.x), delta[column], sums[at]);
-                sums[at + 1u] = fma(vec4<f32>(input.y), delta[column], sums[at + 1u]);
-                sums[at + 2u] = fma(vec4<f32>(input.z), delta[column], sums[at + 2u]);
-                sums[at + 3u] = fma(vec4<f32>(input.w), delta[column], sums[at + 3u]);
-            }
-        }
-    }
-
     let thread = local.y * LANES_X + local.x;
+    var sums: array<vec4<f32>, TILE>;
+    gradient(layer, GradientTile(input_base, delta_base, first_input, first_quad, thread), &sums);
     stage(thread, &sums);
     for (var part = 0u; part < rolled(layer.batch_size, TILE_INPUTS); part++) {
         for (var column = 0u; column < rolled(layer.batch_size, TILE_QUADS); column++) {
@@ -110,12 +94,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             }
         }
     }
-}
-
-// A quad of a row of inputs; behind the last one the constant that the bias is multiplied with.
-fn input_quad(layer: Linear, row: u32, quad: u32) -> vec4<f32> {
-    let value = inputs[row + min(quad, layer.input_quads - 1u)];
-    return select(value, vec4<f32>(1.0, 0.0, 0.0, 0.0), quad == layer.input_quads);
 }
 
 // Four neighbours of a weight row.

@@ -2,6 +2,7 @@
 //! to compile exists, and asks for no more than the smallest adapter that WebGPU allows. No adapter is needed.
 
 use ffcl_gpu::bench::gpu_ceilings::MORE_TILES;
+use ffcl_gpu::config::{Recipe, TrainingConfig};
 use ffcl_gpu::gpu::adapter::{STORAGE_BUFFERS, WORKGROUP_WIDTH};
 use ffcl_gpu::kernels::case::SLOTS;
 use ffcl_gpu::kernels::tiles::{Knob, Tiles};
@@ -12,7 +13,7 @@ use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, BinaryOperator, Expression, Function, Module, RelationalFunction, ResourceBinding, ShaderStage};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// Everything that the engine makes of a kernel: all its cases, with all shapes of tiles.
@@ -234,6 +235,28 @@ fn fused_tiles_know_their_workgroup_memory() {
         }
     }
     assert!(met > 0);
+}
+
+/// The tuner leaves out what an adapter has no memory for.
+#[test]
+fn shared_tiles_know_their_workgroup_memory() {
+    let config = TrainingConfig { layers: vec![784, 200, 130, 10], ..Recipe::Contrastive.config() };
+    let programs = Programs::on_blank_images(&config, Plan::Layered).unwrap();
+    let mut met = BTreeSet::new();
+    for tiles in Knob::ALL.iter().flat_map(|&knob| Tiles::GPU.candidates(knob, None)) {
+        let launch = Launch { tiles: &tiles, slots: SLOTS };
+        for operation in programs.stages.iter().flatten() {
+            let Some((invocations, bytes)) = operation.workgroup(launch) else { continue };
+            let variant = operation.variant(launch);
+            if met.insert(format!("{variant:?}")) {
+                let shader = Shader::parse(format!("{variant:?}"), &variant.wgsl());
+                assert_eq!(shader.workgroup_bytes(), bytes, "{}", shader.name);
+                assert_eq!(shader.module.entry_points[0].workgroup_size.iter().product::<u32>(), invocations, "{}", shader.name);
+            }
+        }
+    }
+    // Six shapes forward and back, and four of updates.
+    assert!(met.len() >= 16, "{}", met.len());
 }
 
 /// A line that imports what does not exist is refused by the compiler, so each shader's imports are complete and visible.

@@ -11,22 +11,14 @@
 // so a row is loaded once and not once a lane. For adapters on which a load costs far more than a shuffle.
 
 #import lane
-
-struct Tile {
-    slot: u32,
-    // The first row within the batch.
-    row: u32,
-    // The invocation's first column quad; the next are LANES_X further each.
-    quad: u32,
-    lane: u32,
-}
+#import tile
 
 const CHUNK = select(1u, LANES_X, SHUFFLE);
 
 fn product(shape: ProductShape, tile: Tile, first: u32, last: u32, sums: ptr<function, array<vec4<f32>, TILE_ROWS * TILE_QUADS>>) {
     for (var k = first; k < last; k += CHUNK) {
         var held: array<vec4<f32>, TILE_ROWS>;
-        let own = min(k + select(0u, tile.lane, SHUFFLE), last - 1u);
+        let own = min(k + select(0u, tile.thread % LANES_X, SHUFFLE), last - 1u);
         for (var row = 0u; row < TILE_ROWS; row++) {
             held[row] = input_quad(shape, tile, row, own);
         }

@@ -55,6 +55,11 @@ impl Describe for Forward {
 }
 
 impl Forward {
+    /// Invocations of a workgroup and bytes of its memory, where loads go by way of it: in each step a quad of a row, and the four quads of weights that it meets.
+    pub fn workgroup(&self, launch: Launch) -> Option<(u32, u32)> {
+        launch.tiles.forward(&self.layer, launch.slots).workgroup(1, 4)
+    }
+
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let mut outputs = memory.take(self.outputs);
         let mut kept = self.preactivations.map(|tensor| (tensor, memory.take(tensor)));

@@ -55,6 +55,11 @@ impl Describe for InputGradient {
 }
 
 impl InputGradient {
+    /// Invocations of a workgroup and bytes of its memory, where loads go by way of it: in each step a quad of a row, and the four quads of weights that it meets.
+    pub fn workgroup(&self, launch: Launch) -> Option<(u32, u32)> {
+        launch.tiles.input_gradient(&self.layer, launch.slots).workgroup(1, 4)
+    }
+
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let mut gradients = memory.take(self.gradients);
         let mask = self.mask.map(|mask| memory.own(mask));

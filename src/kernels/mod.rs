@@ -222,6 +222,9 @@ impl Operation {
             Self::FusedForward(fused) => Some(fused.workgroup(launch)),
             Self::FusedBackward(fused) => Some(fused.workgroup(launch)),
             Self::FusedScores(fused) => Some(fused.workgroup()),
+            Self::Forward(forward) => forward.workgroup(launch),
+            Self::InputGradient(gradient) => gradient.workgroup(launch),
+            Self::WeightUpdate(update) => update.workgroup(launch),
             _ => None,
         }
     }

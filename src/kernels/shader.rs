@@ -37,6 +37,8 @@ struct Forms {
     shuffle: bool,
     /// A row has one invocation.
     alone: bool,
+    /// Operands of products come by way of workgroup memory.
+    shared: bool,
 }
 
 /// The text behind `#import name` in a shader: a structure that host and device share, or a file of `shaders/shared/`.
@@ -66,7 +68,12 @@ fn import(name: &str, forms: Forms) -> Option<&'static str> {
         "adam" => include_str!("../../shaders/shared/adam.wgsl"),
         "lanes" if forms.alone => include_str!("../../shaders/shared/lanes_alone.wgsl"),
         "lanes" => include_str!("../../shaders/shared/lanes.wgsl"),
+        "tile" => include_str!("../../shaders/shared/tile.wgsl"),
+        "product" if forms.shared => include_str!("../../shaders/shared/product_shared.wgsl"),
         "product" => include_str!("../../shaders/shared/product.wgsl"),
+        "gradient_tile" => include_str!("../../shaders/shared/gradient_tile.wgsl"),
+        "gradient" if forms.shared => include_str!("../../shaders/shared/gradient_shared.wgsl"),
+        "gradient" => include_str!("../../shaders/shared/gradient.wgsl"),
         "stage" => include_str!("../../shaders/shared/stage.wgsl"),
         "row_scale" => include_str!("../../shaders/shared/row_scale.wgsl"),
         "tree_sum" => include_str!("../../shaders/shared/tree_sum.wgsl"),
@@ -158,7 +165,12 @@ impl Variant {
                 Constant::Flag(flag) => writeln!(text, "const {name}: bool = {flag};"),
             };
         }
-        let forms = Forms { shuffle: self.shuffles(), alone: self.constants.contains(&("LANES", Constant::Size(1))) };
+        let has = |constant| self.constants.contains(&constant);
+        let forms = Forms {
+            shuffle: self.shuffles(),
+            alone: has(("LANES", Constant::Size(1))),
+            shared: has(("SHARED", Constant::Flag(true))),
+        };
         assemble(self.kernel.source(), forms, &mut text, &mut Vec::new());
         match self.order {
             Order::Natural => text,

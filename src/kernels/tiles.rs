@@ -23,27 +23,39 @@ pub struct Tile {
     pub shuffle: bool,
     /// Sums are used up from workgroup memory, by loops that are not unrolled.
     pub stage: bool,
+    /// Loads go by way of workgroup memory, so many steps of the product at a time in each of two buffers; 0: straight to registers.
+    pub chunk: u32,
 }
 
 impl Tile {
-    /// A tile without shuffles.
+    /// A tile whose loads go straight to registers.
     pub const fn new(lanes_x: u32, lanes_y: u32, rows: u32, quads: u32) -> Self {
-        Self { lanes_x, lanes_y, rows, quads, shuffle: false, stage: false }
+        Self { lanes_x, lanes_y, rows, quads, shuffle: false, stage: false, chunk: 0 }
     }
 
     const fn staged(rows: u32, quads: u32, shuffle: bool) -> Self {
-        Self { lanes_x: SUBGROUP, lanes_y: 1, rows, quads, shuffle, stage: true }
+        Self { shuffle, stage: true, ..Self::new(SUBGROUP, 1, rows, quads) }
+    }
+
+    /// Invocations of a workgroup, and bytes of the memory of its loads, where they go by way of it; a step of the product takes
+    /// `row_quads` quads for each row of the tile and `column_quads` for each of its column quads.
+    pub fn workgroup(&self, row_quads: u32, column_quads: u32) -> Option<(u32, u32)> {
+        let step = self.lanes_y * self.rows * row_quads + self.lanes_x * self.quads * column_quads;
+        // Beside it stands the place of sums that are not staged.
+        (self.chunk > 0).then(|| (self.lanes_x * self.lanes_y, 16 * (2 * self.chunk * step + 1)))
     }
 
     /// A kernel with this tile; `rows` is its name for the rows of an invocation.
     pub fn constants(&self, kernel: Kernel, rows: &'static str) -> Variant {
-        Variant::new(kernel)
+        let variant = Variant::new(kernel)
             .size("LANES_X", self.lanes_x)
             .size("LANES_Y", self.lanes_y)
             .size(rows, self.rows)
             .size("TILE_QUADS", self.quads)
             .flag("SHUFFLE", self.shuffle)
             .flag("STAGE", self.stage)
+            .flag("SHARED", self.chunk > 0);
+        if self.chunk > 0 { variant.size("CHUNK", self.chunk) } else { variant }
     }
 
     /// Workgroups that cover `rows × quads` outputs of `slots` slots.
@@ -136,8 +148,11 @@ impl fmt::Display for Knob {
 
 impl fmt::Display for Tile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lanes_x, lanes_y, rows, quads, shuffle, stage } = self;
+        let Self { lanes_x, lanes_y, rows, quads, shuffle, stage, chunk } = self;
         write!(formatter, "{lanes_x} x {lanes_y} invocations of {rows} x {}", 4 * quads)?;
+        if *chunk > 0 {
+            write!(formatter, ", loads in 2 buffers of {chunk} steps")?;
+        }
         formatter.write_str(if *shuffle { ", loads shuffled" } else { "" })?;
         formatter.write_str(if *stage { ", sums staged" } else { "" })
     }
@@ -166,6 +181,11 @@ const FORWARD_CANDIDATES: [(u32, u32, u32, u32); 9] = [
 /// The same for updates, where a row is a quad of inputs.
 const UPDATE_CANDIDATES: [(u32, u32, u32, u32); 7] =
     [(16, 4, 1, 1), (8, 8, 1, 1), (16, 8, 1, 2), (16, 16, 1, 1), (16, 16, 2, 1), (16, 16, 2, 2), (8, 8, 2, 2)];
+/// The same by way of workgroup memory, and the steps of a chunk. More loads are in flight, and each is made once for the workgroup; whether
+/// that beats the caches is for the adapter to say.
+const SHARED_FORWARD: [(u32, u32, u32, u32, u32); 6] =
+    [(16, 4, 4, 1, 4), (8, 8, 4, 2, 4), (16, 8, 4, 2, 2), (16, 16, 4, 2, 2), (16, 16, 8, 1, 2), (16, 16, 8, 2, 2)];
+const SHARED_UPDATE: [(u32, u32, u32, u32, u32); 4] = [(16, 4, 1, 1, 8), (16, 16, 1, 1, 8), (8, 8, 2, 2, 8), (16, 16, 2, 2, 4)];
 /// Rows and quads of staged tiles for software adapters.
 const STAGED_FORWARD: [(u32, u32); 6] = [(8, 1), (16, 1), (8, 2), (16, 2), (32, 2), (16, 4)];
 const STAGED_UPDATE: [(u32, u32); 6] = [(2, 1), (4, 1), (2, 2), (4, 2), (8, 2), (4, 4)];
@@ -314,14 +334,16 @@ impl Tiles {
             let fused = FusedTile { rows: *rows, ..self.fused_tile(knob) };
             Self { fused_small: fused, fused_large: fused, ..*self }
         };
+        let plain = |&(x, y, rows, quads): &(u32, u32, u32, u32)| Tile::new(x, y, rows, quads);
+        let shared = |&(x, y, rows, quads, chunk): &(u32, u32, u32, u32, u32)| Tile { chunk, ..Tile::new(x, y, rows, quads) };
         let settings: Vec<Self> = match (knob, is_staged) {
             (Knob::FusedSmall | Knob::FusedLarge, false) => FUSED_ROWS.iter().map(of_fused).collect(),
             (Knob::FusedSmall | Knob::FusedLarge, true) => STAGED_FUSED_ROWS.iter().map(of_fused).collect(),
             (Knob::ForwardSmall | Knob::ForwardLarge, false) => {
-                FORWARD_CANDIDATES.iter().map(|&(x, y, rows, quads)| all(Tile::new(x, y, rows, quads))).collect()
+                FORWARD_CANDIDATES.iter().map(plain).chain(SHARED_FORWARD.iter().map(shared)).map(all).collect()
             }
             (Knob::UpdateSmall | Knob::UpdateLarge, false) => {
-                UPDATE_CANDIDATES.iter().map(|&(x, y, rows, quads)| all(Tile::new(x, y, rows, quads))).collect()
+                UPDATE_CANDIDATES.iter().map(plain).chain(SHARED_UPDATE.iter().map(shared)).map(all).collect()
             }
             (_, true) => {
                 let shapes = if matches!(knob, Knob::ForwardSmall | Knob::ForwardLarge) { STAGED_FORWARD } else { STAGED_UPDATE };

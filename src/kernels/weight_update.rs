@@ -50,6 +50,11 @@ pub struct WeightUpdate {
 }
 
 impl WeightUpdate {
+    /// Invocations of a workgroup and bytes of its memory, where loads go by way of it: in each step a quad of inputs and one of deltas.
+    pub fn workgroup(&self, launch: Launch) -> Option<(u32, u32)> {
+        launch.tiles.update(&self.shapes(), launch.slots).workgroup(1, 1)
+    }
+
     fn shapes(&self) -> Vec<Linear> {
         self.layers.iter().map(|update| update.layer).collect()
     }
