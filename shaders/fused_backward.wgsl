@@ -7,7 +7,8 @@
 // them behind. HEADS: for each hidden layer the cross-entropy of its head's logits, and the way back through the head. Otherwise:
 // backpropagation, from the output layer's delta down the network, layer by layer.
 //
-// WEIGHTED: each row counts as much as its weight says, the slot's own or, SELECTOR, its partner's; and the output's loss is taken here, too:
+// WEIGHTED: each row counts as much as its weight says, the slot's own or, SELECTOR, its partner's (in a slot's prototypes by
+// PROTOTYPE_SELECTOR); and the output's loss is taken here, too:
 // of the first layer of the table, or with PROTOTYPES and HEADS of its last.
 //
 // Invocations: LANES_X column lanes x TEAMS, each of which holds TILE_ROWS rows of the workgroup and TILE_QUADS column quads, which cover
@@ -82,14 +83,15 @@ fn unit_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
     return activations[place(layers[current].back.unit_rows, slot, row, layers[current].linear.output_quads, quad)];
 }
 
-// How much a row counts for a layer.
-fn row_weight(layer: u32, slot: u32, row: u32) -> f32 {
-    let number = (slot ^ SELECTOR) * layers[0].linear.batch_size + row;
-    return deltas[layers[layer].back.row_weights + number / 4u][number % 4u];
+// How much a row counts for the layer in work, as `chooser` sees it.
+fn row_weight(chooser: u32, row: u32) -> f32 {
+    let number = chooser * layers[0].linear.batch_size + row;
+    return deltas[layers[current].back.row_weights + number / 4u][number % 4u];
 }
 
+// In a slot's prototypes.
 fn takes_part(slot: u32, row: u32) -> bool {
-    return !WEIGHTED || row_weight(current, slot, row) > 0.0;
+    return !WEIGHTED || row_weight(slot ^ PROTOTYPE_SELECTOR, row) > 0.0;
 }
 
 fn leave_prototype(place: u32, value: vec4<f32>) {
@@ -175,7 +177,7 @@ fn losses(layer: BackLayer, slot: u32, first_row: u32, thread: u32) {
         if (WEIGHTED && keep) {
             // A class all of whose rows are left out has no prototype.
             let counts = !PROTOTYPES || layer.back.is_output > 0u || is_present(own_guide, label);
-            let weight = select(0.0, row_weight(current, slot, clamped), counts);
+            let weight = select(0.0, row_weight(slot ^ SELECTOR, clamped), counts);
             result.loss *= weight;
             // Each invocation takes up again what it wrote itself.
             for (var quad = thread % LANES; quad < layer.linear.output_quads; quad += LANES) {

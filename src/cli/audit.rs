@@ -224,7 +224,12 @@ fn head(job: Job, device: &DeviceDescription) -> Result<()> {
 
 fn networks(config: &TrainingConfig) -> String {
     let widths: Vec<_> = config.layers.iter().map(usize::to_string).collect();
-    let who = if config.trust.trust == Trust::Own { "own losses" } else { "the partner's losses" };
+    let who = match config.trust.trust {
+        Trust::None => "nothing",
+        Trust::Own => "own losses",
+        Trust::Partner => "the partner's losses",
+        Trust::Exchange => "exchange",
+    };
     format!("{} × {}, {} epochs, trust by {who}", 2 * config.replicas, widths.join("-"), config.epochs)
 }
 

@@ -15,10 +15,29 @@ pub enum Trust {
     /// Nobody: it learns from all.
     #[default]
     None,
-    /// The layer itself: those of its smallest losses.
+    /// The layer itself: those of its smallest losses, in its loss and in the prototypes that guide it.
     Own,
-    /// The same layer of the other network.
+    /// The same layer of the other network: those of that layer's smallest losses, in both.
     Partner,
+    /// Each for what it gives: a layer's loss is over the images that it trusts, and the prototypes that guide it are of those that the layer
+    /// trusts whose prototypes they are.
+    Exchange,
+}
+
+impl Trust {
+    /// Whether a slot's loss goes by its partner's verdict.
+    pub fn partner_chooses(self) -> bool {
+        self == Self::Partner
+    }
+
+    /// Whether a slot sums its own prototypes by its partner's verdict; `guides_partner`: they guide the partner and not itself.
+    pub fn partner_chooses_prototypes(self, guides_partner: bool) -> bool {
+        match self {
+            Self::None | Self::Exchange => false,
+            Self::Own => guides_partner,
+            Self::Partner => !guides_partner,
+        }
+    }
 }
 
 /// The share of wrong labels that is expected.

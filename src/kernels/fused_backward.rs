@@ -39,6 +39,8 @@ pub struct FusedBackward {
     /// How much each row counts, where not all count alike; the output's loss is taken here, too, as the first entry or, with losses of
     /// their own, the last.
     pub selection: Option<Selection>,
+    /// Which rows count for the prototypes, by the same weights.
+    pub of_prototypes: Option<Selection>,
     /// The losses are those of projections or heads.
     pub projected: bool,
     /// Rows were brought to one length before a layer read them.
@@ -143,7 +145,8 @@ impl Describe for FusedBackward {
             .flag("PROJECTED", self.projected)
             .flag("NORMALIZE", self.normalize)
             .flag("MUTUAL", self.is_mutual())
-            .flag("CROSS_ENTROPY", true);
+            .flag("CROSS_ENTROPY", true)
+            .size("PROTOTYPE_SELECTOR", self.of_prototypes.is_some_and(|selection| selection.by_partner).into());
         Selection::constants(self.selection, variant)
     }
 

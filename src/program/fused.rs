@@ -264,6 +264,10 @@ impl Training<'_> {
         let count = self.pass.shapes.network.len();
         let weights = self.row_weights(&replaced);
         let selection = weights.first().map(|&(_, selection)| selection);
+        let of_prototypes = replaced.iter().find_map(|operation| match operation {
+            Operation::ClassPrototypes(means) => means.selection,
+            _ => None,
+        });
         let row_weights = |tensors: &Tensors, metric: usize| {
             let weights = weights.iter().find(|&&(of, _)| of as usize == metric);
             weights.map_or(0, |(_, selection)| tensors.quad_offset(selection.weights))
@@ -344,6 +348,7 @@ impl Training<'_> {
             by_prototypes,
             by_heads: !losses.is_empty() && !by_prototypes,
             selection,
+            of_prototypes,
             projected: self.pass.shapes.guided() == Part::Projection,
             normalize: config.normalize && losses.is_empty(),
             replaced,

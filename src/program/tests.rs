@@ -6,6 +6,7 @@ use crate::dataset::digits;
 use crate::kernels::{Access, Data, Kernel, Whose};
 use crate::layout::{Step, WHOLE};
 use crate::random::{Generator, Stream};
+use std::collections::BTreeSet;
 
 /// The programs of a run on a few images.
 fn programs(config: &TrainingConfig, plan: Plan) -> Programs {
@@ -150,22 +151,63 @@ fn nothing_but_outputs_of_the_same_layer_crosses() {
     }
 }
 
-/// What the partner says of images is a weight that is 0 or a constant: one bit an image. Nothing else crosses that did not before.
+/// What one says of images is a weight that is 0 or a constant: one bit an image. Nothing else crosses that did not before. With `own` it does
+/// where the partner sums the prototypes that guide the chooser.
 #[test]
-fn one_bit_an_image_crosses_where_the_partner_selects() {
+fn one_bit_an_image_crosses_where_images_are_selected() {
     let crossing = |config: &TrainingConfig| {
         let programs = programs(config, Plan::Layered);
         let operands = programs.stages.iter().flatten().flat_map(|operation| operation.describe().operands());
         let foreign = operands.filter(|operand| operand.whose != Whose::Own).filter_map(|operand| operand.tensor);
-        foreign.map(|tensor| programs.spec(tensor).name.clone()).collect::<std::collections::BTreeSet<_>>()
+        foreign.map(|tensor| programs.spec(tensor).name.clone()).collect::<BTreeSet<_>>()
+    };
+    let trust_of = |layers: std::ops::RangeInclusive<usize>| -> BTreeSet<String> {
+        layers.map(|layer| format!("training: trust of layer {layer}")).collect()
     };
     for method in [Method::Local, Method::Backprop] {
         let with = |trust| TrainingConfig { method, ..trusting(trust) };
-        let (none, own, partner) = (crossing(&with(Trust::None)), crossing(&with(Trust::Own)), crossing(&with(Trust::Partner)));
-        assert_eq!(none, own);
-        let layers = if method == Method::Local { 1..=3 } else { 3..=3 };
-        let more = layers.map(|layer| format!("training: trust of layer {layer}")).collect();
-        assert_eq!(partner.difference(&none).cloned().collect::<std::collections::BTreeSet<_>>(), more);
+        let none = crossing(&with(Trust::None));
+        let more = |trust| crossing(&with(trust)).difference(&none).cloned().collect::<BTreeSet<_>>();
+        assert_eq!(more(Trust::Exchange), BTreeSet::new());
+        let (own, partner) =
+            if method == Method::Local { (trust_of(1..=2), trust_of(1..=3)) } else { (BTreeSet::new(), trust_of(3..=3)) };
+        assert_eq!(more(Trust::Own), own);
+        assert_eq!(more(Trust::Partner), partner);
+    }
+}
+
+/// Who chooses the images of the loss and of its prototypes, for every way of guiding.
+#[test]
+fn who_is_trusted_chooses_for_losses_and_prototypes() {
+    for (trust, guide, loss, prototypes) in [
+        // The slot itself chooses; the partner's prototypes, which the partner sums, are of the same images.
+        (Trust::Own, Guide::Partner, false, true),
+        (Trust::Own, Guide::Own, false, false),
+        (Trust::Partner, Guide::Partner, true, false),
+        (Trust::Partner, Guide::Own, true, true),
+        (Trust::Exchange, Guide::Partner, false, false),
+        (Trust::Exchange, Guide::Own, false, false),
+    ] {
+        let config = TrainingConfig {
+            hidden_loss: HiddenLoss::Prototypes(PrototypeOptions { guide, ..PrototypeOptions::default() }),
+            ..trusting(trust)
+        };
+        let programs = programs(&config, Plan::Layered);
+        let (mut losses, mut sums) = (0, 0);
+        for operation in programs.stages.iter().flatten() {
+            match operation {
+                Operation::PrototypeLoss(of) => {
+                    assert_eq!(of.selection.map(|selection| selection.by_partner), Some(loss), "{trust:?} {guide:?}");
+                    losses += 1;
+                }
+                Operation::ClassPrototypes(of) if of.selection.is_some() => {
+                    assert_eq!(of.selection.map(|selection| selection.by_partner), Some(prototypes), "{trust:?} {guide:?}");
+                    sums += 1;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!((losses, sums), (2, 2));
     }
 }
 

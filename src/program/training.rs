@@ -177,14 +177,16 @@ impl<'a> Training<'a> {
         activate.push(Normalize { shape: shape.rows(), unit: true, rows, normalized: unit_rows }.into());
         let mut means = ClassPrototypes { shape: guide, rows: unit_rows, labels, prototypes, counts, selection: None };
         activate.push(means.clone().into());
+        let mut selection = None;
         if self.trust.is_some() {
             let words = self.pass.config.batch_size * 4 * layout::quads(classes);
             let scores = self.pass.tensors.add_to(Pack::Deltas, name("scores"), Level::Slot, words);
             self.select[0].push(PrototypeScores { shape: guide, rows: unit_rows, prototypes, counts, scores }.into());
-            means.selection = self.selection(index, scores);
-            self.select[1].push(means.clone().into());
+            selection = self.selection(index, scores);
+            let by_partner = self.pass.config.trust.trust.partner_chooses_prototypes(options.guide == Guide::Partner);
+            means.selection = selection.map(|selection| Selection { by_partner, ..selection });
+            self.select[1].push(means.into());
         }
-        let selection = means.selection;
         let (deltas, row_metrics) = (self.pass.tensor(Role::Deltas, part, index), self.row_metrics);
         let loss = PrototypeLoss { shape, guide, rows, unit_rows, prototypes, counts, labels, deltas, row_metrics, selection };
         learn.push(loss.into());
@@ -232,7 +234,7 @@ impl<'a> Training<'a> {
         let shape = layout::Trust { images: images as u32, batch_size: batch as u32, ..layout::Trust::default() };
         self.select[0].push(Trust { shape, losses, answers, rates, orders, weights, record }.into());
         self.trust.as_mut()?.records.push((index, record));
-        Some(Selection { weights, by_partner: config.trust.trust == TrustBy::Partner })
+        Some(Selection { weights, by_partner: config.trust.trust.partner_chooses() })
     }
 
     /// The number of each row: all layers share them.
