@@ -103,7 +103,7 @@ impl AuditOptions {
         };
         let config = run.fitted_to(images.pixels_per_image(), dataset.classes())?;
         if config.trust.trust == Trust::None {
-            return Err(Error::Configuration("--trust none doubts no label; give --trust own or partner".into()));
+            return Err(Error::Configuration("--trust none doubts no label; give --trust own, partner or exchange".into()));
         }
         Ok(TrainingConfig { seed: self.seed, replicas: self.replicas, ..config })
     }
