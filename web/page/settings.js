@@ -1,7 +1,7 @@
 // The form, the address, and what the engine is asked for: the same thing in three shapes.
 
 const form = document.querySelector("#settings");
-const NAMES = ["recipe", "method", "layers", "rate", "epochs", "replicas", "seed", "device", "more", "train"];
+const NAMES = ["recipe", "method", "layers", "rate", "epochs", "replicas", "seed", "device", "noise", "trust", "more", "train"];
 const DEFAULTS = Object.fromEntries(NAMES.map((name) => [name, form.elements[name].value]));
 
 /** Fills the form from the address. Choices that do not exist are left as they are. */
@@ -40,6 +40,12 @@ export function request() {
   if (value("method")) options.method = value("method");
   if (value("rate")) options["learning-rate"] = Number(value("rate").replace(",", "."));
   options.hidden = value("layers").split(",").filter((width) => width.trim()).map(Number);
+  if (value("trust")) options.trust = value("trust");
+  if (value("noise")) {
+    options["label-noise"] = value("noise");
+    // Here the share is known.
+    if (value("trust")) options["trust-rate"] = Number(value("noise").split(":")[1]);
+  }
   for (const pair of value("more").split(/[\s,;]+/).filter(Boolean)) {
     const [name, word = ""] = pair.replace(/^--/, "").split("=");
     options[name] = meaning(word);

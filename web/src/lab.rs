@@ -4,7 +4,7 @@ use crate::files::{self, File};
 use crate::run::{self, Controls, Request};
 use crate::words::{failure, json};
 use ffcl_gpu::arithmetic::{Double, Single};
-use ffcl_gpu::config::{Recipe, TrainingConfig};
+use ffcl_gpu::config::{LabelNoise, Recipe, TrainingConfig};
 use ffcl_gpu::cpu::{self, backend::CpuBackend};
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, digits};
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
@@ -187,7 +187,11 @@ impl Lab {
     }
 
     async fn train_now(&self, request: &str, listener: &Function) -> Result<()> {
-        let (config, dataset) = self.job(request)?;
+        let (config, mut dataset) = self.job(request)?;
+        if config.label_noise != LabelNoise::None {
+            // The page's own images stay as they are, for the next run.
+            Rc::make_mut(&mut dataset).make_wrong(&config.label_noise)?;
+        }
         if self.busy.replace(true) {
             return Err(Error::Configuration("another run goes on; stop it first".into()));
         }

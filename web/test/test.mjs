@@ -139,6 +139,30 @@ const tests = {
     if (devices.length < 3) return "no program to compare with";
   },
 
+  async "wrong labels are planted as the program plants them, and images are chosen as it chooses"() {
+    const run = async (more) => {
+      const { page, complaints, close } = await visit(await withGpu(), `${url}?${RUN}&device=cpu&steps=${STEPS}${more}`);
+      assert.equal(await train(page), "done", await notices(page));
+      const model = parse(await download(page));
+      assert.deepEqual(complaints, []);
+      await close();
+      return model;
+    };
+    const [clean, chosen] = [await run(""), await run("&noise=pair:0.45&trust=exchange&more=trust-ramp%3D0")];
+    if (!existsSync(process.env.FFCL_PROGRAM)) return "no program to compare with";
+    const out = join(folder, "wrong");
+    const options = ["--device", "cpu", "--dataset", "digits", "--limit-train", "2000", "--epochs", "4", "--seed", "5", "--hidden", "64,64"];
+    const wrong = ["--label-noise", "pair:0.45", "--trust", "exchange", "--trust-rate", "0.45", "--trust-ramp", "0"];
+    execFileSync(process.env.FFCL_PROGRAM, ["train", ...options, ...wrong, "--max-steps", String(STEPS), "--out", out], { stdio: "pipe" });
+    const native = parse(readFileSync(join(out, "model.safetensors")));
+    for (const [name, expected] of native) {
+      if (!name.startsWith("r0.")) continue;
+      // What wrong labels and the choice change is far more than what rounding does.
+      const [apart, changed] = [distance(chosen.get(name), expected), distance(clean.get(name), expected)];
+      assert.ok(apart < changed / 100, `${name}: ${apart} from the program, and ${changed} from the run with right labels`);
+    }
+  },
+
   async "every kernel is right through the browser's own compiler"() {
     const { page, complaints, close } = await visit(await withGpu(), url);
     const begun = Date.now();
