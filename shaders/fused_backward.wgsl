@@ -89,9 +89,14 @@ fn row_weight(chooser: u32, row: u32) -> f32 {
     return deltas[layers[current].back.row_weights + number / 4u][number % 4u];
 }
 
+// Whether the layer in work has weights of its rows.
+fn is_weighted() -> bool {
+    return WEIGHTED && layers[current].back.row_weights != ALL_ROWS;
+}
+
 // In a slot's prototypes.
 fn takes_part(slot: u32, row: u32) -> bool {
-    return !WEIGHTED || row_weight(slot ^ PROTOTYPE_SELECTOR, row) > 0.0;
+    return !is_weighted() || row_weight(slot ^ PROTOTYPE_SELECTOR, row) > 0.0;
 }
 
 fn leave_prototype(place: u32, value: vec4<f32>) {
@@ -174,7 +179,7 @@ fn losses(layer: BackLayer, slot: u32, first_row: u32, thread: u32) {
         } else {
             result = logits_loss(layer, slot, clamped, thread / LANES, label, thread, keep);
         }
-        if (WEIGHTED && keep) {
+        if (is_weighted() && keep) {
             // A class all of whose rows are left out has no prototype.
             let counts = !PROTOTYPES || layer.back.is_output > 0u || is_present(own_guide, label);
             let weight = select(0.0, row_weight(slot ^ SELECTOR, clamped), counts);

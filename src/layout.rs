@@ -66,6 +66,8 @@ pub use rows::{Note, Prototypes, RowLoss, Rows, ScorePlaces, SelectPlaces, Trust
 pub use step::Step;
 
 device_constants! {
+    /// In the place of a layer's weights of rows: it has none, and all rows count.
+    ALL_ROWS: u32 = 0xffffffff,
     /// Added to the squared norm of a row, so that an all-zero row has a finite one: part of the definition of cosines and unit
     /// rows.
     SQUARE_FLOOR: f32 = 1e-12,

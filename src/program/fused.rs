@@ -14,7 +14,7 @@ use crate::kernels::prototype_scores::PrototypeScores;
 use crate::kernels::trust::{Selection, Trust};
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
 use crate::kernels::{Kernel, Operation, Tensor};
-use crate::layout::{BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss, ScorePlaces, SelectPlaces};
+use crate::layout::{ALL_ROWS, BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss, ScorePlaces, SelectPlaces};
 
 /// Why no few dispatches can take the place of all layers', if so.
 pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
@@ -53,11 +53,13 @@ enum Phase {
     Backward,
 }
 
-/// Which of them does what an operation would; `trusting`: what rows count is known only behind the way forward.
-fn phase(operation: &Operation, trusting: bool) -> Phase {
+/// Which of them does what an operation would. Where somebody is trusted, what rows count is known only behind the way forward.
+fn phase(operation: &Operation, trust: TrustBy) -> Phase {
+    let trusting = trust != TrustBy::None;
     match operation {
         Operation::PrototypeScores(_) | Operation::LabelLoss(_) => Phase::Scores,
-        Operation::ClassPrototypes(means) if trusting && means.selection.is_none() => Phase::Scores,
+        // Where hidden layers choose, they do so by prototypes of all rows.
+        Operation::ClassPrototypes(means) if trusting && trust != TrustBy::Output && means.selection.is_none() => Phase::Scores,
         Operation::Trust(_) => Phase::Trust,
         Operation::OutputGradient(_) if trusting => Phase::Backward,
         _ if head_loss(operation).is_some() => Phase::Backward,
@@ -100,7 +102,7 @@ impl Training<'_> {
         let (activate, learn, updates) = self.parts(stage);
         let mut parts: [Vec<Operation>; 4] = Default::default();
         for operation in activate.into_iter().chain(learn) {
-            parts[phase(&operation, self.trust.is_some()) as usize].push(operation);
+            parts[phase(&operation, config.trust.trust) as usize].push(operation);
         }
         let [forth, scores, selection, back] = parts;
         let gather = self.pass.batch.plain().cloned();
@@ -270,7 +272,7 @@ impl Training<'_> {
         });
         let row_weights = |tensors: &Tensors, metric: usize| {
             let weights = weights.iter().find(|&&(of, _)| of as usize == metric);
-            weights.map_or(0, |(_, selection)| tensors.quad_offset(selection.weights))
+            weights.map_or(ALL_ROWS, |(_, selection)| tensors.quad_offset(selection.weights))
         };
         // Where rows count differently, the output's loss is one of those on the way back.
         let output = selection.map(|_| {

@@ -178,7 +178,7 @@ impl<'a> Training<'a> {
         let mut means = ClassPrototypes { shape: guide, rows: unit_rows, labels, prototypes, counts, selection: None };
         activate.push(means.clone().into());
         let mut selection = None;
-        if self.trust.is_some() {
+        if self.selects(index) {
             let words = self.pass.config.batch_size * 4 * layout::quads(classes);
             let scores = self.pass.tensors.add_to(Pack::Deltas, name("scores"), Level::Slot, words);
             self.select[0].push(PrototypeScores { shape: guide, rows: unit_rows, prototypes, counts, scores }.into());
@@ -216,9 +216,18 @@ impl<'a> Training<'a> {
         .into()
     }
 
+    /// Whether a layer chooses what it learns from.
+    fn selects(&self, index: usize) -> bool {
+        let is_output = index + 1 == self.pass.shapes.network.len();
+        self.trust.is_some() && (is_output || self.pass.config.trust.trust != TrustBy::Output)
+    }
+
     /// Which rows a layer is to learn from, by its own losses or by its partner's: of `logits`, at the labels.
     fn selection(&mut self, index: usize, logits: Tensor) -> Option<Selection> {
         let TrustTensors { rates, images, .. } = *self.trust.as_ref()?;
+        if !self.selects(index) {
+            return None;
+        }
         let (config, tensors) = (self.pass.config, &mut *self.pass.tensors);
         let (batch, classes) =
             (config.batch_size, self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize));

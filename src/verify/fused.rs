@@ -52,8 +52,9 @@ pub fn configs() -> Vec<TrainingConfig> {
         trusting(Trust::Partner, prototypes(|_| (), true)),
         trusting(Trust::Own, prototypes(|options| (options.projection, options.mutual) = (0, 0.3), false)),
         trusting(Trust::Partner, backprop(true)),
-        trusting(Trust::Exchange, heads(true)),
-        trusting(Trust::Exchange, prototypes(|_| (), true)),
+        trusting(Trust::Own, heads(true)),
+        trusting(Trust::Output, heads(false)),
+        trusting(Trust::Output, prototypes(|_| (), true)),
     ];
     // Each setting meets every network, and every batch size with some of them.
     let of_setting = |(i, config): (usize, TrainingConfig)| {

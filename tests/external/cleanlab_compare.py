@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--noise", nargs="+", default=["pair:0.05", "sym:0.05"])
-    parser.add_argument("--trust", nargs="+", default=["partner", "own", "exchange"])
+    parser.add_argument("--trust", nargs="+", default=["partner", "own", "output"])
     parser.add_argument("--count", type=int, default=60000)
     parser.add_argument("--mlp-epochs", type=int, nargs="*", default=[6])
     parser.add_argument("--audit", nargs="*", default=[], help="more options of audit, without their dashes: replicas=1 epochs=5")

@@ -148,11 +148,11 @@ const tests = {
       await close();
       return model;
     };
-    const [clean, chosen] = [await run(""), await run("&noise=pair:0.45&trust=exchange&more=trust-ramp%3D0")];
+    const [clean, chosen] = [await run(""), await run("&noise=pair:0.45&trust=output&more=trust-ramp%3D0")];
     if (!existsSync(process.env.FFCL_PROGRAM)) return "no program to compare with";
     const out = join(folder, "wrong");
     const options = ["--device", "cpu", "--dataset", "digits", "--limit-train", "2000", "--epochs", "4", "--seed", "5", "--hidden", "64,64"];
-    const wrong = ["--label-noise", "pair:0.45", "--trust", "exchange", "--trust-rate", "0.45", "--trust-ramp", "0"];
+    const wrong = ["--label-noise", "pair:0.45", "--trust", "output", "--trust-rate", "0.45", "--trust-ramp", "0"];
     execFileSync(process.env.FFCL_PROGRAM, ["train", ...options, ...wrong, "--max-steps", String(STEPS), "--out", out], { stdio: "pipe" });
     const native = parse(readFileSync(join(out, "model.safetensors")));
     for (const [name, expected] of native) {
