@@ -16,7 +16,7 @@ use ffcl_gpu::engine::Job;
 use ffcl_gpu::model::{LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
-use ffcl_gpu::output::run_directory;
+use ffcl_gpu::output::run_directory::{self, FileOptions};
 use ffcl_gpu::output::weights::{self, Opened, Undescribed};
 use ffcl_gpu::report;
 use ffcl_gpu::study::{self, grid, request::Study};
@@ -383,7 +383,7 @@ pub fn checkpoint(bytes: &[u8]) {
 
 /// Options, from TOML or from a run's record.
 pub fn options(bytes: &[u8]) {
-    let Ok(map) = run_directory::parse_options(name(), bytes, "") else { return };
+    let Ok(FileOptions { values: map, .. }) = run_directory::parse_options(name(), bytes, "") else { return };
     let Ok(options) = serde_json::from_value::<RunOptions>(Value::Object(map)) else { return };
     let json = serde_json::to_vec(&options).unwrap();
     assert_eq!(serde_json::from_slice::<RunOptions>(&json).unwrap(), options);

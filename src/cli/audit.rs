@@ -102,6 +102,7 @@ impl AuditOptions {
             ..self.run.for_dataset(dataset)
         };
         let config = run.fitted_to(images.pixels_per_image(), dataset.classes())?;
+        run.refuse_idle(&self.run.given())?;
         if config.trust.trust == Trust::None {
             return Err(Error::Configuration("--trust none doubts no label; give --trust own, partner or output".into()));
         }

@@ -1,16 +1,16 @@
 //! `--config` and `--resume`: options from a file, read as if they had been typed before those of the command line.
 
-use super::arguments::Arguments;
+use super::arguments::{self, Arguments};
 use super::train_options::TrainOptions;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 use ffcl_gpu::config::RunOptions;
-use ffcl_gpu::output::run_directory;
+use ffcl_gpu::output::run_directory::{self, FileOptions};
 use ffcl_gpu::suggestion::nearest;
 use ffcl_gpu::{Error, Result, home};
 use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Options that are about this call, and say nothing about a run.
 const ABOUT_THE_CALL: [&str; 3] = ["config", "resume", "help"];
@@ -19,14 +19,27 @@ const ABOUT_THE_CALL: [&str; 3] = ["config", "resume", "help"];
 pub fn parse(arguments: Vec<OsString>) -> Result<Arguments> {
     let arguments: Vec<OsString> = arguments.iter().map(|word| home::expand_argument(word)).collect();
     let matches = Arguments::command().get_matches_from(&arguments);
-    let whole = match matches.subcommand() {
-        Some(("train", train)) => match with_files(train, &arguments)? {
-            Some((path, whole)) => Arguments::command().try_get_matches_from(whole).map_err(|error| within(&path, &error))?,
-            None => matches,
-        },
-        _ => matches,
+    let Some(("train", train)) = matches.subcommand() else {
+        return Arguments::from_arg_matches(&matches).map_err(|error| error.exit());
     };
-    Arguments::from_arg_matches(&whole).map_err(|error| error.exit())
+    let Files { whole, typed } = with_files(train, &arguments)?;
+    let whole = match whole {
+        Some((path, whole)) => Arguments::command().try_get_matches_from(whole).map_err(|error| within(&path, &error))?,
+        None => matches,
+    };
+    let mut parsed = Arguments::from_arg_matches(&whole).map_err(|error| error.exit())?;
+    if let arguments::Command::Train(options) = &mut parsed.command {
+        options.typed = typed;
+    }
+    Ok(parsed)
+}
+
+/// What files say beside the command line.
+struct Files {
+    /// The file, and the command line with its options.
+    whole: Option<(PathBuf, Vec<OsString>)>,
+    /// The names of options that a person wrote, there or here.
+    typed: Vec<String>,
 }
 
 /// The first line of clap's message, as an error about the file.
@@ -36,26 +49,29 @@ fn within(path: &Path, error: &clap::Error) -> Error {
     Error::Configuration(format!("{}, with the command line: {line}; mend one of them", path.display()))
 }
 
-/// The file, and the command line with its options.
-fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Option<(std::path::PathBuf, Vec<OsString>)>> {
-    let path = |name| train.get_one::<std::path::PathBuf>(name).cloned();
-    let command = Arguments::command();
-    let Some(command) = command.find_subcommand("train") else { return Ok(None) };
-    let mut command = command.clone();
+fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Files> {
+    let path = |name| train.get_one::<PathBuf>(name).cloned();
+    let mut command = TrainOptions::augment_args(Command::new("train"));
     // Else what `flatten` brought in is not known yet.
     command.build();
+    let longs = command.get_arguments().filter_map(clap::Arg::get_long);
+    let mut by_hand: Vec<String> = longs.filter(|long| is_given(train, &command, long)).map(str::to_owned).collect();
     let (path, mut options) = match (path("config"), path("resume")) {
         (Some(path), _) => {
-            let options = run_directory::read_options(&path, "give --config a TOML file, or a run's config.json")?;
-            (path, options)
+            let FileOptions { values, is_record } =
+                run_directory::read_options(&path, "give --config a TOML file, or a run's config.json")?;
+            if !is_record {
+                by_hand.extend(values.keys().cloned());
+            }
+            (path, values)
         }
         (None, Some(directory)) => {
             let path = directory.join(run_directory::CONFIG);
-            let options = run_directory::read_options(&path, "give --resume the folder of a run")?;
+            let FileOptions { values, .. } = run_directory::read_options(&path, "give --resume the folder of a run")?;
             refuse_changes(&command, train, &directory)?;
-            (path, options)
+            (path, values)
         }
-        (None, None) => return Ok(None),
+        (None, None) => return Ok(Files { whole: None, typed: by_hand }),
     };
     // A new number of epochs is the whole length of the run.
     if is_given(train, &command, "epochs") && !is_given(train, &command, "max-steps") {
@@ -70,7 +86,7 @@ fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Option<(std:
     let typed = typed(&path, &command, train, &options)?;
     // Behind the name of the program and of the command, which has no options before it.
     let (head, tail) = arguments.split_at(arguments.len().min(2));
-    Ok(Some((path, [head, &typed, tail].concat())))
+    Ok(Files { whole: Some((path, [head, &typed, tail].concat())), typed: by_hand })
 }
 
 /// Whether an option stands on the command line, or in the environment.

@@ -10,6 +10,7 @@ use ffcl_gpu::{Error, Result};
 /// Prints the operations of each stage, or the shader of one.
 pub fn run(options: &ProgramOptions) -> Result<()> {
     let config = options.options.config()?;
+    options.options.refuse_idle(&options.options.given())?;
     let plan = if options.fused { Plan::Fused } else { Plan::Layered };
     if let (Plan::Fused, Some(reason)) = (plan, unfusible(&config)) {
         return Err(Error::Configuration(format!("--fused is not possible: {reason}; leave it out")));

@@ -29,6 +29,7 @@ const RECOVERY: Duration = Duration::from_secs(1);
 pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     // What is wrong by itself is said before any data is read.
     check(&options.config()?)?;
+    options.run.refuse_idle(&options.typed)?;
     if options.no_out && options.retry_on_device_loss > 0 {
         let problem = "--retry-on-device-loss goes on from a checkpoint, and --no-out keeps none; leave one of them out";
         return Err(Error::Configuration(problem.into()));

@@ -33,6 +33,10 @@ pub struct TrainOptions {
     #[command(flatten)]
     #[serde(flatten)]
     pub run: RunOptions,
+    /// The names of options that a person wrote: on the command line, or in a file that is no record of a run.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub typed: Vec<String>,
     /// Start from the weights in a safetensors file.
     #[arg(long, value_name = "FILE", help_heading = "Model")]
     pub init_from: Option<PathBuf>,

@@ -79,6 +79,7 @@ pub fn choose(tuning: Tuning, context: Context, options: GpuOptions, job: Job) -
 /// `ffcl-gpu tune`: times all candidates at length, prints them, and keeps the winners.
 pub fn run(options: &TuneOptions) -> Result<()> {
     let config = options.options.config()?;
+    options.options.refuse_idle(&options.options.given())?;
     let dataset = blank_dataset(&config)?;
     let job = Job { config: &config, dataset: &dataset };
     let Some(context) = session::open_context(&options.device)? else {

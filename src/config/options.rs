@@ -1,16 +1,18 @@
 //! The options of a run, each given or not: one table for the command line, for files, for recipes and for runs that go on.
 
 mod draft;
+mod owner;
 mod table;
 
 pub(super) use draft::{Draft, common};
+use owner::Owner;
 
 use super::{
     Guide, HiddenLossKind, LabelNoise, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Trust, TrustRate,
     Widths,
 };
 use crate::dataset::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What is known of an option beside its value.
@@ -22,11 +24,13 @@ pub struct OptionFacts {
     pub of_recipe: bool,
     /// It may change when a run goes on, because it moves no bit of what was trained so far.
     pub may_change: bool,
+    /// What it is an option of.
+    owner: Option<Owner>,
 }
 
 impl OptionFacts {
     const fn new(field: &'static str, help: &'static str) -> Self {
-        Self { field, help, of_recipe: false, may_change: false }
+        Self { field, help, of_recipe: false, may_change: false, owner: None }
     }
 
     /// What it does, in a sentence or two.
@@ -87,21 +91,21 @@ table::options! {
         hidden_loss: HiddenLossKind => hidden.kind, [of_recipe];
         /// What the cosine loss compares.
         #[arg(value_enum)]
-        representation: Representation => hidden.cosine.representation, [of_recipe];
+        representation: Representation => hidden.cosine.representation, [of_recipe] of Cosine;
         /// Subtract the batch's mean from what the cosine loss compares.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-        centre: bool => hidden.cosine.centre, [of_recipe];
+        centre: bool => hidden.cosine.centre, [of_recipe] of Cosine;
         /// Whose prototypes guide the hidden layers.
         #[arg(value_enum)]
-        guide: Guide => hidden.prototypes.guide, [of_recipe];
+        guide: Guide => hidden.prototypes.guide, [of_recipe] of Prototypes;
         /// Width of the projection between a hidden layer and its prototypes; 0 for none.
         #[arg(value_name = "WIDTH")]
-        projection: usize => hidden.prototypes.projection, [of_recipe];
+        projection: usize => hidden.prototypes.projection, [of_recipe] of Prototypes;
         /// Temperature of the softmax over the prototypes: the cosines are divided by it.
-        temperature: f64 => hidden.prototypes.temperature, [of_recipe];
+        temperature: f64 => hidden.prototypes.temperature, [of_recipe] of Prototypes;
         /// Share of a hidden layer's target that is the partner's answer about the same image instead of the label.
         #[arg(value_name = "FRACTION")]
-        mutual: f64 => hidden.prototypes.mutual, [of_recipe];
+        mutual: f64 => hidden.prototypes.mutual, [of_recipe] of ClassPrototypes;
         /// Bring each row of a hidden layer's output to one length before the next layer reads it.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         normalize: bool => run.normalize, [of_recipe];
@@ -113,10 +117,10 @@ table::options! {
         trust: Trust => run.trust.trust, [];
         /// Share of labels that are expected to be wrong, or auto to have it estimated.
         #[arg(value_name = "SHARE")]
-        trust_rate: TrustRate => run.trust.trust_rate, [];
+        trust_rate: TrustRate => run.trust.trust_rate, [] of Trust;
         /// Epochs over which the share of images left out rises to that.
         #[arg(value_name = "EPOCHS")]
-        trust_ramp: u32 => run.trust.trust_ramp, [];
+        trust_ramp: u32 => run.trust.trust_ramp, [] of Trust;
     }
     "Training" {
         /// Passes over the training set.
@@ -149,6 +153,20 @@ impl RunOptions {
         let is_standardized = dataset.train.has_features() || dataset.train.shape.channels > 1;
         let standardize = self.standardize.or(is_standardized.then_some(true));
         Self { standardize, ..self.clone() }
+    }
+
+    /// Refuses those of the options `typed` that would change nothing, because they belong to something that this run does without.
+    /// What a recipe or the record of a run says is not typed.
+    pub fn refuse_idle(&self, typed: &[String]) -> Result<()> {
+        let run = self.draft(784, 10).into_config();
+        let idle = Self::TABLE.iter().filter(|option| typed.contains(&option.name()));
+        match idle.filter_map(|option| Some((option, option.owner?))).find(|(_, owner)| !owner.is_part_of(&run)) {
+            Some((option, owner)) => {
+                let name = option.name();
+                Err(Error::Configuration(format!("--{name} belongs to {owner}; add that, or leave --{name} out")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Every option with the value that it has on such images, those of other hidden losses included.

@@ -53,13 +53,22 @@ pub struct RunRecord<'a, O: Serialize> {
     pub device: &'a DeviceDescription,
 }
 
+/// Options from a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileOptions {
+    /// Their values, by name.
+    pub values: Map<String, Value>,
+    /// Whether it is the record of a run, which has them all, and not what somebody wrote.
+    pub is_record: bool,
+}
+
 /// Reads the options of a TOML file, or of a run's `config.json`. `remedy` is for a file that is not there.
-pub fn read_options(path: &Path, remedy: &str) -> Result<Map<String, Value>> {
+pub fn read_options(path: &Path, remedy: &str) -> Result<FileOptions> {
     parse_options(path, &bounded_file::read(path, LARGEST_CONFIG, remedy)?, remedy)
 }
 
 /// The same from a file's bytes; `name` is for messages.
-pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<Map<String, Value>> {
+pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<FileOptions> {
     let fail = |problem: String, remedy: &str| Error::Format { path: name.to_owned(), problem, remedy: remedy.to_owned() };
     let decoded = text::decode(bytes).ok_or_else(|| fail("is no text".into(), remedy))?;
     let text = decoded.as_ref();
@@ -67,7 +76,7 @@ pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<Map<Stri
         let mut record: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| fail(format!("is no JSON: {error}"), "mend the file"))?;
         return match record.remove("options") {
-            Some(Value::Object(options)) => Ok(options),
+            Some(Value::Object(values)) => Ok(FileOptions { values, is_record: true }),
             _ => Err(fail("has no `options`".into(), "give the config.json of a run of this version")),
         };
     }
@@ -77,7 +86,7 @@ pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<Map<Stri
         fail(format!("is no TOML: line {line}: {message}"), "mend the file")
     })?;
     match serde_json::to_value(table) {
-        Ok(Value::Object(options)) => Ok(options),
+        Ok(Value::Object(values)) => Ok(FileOptions { values, is_record: false }),
         _ => Err(fail("holds values that no option has".into(), "mend the file")),
     }
 }

@@ -162,7 +162,7 @@ mod tests {
             ),
             // Options of another hidden loss.
             ("hidden-loss = 'cosine'", "772685cc8572d4be"),
-            ("recipe = 'paper'\nguide = 'own'\nprojection = 5", "d42eeda533756280"),
+            ("recipe = 'paper'\n[base]\nguide = 'own'\nprojection = 5", "d42eeda533756280"),
             ("method = 'backprop'\nlearning-rate = 1e-3\nbatch-size = 50\nepochs = 7\nschedule = 'constant'", "9178fb838b725749"),
         ];
         for (variant, fingerprint) in cases {

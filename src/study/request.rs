@@ -115,9 +115,9 @@ impl Study {
         if self.steps == Some(0) {
             return fail("steps = 0 trains nothing; give 1 or more, or leave it out".into());
         }
-        for (name, options) in &self.variants {
+        for (name, own) in &self.variants {
             let within = |error: Error| Error::Configuration(format!("variant {name}: {error}"));
-            let options = options.over(&self.base);
+            let options = own.over(&self.base);
             if options.layers.is_some() && options.hidden.is_some() {
                 return fail(format!("variant {name} has layers and hidden, which say the same; leave one of them out"));
             }
@@ -132,6 +132,8 @@ impl Study {
                 options.config().and_then(|config| config.architecture()).map_err(within)?;
             }
             options.config().and_then(|config| config.architecture()).map_err(within)?;
+            // What stands in the base is for those variants that it is of use to.
+            options.refuse_idle(&own.given()).map_err(within)?;
         }
         Ok(())
     }

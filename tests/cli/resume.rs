@@ -215,6 +215,10 @@ fn a_file_holds_options_and_the_command_line_wins() {
     let (first, second, third) = (folder.path().join("first"), folder.path().join("second"), folder.path().join("third"));
     let data = ["--data-dir", text(folder.path()), "--quiet"];
     run(&join(&[&["train", "--config", text(&file), "--epochs", "3", "--out", text(&first)], &data])).succeeded();
+    let idle = folder.path().join("idle.toml");
+    fs::write(&idle, "hidden-loss = 'head'\ntemperature = 0.3").unwrap();
+    let hints = ["--temperature belongs to --hidden-loss prototypes or instances"];
+    check_refused(&run(&join(&[&["train", "--config", text(&idle)], &data])), Refusal::Line(2), &hints).unwrap();
     let typed = ["--layers=784,16,10", "--learning-rate=1e-3", "--no-shuffle", "--standardize", "--epochs=3"];
     let command = join(&[&["train", "--dataset", "mnist", "--device", "cpu", "--out", text(&second)], &data, &typed]);
     run(&command).succeeded();
@@ -233,7 +237,9 @@ fn a_record_gives_way_to_what_is_typed() {
     let first = folder.path().join("first");
     run(&join(&[&arguments(folder.path(), "cpu", "2"), &["--out", text(&first)]])).succeeded();
     let record = first.join("config.json");
-    let pairs: [(&str, &[&str]); 3] = [
+    let pairs: [(&str, &[&str]); 4] = [
+        // The record has a temperature, too.
+        ("hidden loss", &["--hidden-loss", "head"]),
         ("recipe", &["--recipe", "paper"]),
         ("hidden", &["--hidden", "9,7"]),
         ("hidden and recipe", &["--hidden", "9,7", "--recipe", "centred", "--learning-rate", "1e-3"]),

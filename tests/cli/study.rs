@@ -210,6 +210,7 @@ fn one_cell_that_diverges_does_not_take_the_others_along() {
 fn impossible_studies_are_refused() {
     let cases: &[(&str, &str, &[&str])] = &[
         ("epochs = 1", "epoch = 1", &["study.toml", "`epoch`", "did you mean `epochs`?"]),
+        ("guide = 'own'", "guide = 'own'\nhidden-loss = 'head'", &["variant own", "--guide", "--hidden-loss prototypes"]),
         ("guide = 'own'", "guide = 'me'", &["`me`", "partner"]),
         ("seeds = 2", "", &["seeds"]),
         ("seeds = 2", "seeds = 2 3", &["line 3"]),

@@ -88,6 +88,18 @@ def start_weights(options):
     return tensors
 
 
+def hidden_options(options):
+    """The options of this hidden loss: the program refuses those that would change nothing."""
+    if not has_hidden_losses(options):
+        return []
+    match options.hidden_loss:
+        case "cosine":
+            return ["--representation", options.representation, *(["--centre"] if options.centre else [])]
+        case "prototypes":
+            return ["--guide", options.guide, "--projection", str(options.projection), "--temperature", str(options.temperature)]
+    return []
+
+
 def run_program(options, start):
     """Tensors, mean loss of each layer and the device's name after the program's run."""
     with tempfile.TemporaryDirectory() as folder:
@@ -97,10 +109,8 @@ def run_program(options, start):
             options.binary.resolve(), "train", "--dataset", "mnist", "--data-dir", options.data_dir, "--device", options.device,
             "--init-from", first, "--out", out, "--no-shuffle", "--epochs", "1", "--max-steps", str(options.steps),
             "--layers", ",".join(map(str, options.layers)), "--batch-size", str(options.batch_size), "--learning-rate", "1e-4",
-            "--output-loss", options.output_loss, "--representation", options.representation, "--quiet", "--recipe", "paper",
-            "--method", options.method, "--hidden-loss", options.hidden_loss, "--guide", options.guide,
-            "--projection", str(options.projection), "--temperature", str(options.temperature),
-            *(["--centre"] if options.centre else []), *(["--normalize"] if options.normalize else [])])
+            "--output-loss", options.output_loss, "--quiet", "--recipe", "paper", "--method", options.method,
+            "--hidden-loss", options.hidden_loss, *hidden_options(options), *(["--normalize"] if options.normalize else [])])
         if done.returncode != 0:
             sys.exit(f"{options.binary} failed with exit code {done.returncode}")
         losses = json.loads((out / "metrics.jsonl").read_text())["layer_losses"]

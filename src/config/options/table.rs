@@ -3,11 +3,12 @@
 /// Makes [`super::RunOptions`] from a table: for the command line, for files, and for the run that they describe.
 ///
 /// A row is `/// help`, attributes of clap, then `name: type => place, [facts];`. The place is the field of a [`super::Draft`] that the
-/// option sets; rows without one are treated by hand. Facts are fields of [`super::OptionFacts`].
+/// option sets; rows without one are treated by hand. Facts are fields of [`super::OptionFacts`]. `of Owner` behind them says that the
+/// option is idle in a run without that [`super::Owner`].
 macro_rules! options {
     ($($heading:literal { $(
         $(#[doc = $help:literal])* $(#[arg($($clap:tt)*)])?
-        $option:ident: $type:ty $(=> $($place:ident).+)?, [$($fact:ident),*];
+        $option:ident: $type:ty $(=> $($place:ident).+)?, [$($fact:ident),*] $(of $owner:ident)?;
     )* })*) => {
         /// What was asked of a run. What was not given is the recipe's.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,8 +25,14 @@ macro_rules! options {
         impl RunOptions {
             /// What is known of each option, in the order of the table.
             pub const TABLE: &[OptionFacts] = &[$($(
-                OptionFacts { $($fact: true,)* ..OptionFacts::new(stringify!($option), concat!($($help),*)) },
+                OptionFacts { $($fact: true,)* $(owner: Some(Owner::$owner),)? ..OptionFacts::new(stringify!($option), concat!($($help),*)) },
             )*)*];
+
+            /// The names of those that are given.
+            pub fn given(&self) -> Vec<String> {
+                let given = [$($( self.$option.is_some(), )*)*];
+                Self::TABLE.iter().zip(given).filter(|(_, given)| *given).map(|(option, _)| option.name()).collect()
+            }
 
             /// Each option as it is here, and where it is not given, as in `base`.
             fn or(&self, base: &Self) -> Self {

@@ -99,3 +99,39 @@ fn options_of_another_hidden_loss_are_refused_where_they_would_change_something(
     assert_eq!(options.complete(784, 10).projection, Some(32));
     assert_eq!(options.complete(784, 10).config().unwrap(), options.config().unwrap());
 }
+
+#[test]
+fn what_was_typed_and_changes_nothing_is_refused() {
+    let options = |text: &str| toml::from_str::<RunOptions>(text).unwrap();
+    for (text, option, owner) in [
+        ("hidden-loss = 'head'\ntemperature = 0.3", "--temperature", "--hidden-loss prototypes or instances"),
+        ("recipe = 'paper'\nguide = 'own'", "--guide", "--hidden-loss prototypes or instances"),
+        ("recipe = 'heads'\nprojection = 8", "--projection", "--hidden-loss prototypes or instances"),
+        ("method = 'backprop'\ntemperature = 0.3", "--temperature", "--method"),
+        ("hidden-loss = 'instances'\nmutual = 0", "--mutual", "--hidden-loss prototypes"),
+        ("representation = 'activation'", "--representation", "--hidden-loss cosine"),
+        ("trust-rate = 0.2", "--trust-rate", "--trust own or partner"),
+        ("trust-ramp = 2", "--trust-ramp", "--trust own or partner"),
+    ] {
+        let options = options(text);
+        options.config().unwrap();
+        let message = options.refuse_idle(&options.given()).unwrap_err().to_string();
+        assert!(message.contains(option) && message.contains(owner), "{text}: {message}");
+        // A recorded run says all that it could.
+        options.refuse_idle(&[]).unwrap();
+    }
+    for text in [
+        "temperature = 0.3",
+        "recipe = 'paper'\ncentre = false",
+        "hidden-loss = 'instances'\nguide = 'own'",
+        "trust = 'own'\ntrust-rate = 0.2",
+        "hidden-loss = 'head'\ndropout = 0.1",
+    ] {
+        let options = options(text);
+        options.refuse_idle(&options.given()).unwrap();
+    }
+    for recipe in [Recipe::Contrastive, Recipe::Heads, Recipe::Paper, Recipe::Centred, Recipe::Ffcl3] {
+        let options = RunOptions { recipe: Some(recipe), ..RunOptions::default() };
+        options.refuse_idle(&options.given()).unwrap();
+    }
+}
