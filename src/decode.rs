@@ -90,6 +90,19 @@ fn resized(image: DynamicImage, rows: u32, columns: u32) -> DynamicImage {
     }
 }
 
+/// What a picture of another format is.
+fn unknown(bytes: &[u8]) -> &'static str {
+    let begin = &bytes[..bytes.len().min(1024)];
+    let contains = |word: &[u8]| begin.windows(word.len()).any(|part| part == word);
+    if begin.get(4..8) == Some(b"ftyp") {
+        "is a HEIC or AVIF picture, which is not read; convert it to JPEG"
+    } else if contains(b"<svg") {
+        "is a drawing (SVG), which is not read; convert it to PNG"
+    } else {
+        "is no picture of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)"
+    }
+}
+
 fn decoded(bytes: &[u8]) -> Result<Decoded, String> {
     let broken = |error: image::ImageError| format!("cannot be decoded: {}", one_line(&error));
     // By its content: names lie.
@@ -97,7 +110,7 @@ fn decoded(bytes: &[u8]) -> Result<Decoded, String> {
     let mut reader = reader.map_err(|error| format!("cannot be read: {}", one_line(&error)))?;
     let format = reader.format();
     match format {
-        None => return Err("is no picture of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)".into()),
+        None => return Err(unknown(bytes).into()),
         // Its decoder would make up the rest in grey.
         Some(ImageFormat::Jpeg) if !has_end(bytes) => return without_end(bytes),
         // What the general decoder does not know.

@@ -319,6 +319,11 @@ pub fn report_skipped(skipped: &[Skipped]) {
 
 /// A word that is neither a known name nor a folder.
 fn unknown(path: &Path) -> Error {
+    if path.is_file() {
+        let problem =
+            format!("{} is a file of a kind that is not read; give an .npz, .csv or .tsv file, or a folder", path.display());
+        return Error::Configuration(problem);
+    }
     let names: Vec<_> = KNOWN.iter().map(|known| known.text).collect();
     let meant = path.to_str().and_then(DatasetName::nearest);
     let hint = meant.map_or_else(String::new, |name| format!("did you mean {name}? "));

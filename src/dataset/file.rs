@@ -45,7 +45,7 @@ pub struct Sets {
 /// Whether a name is that of such a file.
 pub fn is_named_so(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    ["npz", "csv"].iter().any(|own| ending.eq_ignore_ascii_case(own))
+    ["npz", "csv", "tsv"].iter().any(|own| ending.eq_ignore_ascii_case(own))
 }
 
 /// How much of a file without a test set is held back for testing, always the same images of each class.
@@ -130,6 +130,9 @@ pub fn dataset(path: &Path, sets: Sets, share: Share, features: bool) -> Result<
     let shape = image_shape(path, &sets.train.shape)?;
     let all = || [Some(&sets.train), sets.test.as_ref()].into_iter().flatten();
     let kind = if features { Kind::Features } else { kind(all()) };
+    if let Some(test) = &sets.test {
+        check_scales(path, &sets.train, test)?;
+    }
     let images = |labelled: Labelled| images(path, labelled, shape, kind);
     let has_test_set = sets.test.is_some();
     let (train, test, fraction) = match sets.test {
@@ -225,6 +228,30 @@ fn kind<'a>(all: impl Iterator<Item = &'a Labelled>) -> Kind {
         }
     }
     Kind::Pixels(scale)
+}
+
+/// Refuses whole numbers in one set where the other has fractions from 0 to 1: what learnt from the one says nothing of the other.
+fn check_scales(path: &Path, train: &Labelled, test: &Labelled) -> Result<()> {
+    let range = |numbers: &mut dyn Iterator<Item = f64>| {
+        numbers.fold((true, f64::MAX, f64::MIN), |(whole, least, most), number| {
+            (whole && number.fract() == 0.0, least.min(number), most.max(number))
+        })
+    };
+    let of = |labelled: &Labelled| match &labelled.images {
+        Numbers::Bytes(numbers) => range(&mut numbers.iter().map(|&number| f64::from(number))),
+        Numbers::Integers(numbers) => range(&mut numbers.iter().map(|&number| number as f64)),
+        Numbers::Floats(numbers) => range(&mut numbers.iter().map(|&number| f64::from(number))),
+    };
+    let ((one_whole, one_least, one_most), (other_whole, other_least, other_most)) = (of(train), of(test));
+    let apart = one_whole != other_whole
+        && one_least >= 0.0
+        && other_least >= 0.0
+        && if one_whole { one_most > 1.0 && other_most <= 1.0 } else { other_most > 1.0 && one_most <= 1.0 };
+    if apart {
+        let problem = format!("holds numbers up to {one_most} to learn from, and up to {other_most} to test on");
+        return Err(fail(path, problem, "bring both to one scale, such as x_test * 255"));
+    }
+    Ok(())
 }
 
 fn images(path: &Path, labelled: Labelled, shape: ImageShape, kind: Kind) -> Result<Images> {
@@ -338,6 +365,8 @@ mod tests {
             let found = of(other.clone(), Some(other)).unwrap();
             assert_eq!((&found.train.pixels, &found.test.labels), (&expected.train.pixels, &expected.test.labels));
         }
+        let message = of(whole.clone(), Some(fractions)).unwrap_err().to_string();
+        assert!(message.contains("up to 255 to learn from, and up to 1 to test on"), "{message}");
         // One scale for both: fractions beside whole numbers are whole numbers, too.
         let dark = labelled(Numbers::Floats(vec![0.0, 1.0, 1.0, 0.0]), &[2, 2], Numbers::Integers(vec![0, 1]));
         assert_eq!(of(whole, Some(dark)).unwrap().test.pixels, [0, 1, 1, 0]);

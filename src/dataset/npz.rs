@@ -78,9 +78,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
             .take(MAXIMUM_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| fail(path, format!("holds {name}, which cannot be unpacked ({error})"), "write it again"))?;
-        Array::parse(&bytes).map_err(|problem| {
-            fail(path, format!("holds {name}, {problem}"), "save it as numbers without structure, such as x.astype(np.uint8)")
-        })
+        Array::parse(&bytes).map_err(|Flaw { problem, remedy }| fail(path, format!("holds {name}, {problem}"), remedy))
     }
 
     fn labelled(&mut self, (x, y): (String, String)) -> Result<Labelled> {
@@ -108,6 +106,30 @@ pub fn parse(name: &Path, bytes: &[u8]) -> Result<Sets> {
     read(name, Cursor::new(bytes))
 }
 
+/// What is wrong with an array: the rest of a sentence about it.
+#[derive(Debug, PartialEq)]
+struct Flaw {
+    problem: String,
+    remedy: &'static str,
+}
+
+impl From<&str> for Flaw {
+    fn from(problem: &str) -> Self {
+        Self { problem: problem.into(), remedy: "write it again, such as by np.savez" }
+    }
+}
+
+impl Flaw {
+    fn of_type(kind: &str) -> Self {
+        let remedy = match kind.as_bytes().first() {
+            Some(b'U' | b'S' | b'O') => "write classes as numbers, such as np.unique(y, return_inverse=True)[1]",
+            Some(b'f' | b'c') => "save it as x.astype(np.float32)",
+            _ => "save it as numbers without structure, such as x.astype(np.int64)",
+        };
+        Self { problem: format!("whose type is {kind}, which is no plain number"), remedy }
+    }
+}
+
 /// One array.
 #[derive(Debug, PartialEq)]
 struct Array {
@@ -116,9 +138,9 @@ struct Array {
 }
 
 impl Array {
-    /// Takes apart an `.npy` file; an error is the rest of a sentence about it.
-    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let cut = || "which is truncated".to_owned();
+    /// Takes apart an `.npy` file.
+    fn parse(bytes: &[u8]) -> std::result::Result<Self, Flaw> {
+        let cut = || Flaw::from("which is truncated");
         let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("which is no array of NumPy")?;
         let (length, rest) = match rest {
             [1, _, low, high, rest @ ..] => (usize::from(u16::from_le_bytes([*low, *high])), rest),
@@ -130,16 +152,47 @@ impl Array {
         }
         let (header, data) = rest.split_at_checked(length).ok_or_else(cut)?;
         let header = str::from_utf8(header).map_err(|_| "whose header is no text")?;
-        let (kind, shape) = header_of(header).ok_or_else(|| format!("whose header is not understood ({})", header.trim()))?;
+        let Header { kind, shape, by_columns } = header_of(header)
+            .ok_or_else(|| Flaw::from(format!("whose header is not understood ({})", header.trim()).as_str()))?;
         let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         let count = count.filter(|&count| count <= data.len()).ok_or_else(cut)?;
         let numbers = numbers(&kind, data, count)?;
+        let numbers = match numbers {
+            numbers if !by_columns || shape.len() < 2 => numbers,
+            Numbers::Bytes(numbers) => Numbers::Bytes(by_rows(&numbers, &shape)),
+            Numbers::Integers(numbers) => Numbers::Integers(by_rows(&numbers, &shape)),
+            Numbers::Floats(numbers) => Numbers::Floats(by_rows(&numbers, &shape)),
+        };
         Ok(Self { shape, numbers })
     }
 }
 
-/// The type and the shape that a header names.
-fn header_of(header: &str) -> Option<(String, Vec<usize>)> {
+/// Row by row, what stands column by column: with the first index running fastest, as Fortran has it.
+fn by_rows<T: Copy>(numbers: &[T], shape: &[usize]) -> Vec<T> {
+    let mut place = vec![0; shape.len()];
+    let mut rows = Vec::with_capacity(numbers.len());
+    for _ in 0..numbers.len() {
+        let at = place.iter().zip(shape).rev().fold(0, |at, (index, size)| at * size + index);
+        rows.push(numbers[at]);
+        for (index, size) in place.iter_mut().zip(shape).rev() {
+            *index += 1;
+            if *index < *size {
+                break;
+            }
+            *index = 0;
+        }
+    }
+    rows
+}
+
+/// What a header says.
+struct Header {
+    kind: String,
+    shape: Vec<usize>,
+    by_columns: bool,
+}
+
+fn header_of(header: &str) -> Option<Header> {
     let value = |key: &str| {
         let at = ['\'', '"'].into_iter().find_map(|quote| header.split_once(&format!("{quote}{key}{quote}")));
         Some(at?.1.trim_start().strip_prefix(':')?.trim_start())
@@ -150,19 +203,17 @@ fn header_of(header: &str) -> Option<(String, Vec<usize>)> {
     let shape = value("shape")?.strip_prefix('(')?.split_once(')')?.0;
     let sizes = shape.split(',').map(|size| size.trim().trim_end_matches('L')).filter(|size| !size.is_empty());
     let shape: Vec<usize> = sizes.map(|size| size.parse().ok()).collect::<Option<_>>()?;
-    let by_columns = value("fortran_order")?.starts_with("True");
-    // In one dimension both orders are the same.
-    (!by_columns || shape.len() < 2).then_some((kind, shape))
+    Some(Header { kind, shape, by_columns: value("fortran_order")?.starts_with("True") })
 }
 
 /// `count` numbers of a type such as `<f4`.
-fn numbers(kind: &str, data: &[u8], count: usize) -> std::result::Result<Numbers, String> {
+fn numbers(kind: &str, data: &[u8], count: usize) -> std::result::Result<Numbers, Flaw> {
     macro_rules! read {
         ($type:ty, $variant:ident, $as:ty) => {{
             const SIZE: usize = size_of::<$type>();
             let (numbers, rest) = data.as_chunks::<SIZE>();
             if numbers.len() != count || !rest.is_empty() {
-                return Err(format!("which announces {count} numbers, and holds {} bytes", data.len()));
+                return Err(Flaw::from(format!("which announces {count} numbers, and holds {} bytes", data.len()).as_str()));
             }
             let big = kind.starts_with('>');
             let read = |bytes: &[u8; SIZE]| if big { <$type>::from_be_bytes(*bytes) } else { <$type>::from_le_bytes(*bytes) };
@@ -183,9 +234,14 @@ fn numbers(kind: &str, data: &[u8], count: usize) -> std::result::Result<Numbers
         "i4" => read!(i32, Integers, i64),
         "i8" => read!(i64, Integers, i64),
         "u8" => read!(u64, Integers, i64),
+        "f2" => {
+            let read: std::result::Result<Numbers, Flaw> = read!(u16, Integers, i64);
+            let Numbers::Integers(halves) = read? else { return Err(Flaw::of_type(kind_of)) };
+            Ok(Numbers::Floats(halves.into_iter().map(|bits| half::f16::from_bits(bits as u16).to_f32()).collect()))
+        }
         "f4" => read!(f32, Floats, f32),
         "f8" => read!(f64, Floats, f32),
-        other => Err(format!("whose type is {other}, which is no plain number")),
+        other => Err(Flaw::of_type(other)),
     }
 }
 
@@ -224,16 +280,27 @@ pub(super) mod tests {
         for (kind, data, numbers) in cases {
             assert_eq!(Array::parse(&npy(kind, "(2,)", &data)), Ok(Array { shape: vec![2], numbers }), "{kind}");
         }
-        let refused = |bytes: &[u8]| Array::parse(bytes).unwrap_err();
+        let halves = npy("<f2", "(2,)", &[0x00, 0x38, 0x00, 0x3c]);
+        assert_eq!(Array::parse(&halves).unwrap().numbers, Numbers::Floats(vec![0.5, 1.0]));
+        let refused = |bytes: &[u8]| Array::parse(bytes).unwrap_err().problem;
         assert!(refused(&npy("<U5", "(2,)", &[0; 40])).contains("whose type is U5"));
+        for (kind, remedy) in [("<U5", "np.unique"), ("|O", "np.unique"), ("<f16", "np.float32"), ("<M8[s]", "np.int64")] {
+            assert!(Array::parse(&npy(kind, "(2,)", &[0; 40])).unwrap_err().remedy.contains(remedy), "{kind}");
+        }
         assert!(refused(&npy("|u1", "(3,)", &[1, 2])).contains("truncated"));
         assert!(refused(&npy("|u1", "(1,)", &[1, 2])).contains("announces 1 numbers"));
         assert!(refused(&npy("|u1", "(4294967296, 4294967296)", &[1])).contains("truncated"));
         assert!(refused(b"abc").contains("no array"));
-        let by_columns = String::from_utf8_lossy(&npy("|u1", "(1, 2)", &[1, 2])).into_owned();
-        assert!(!by_columns.contains("True"));
-        let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (1, 2), }";
-        assert_eq!(header_of(header), None);
+    }
+
+    #[test]
+    fn what_stands_by_columns_is_the_same_array() {
+        let text = String::from_utf8(npy("|u1", "(2, 3, 2)", &[0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11])).unwrap_err();
+        let bytes = text.into_bytes();
+        let place = bytes.windows(5).position(|word| word == b"False").unwrap();
+        let by_columns = [&bytes[..place], b"True ", &bytes[place + 5..]].concat();
+        let expected = Array { shape: vec![2, 3, 2], numbers: Numbers::Bytes((0..12).collect()) };
+        assert_eq!(Array::parse(&by_columns), Ok(expected));
     }
 
     #[test]

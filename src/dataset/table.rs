@@ -3,7 +3,7 @@
 use super::file::{Labelled, Numbers, Sets};
 use crate::error::{Error, Result};
 use csv::ByteRecord;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// The most columns that a table may have: as many as a layer may be wide, and the label.
@@ -35,10 +35,13 @@ struct Table<'a> {
 impl Table<'_> {
     fn read(&self, file: impl Read) -> Result<Labelled> {
         let broken = |error: csv::Error| self.fail(format!("is no table of comma-separated values ({error})"), REMEDY);
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(file);
+        let mut file = BufReader::new(file);
+        let delimiter = self.delimiter(&mut file)?;
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).delimiter(delimiter).from_reader(file);
         let (mut row, mut names) = (ByteRecord::new(), ByteRecord::new());
         let (mut labels, mut numbers) = (Vec::new(), Growing::Bytes(Vec::new()));
         let (mut columns, mut label_at, mut number) = (0, None, 0);
+        let mut counters = Vec::new();
         while reader.read_byte_record(&mut row).map_err(broken)? {
             number += 1;
             if number == 1 {
@@ -52,6 +55,7 @@ impl Table<'_> {
                 // Names, or the first row already, whose first number is its label.
                 if row.iter().any(|cell| real(cell).is_none()) {
                     label_at = self.label_column(&row)?;
+                    counters = self.counters(&row)?;
                     names = row.clone();
                     continue;
                 }
@@ -61,6 +65,12 @@ impl Table<'_> {
                 }
                 label_at = self.needs_labels.then_some(0);
             }
+            counters.retain_mut(|Counter { column, last }| {
+                let next = row.get(*column).and_then(|cell| str::from_utf8(cell).ok()?.parse::<i64>().ok());
+                let counts = next.is_some() && last.is_none_or(|last| next == last.checked_add(1));
+                *last = next;
+                counts
+            });
             for (column, cell) in row.iter().enumerate() {
                 let taken = if label_at == Some(column) && !self.needs_labels {
                     continue;
@@ -77,7 +87,36 @@ impl Table<'_> {
         if count == 0 {
             return Err(self.fail("holds no rows".into(), REMEDY));
         }
+        if let Some(counter) = counters.first().filter(|counter| count > 2 && label_at != Some(counter.column)) {
+            let name = String::from_utf8_lossy(&names[counter.column]);
+            return Err(
+                self.fail(format!("has the column {name}, which counts the rows"), "remove it: nothing is to be learnt from it")
+            );
+        }
         Ok(Labelled { images: numbers.numbers(), shape: vec![count, width], labels: Numbers::Bytes(labels) })
+    }
+
+    /// What stands between the columns: a semicolon or a tab, where the first line has no comma.
+    fn delimiter(&self, file: &mut impl BufRead) -> Result<u8> {
+        let begin = file.fill_buf().map_err(|error| Error::file("read", self.name, error, "give a file that can be read"))?;
+        if begin.starts_with(&[0xff, 0xfe]) || begin.starts_with(&[0xfe, 0xff]) {
+            return Err(self.fail("is UTF-16".into(), "save it as UTF-8"));
+        }
+        let line = begin.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+        let others = [b';', b'\t'].into_iter().find(|delimiter| line.contains(delimiter));
+        Ok(others.filter(|_| !line.contains(&b',')).unwrap_or(b','))
+    }
+
+    /// Columns that may count the rows. One without a name is what pandas writes beside its columns.
+    fn counters(&self, names: &ByteRecord) -> Result<Vec<Counter>> {
+        let lower: Vec<Vec<u8>> = names.iter().map(<[u8]>::to_ascii_lowercase).collect();
+        if let Some(column) = lower.iter().position(|name| matches!(&name[..], b"" | b"unnamed: 0")) {
+            let problem = format!("has a column without a name, column {}", column + 1);
+            return Err(self.fail(problem, "remove it, such as by pandas' to_csv(…, index=False), or give it a name"));
+        }
+        let counts =
+            |(column, name): (usize, &Vec<u8>)| matches!(&name[..], b"id" | b"index").then_some(Counter { column, last: None });
+        Ok(lower.iter().enumerate().filter_map(counts).collect())
     }
 
     /// The place of the labels among named columns.
@@ -103,19 +142,31 @@ impl Table<'_> {
     fn misplaced(&self, cell: &[u8], row: usize, column: usize, name: Option<&[u8]>, belongs: &str) -> Error {
         let name = name.map_or_else(String::new, |name| format!(" ({})", String::from_utf8_lossy(name)));
         let place = format!("in row {row}, column {}{name}", column + 1);
-        if cell.is_empty() {
+        let is_missing =
+            ["", "na", "n/a", "nan", "null", "none", "?"].iter().any(|word| cell.eq_ignore_ascii_case(word.as_bytes()));
+        if is_missing {
             let remedy = "fill it in, or remove the row or the column";
             return self.fail(format!("lacks a value {place}, where {belongs} belongs"), remedy);
         }
         let text = String::from_utf8_lossy(&cell[..cell.len().min(20)]).into_owned();
-        let remedy =
-            "write classes and categories as numbers, such as by pandas' factorize and get_dummies, or remove the column";
+        let has_comma = text.contains(',') && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b',' | b'.' | b'-' | b'+'));
+        let remedy = if has_comma {
+            "write numbers with a decimal point and no other marks, such as by pandas' read_csv(…, decimal=',')"
+        } else {
+            "write classes and categories as numbers, such as by pandas' factorize and get_dummies, or remove the column"
+        };
         self.fail(format!("holds {text:?} {place}, where {belongs} belongs"), remedy)
     }
 
     fn fail(&self, problem: String, remedy: &str) -> Error {
         Error::Format { path: self.name.to_owned(), problem, remedy: remedy.to_owned() }
     }
+}
+
+/// A column whose numbers count up by one so far.
+struct Counter {
+    column: usize,
+    last: Option<i64>,
 }
 
 /// Numbers that are bytes until another one comes.
@@ -191,6 +242,10 @@ mod tests {
             "\u{feff}label,a,b\r\n3,0,255.0\r\n0,1,2",
             "3,0,255\n0,1,2\n",
             "a,b,class\n0,255,3\n1,2,0\n",
+            "label;a;b\n3;0;255\n0;1;2\n",
+            "label\ta\tb\n3\t0\t255\n0\t1\t2\n",
+            // These do not count.
+            "label,id,index\n3,0,255\n0,1,2\n",
         ] {
             let train = parse(text).unwrap().train;
             assert_eq!((train.labels, train.images), (Numbers::Bytes(vec![3, 0]), Numbers::Bytes(vec![0, 255, 1, 2])), "{text}");
@@ -236,12 +291,21 @@ mod tests {
             ("1,2\n3\n", "no table"),
             ("label,a\n3,red\n", "holds \"red\" in row 2, column 2 (a)"),
             ("label,a\n3,\n", "lacks a value in row 2, column 2 (a)"),
-            ("label,a\n3,nan\n", "holds \"nan\" in row 2, column 2"),
+            ("label,a\n3,nan\n", "lacks a value in row 2, column 2"),
+            ("label,a\n3,?\n", "lacks a value in row 2, column 2"),
+            (",label,a\n0,3,1\n", "without a name, column 1"),
+            ("label,a,Unnamed: 0\n0,3,1\n", "without a name, column 3"),
+            ("Id,label,a\n1,3,1\n2,3,1\n3,0,1\n", "has the column Id, which counts the rows"),
+            ("label;a\n3;5,1\n", "decimal point"),
+            ("label,a\n3,\"1,234\"\n", "decimal point"),
+            ("\u{feff}label,a\n3,red\n", "holds \"red\""),
             ("label,a\n256,1\n", "holds \"256\" in row 2, column 1 (label)"),
             ("label,a\nsetosa,1\n", "holds \"setosa\" in row 2, column 1 (label), where a whole number"),
         ] {
             let message = parse(text).unwrap_err().to_string();
             assert!(message.contains(part) && !message.contains('\n'), "{message}");
         }
+        let wide = read(Path::new("it.csv"), &b"\xff\xfel\0a\0"[..], None).unwrap_err().to_string();
+        assert!(wide.contains("UTF-16"), "{wide}");
     }
 }

@@ -174,7 +174,12 @@ fn of_classes(root: &Path, classes: &[String], skipped: &mut Vec<Skipped>) -> Re
         let files = files(&root.join(name), name, class as u8, skipped)?;
         if files.is_empty() {
             let folder = root.join(name);
-            let problem = format!("{} holds no files; add images of this class or remove the folder", folder.display());
+            let has_folders = skipped.iter().any(|skipped| skipped.path.parent() == Some(&folder));
+            let problem = if has_folders {
+                format!("{} holds folders and no files; put the images of a class into its folder itself", folder.display())
+            } else {
+                format!("{} holds no files; add images of this class or remove the folder", folder.display())
+            };
             return Err(Error::Dataset(problem));
         }
         by_class.push(files);
