@@ -110,8 +110,8 @@ fn what_was_typed_and_changes_nothing_is_refused() {
         ("method = 'backprop'\ntemperature = 0.3", "--temperature", "--method"),
         ("hidden-loss = 'instances'\nmutual = 0", "--mutual", "--hidden-loss prototypes"),
         ("representation = 'activation'", "--representation", "--hidden-loss cosine"),
-        ("trust-rate = 0.2", "--trust-rate", "--trust own or partner"),
-        ("trust-ramp = 2", "--trust-ramp", "--trust own or partner"),
+        ("trust-rate = 0.2", "--trust-rate", "--trust own, partner or exchange"),
+        ("trust-ramp = 2", "--trust-ramp", "--trust own, partner or exchange"),
     ] {
         let options = options(text);
         options.config().unwrap();
