@@ -104,7 +104,9 @@ impl AuditOptions {
         let config = run.fitted_to(images.pixels_per_image(), dataset.classes())?;
         run.refuse_idle(&self.run.given())?;
         if config.trust.trust == Trust::None {
-            return Err(Error::Configuration("--trust none doubts no label; give --trust own, partner or output".into()));
+            return Err(Error::Configuration(
+                "--trust none doubts no label; give --trust own, partner, exchange or output".into(),
+            ));
         }
         Ok(TrainingConfig { seed: self.seed, replicas: self.replicas, ..config })
     }
@@ -229,6 +231,7 @@ fn networks(config: &TrainingConfig) -> String {
         Trust::None => "nothing",
         Trust::Own => "own losses",
         Trust::Partner => "the partner's losses",
+        Trust::Exchange => "exchange",
         Trust::Output => "the output's losses",
     };
     format!("{} × {}, {} epochs, trust by {who}", 2 * config.replicas, widths.join("-"), config.epochs)

@@ -19,6 +19,9 @@ pub enum Trust {
     Own,
     /// The same layer of the other network: those of that layer's smallest losses, in both.
     Partner,
+    /// Each for what it gives: a layer's loss is over the images that it trusts, and the prototypes that guide it are of those that the layer
+    /// trusts whose prototypes they are.
+    Exchange,
     /// The output layer itself, for its own loss; hidden layers learn from all images.
     Output,
 }
@@ -32,7 +35,7 @@ impl Trust {
     /// Whether a slot sums its own prototypes by its partner's verdict; `guides_partner`: they guide the partner and not itself.
     pub fn partner_chooses_prototypes(self, guides_partner: bool) -> bool {
         match self {
-            Self::None | Self::Output => false,
+            Self::None | Self::Exchange | Self::Output => false,
             Self::Own => guides_partner,
             Self::Partner => !guides_partner,
         }
@@ -197,7 +200,7 @@ impl TrainingConfig {
         let layers = self.layers.len().saturating_sub(1);
         match self.trust.trust {
             Trust::None => 0..0,
-            Trust::Own | Trust::Partner if self.has_hidden_losses() => 0..layers,
+            Trust::Own | Trust::Partner | Trust::Exchange if self.has_hidden_losses() => 0..layers,
             _ => layers.saturating_sub(1)..layers,
         }
     }

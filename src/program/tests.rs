@@ -168,6 +168,7 @@ fn one_bit_an_image_crosses_where_images_are_selected() {
         let with = |trust| TrainingConfig { method, ..trusting(trust) };
         let none = crossing(&with(Trust::None));
         let more = |trust| crossing(&with(trust)).difference(&none).cloned().collect::<BTreeSet<_>>();
+        assert_eq!(more(Trust::Exchange), BTreeSet::new());
         assert_eq!(more(Trust::Output), BTreeSet::new());
         let (own, partner) =
             if method == Method::Local { (trust_of(1..=2), trust_of(1..=3)) } else { (BTreeSet::new(), trust_of(3..=3)) };
@@ -185,6 +186,8 @@ fn who_is_trusted_chooses_for_losses_and_prototypes() {
         (Trust::Own, Guide::Own, false, false),
         (Trust::Partner, Guide::Partner, true, false),
         (Trust::Partner, Guide::Own, true, true),
+        (Trust::Exchange, Guide::Partner, false, false),
+        (Trust::Exchange, Guide::Own, false, false),
     ] {
         let config = TrainingConfig {
             hidden_loss: HiddenLoss::Prototypes(PrototypeOptions { guide, ..PrototypeOptions::default() }),
