@@ -1,8 +1,10 @@
 //! What comes of looking for wrong labels: a table of suspects, a page with their pictures, and a cleaned copy of the data.
 
 mod clean;
+mod stopped;
 
 pub use clean::{Original, check_clean, write_clean};
+pub use stopped::{CHECKPOINT, check_same, forget, is_stopped, keep, take_up};
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};

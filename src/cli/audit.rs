@@ -7,7 +7,9 @@ use super::session;
 use super::terminal::{print_line, report as warn};
 use super::train::check;
 use clap::Args;
-use ffcl_gpu::audit::{Findings, Original, RECORD, TABLE, check_clean, write_clean};
+use ffcl_gpu::audit::{
+    Findings, Original, RECORD, TABLE, check_clean, check_same, forget, is_stopped, keep, take_up, write_clean,
+};
 use ffcl_gpu::config::{RunOptions, TrainingConfig, Trust, TrustRate};
 use ffcl_gpu::dataset::folder::{Loaded, has_test_set};
 use ffcl_gpu::dataset::{Dataset, Places};
@@ -61,7 +63,7 @@ pub struct AuditOptions {
     /// How a GPU cuts a step into dispatches; the results are the same.
     #[arg(long, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
-    /// Write into this new folder. Default: audit-NAME.
+    /// Write into this new folder; where it holds an audit that was stopped, go on with that. Default: audit-NAME.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
     /// Write a copy of the data without the suspects into this new folder.
@@ -137,34 +139,53 @@ pub fn run(options: &AuditOptions) -> Result<ExitCode> {
         check_clean(folder, &places_of(options, &original))?;
     }
     let job = Job { config: &config, dataset };
+    let stopped = options.out.as_deref().filter(|folder| is_stopped(folder));
+    let before = stopped.map(|folder| check_same(folder, &config)).transpose()?;
     let mut backend = session::open(&options.device, options.plan.plan(), job)?;
     let device = backend.device().clone();
-    backend.set_parameters(&config.initial_parameters()?)?;
     if !quiet {
         head(job, &device)?;
     }
-    let mut doubts = Doubts::new(count, classes);
-    let mut trainer = Trainer::new(job, backend.as_mut());
+    let (mut trainer, mut doubts) = match stopped {
+        Some(folder) => {
+            let (state, doubts) = take_up(folder, job)?;
+            if !quiet && before.is_some_and(|record| record.get("device") != Some(&json!(device))) {
+                warn("note: so far this audit was on another device: its bits are no longer those of one device");
+            }
+            (Trainer::resume(job, backend.as_mut(), &state, &mut [])?, doubts)
+        }
+        None => {
+            backend.set_parameters(&config.initial_parameters()?)?;
+            (Trainer::new(job, backend.as_mut()), Doubts::new(count, classes))
+        }
+    };
+    let folder = || match &options.out {
+        Some(folder) => create(folder).map(|()| folder.clone()),
+        None => create_named(&dataset.name),
+    };
+    let mut record = json!({
+        "version": env!("CARGO_PKG_VERSION"), "data": options.data.to_string(), "images": count,
+        "options": RunOptions::of(&config), "seed": config.seed, "replicas": config.replicas,
+        "device": device,
+    });
     if !train(options, job, &mut trainer, &mut doubts)? {
-        let position = trainer.position();
-        warn(&format!("stopped in epoch {} of {}; nothing was written", position.epoch, config.epochs));
+        let (folder, epoch) = (folder()?, trainer.position().epoch);
+        record["stopped_in_epoch"] = json!(epoch);
+        run_directory::write_json(&folder.join(RECORD), &record)?;
+        keep(&folder, job, &trainer.state()?, &doubts)?;
+        let (epochs, folder) = (config.epochs, folder.display());
+        warn(&format!("stopped in epoch {epoch} of {epochs}; the same command with --out {folder} goes on from there"));
         return Ok(ExitCode::from(EXIT_CODE));
     }
     drop(trainer);
     let findings = Findings::new(dataset, &loaded.train_files, &doubts);
-    let folder = match &options.out {
-        Some(folder) => create(folder).map(|()| folder.clone())?,
-        None => create_named(&dataset.name)?,
-    };
+    let folder = folder()?;
     let how = how(&config, &device);
     let page = findings.write_page(&folder, options.show, how)?;
     let table = findings.write_table(&folder, options.all)?;
-    let record = json!({
-        "version": env!("CARGO_PKG_VERSION"), "data": options.data.to_string(), "images": count, "suspects": findings.suspects().count(),
-        "options": RunOptions::of(&config), "seed": config.seed, "replicas": config.replicas,
-        "device": device,
-    });
+    record["suspects"] = json!(findings.suspects().count());
     run_directory::write_json(&folder.join(RECORD), &record)?;
+    forget(&folder)?;
     let cleaned = options
         .write_clean
         .as_deref()

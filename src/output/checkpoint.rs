@@ -60,9 +60,45 @@ pub fn save(path: &Path, state: &TrainingState, of: Identity) -> Result<()> {
     write_whole(path, &to_bytes(path, state, of)?)
 }
 
+/// Words that somebody keeps beside a run, in a tensor of this name.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// The tensor's name.
+    pub name: &'a str,
+    /// Its bits.
+    pub words: &'a [u32],
+}
+
+/// [`save`], with words of the caller's.
+#[cfg(feature = "files")]
+pub fn save_with(path: &Path, state: &TrainingState, of: Identity, beside: Beside) -> Result<()> {
+    write_whole(path, &bytes_with(path, state, of, Some(beside))?)
+}
+
+/// [`load`], with as many words of the caller's, in the tensor `name`.
+pub fn load_with(
+    path: &Path,
+    config: &TrainingConfig,
+    of: Identity,
+    steps_per_epoch: usize,
+    (name, count): (&str, usize),
+) -> Result<(TrainingState, Vec<u32>)> {
+    let bytes = read(path, "give the folder of a run that has written a checkpoint")?;
+    let state = parse(path, &bytes, config, of, steps_per_epoch)?;
+    let words = TensorFile::parse(path, &bytes)?.numbers(name, &[count], REMEDY)?;
+    Ok((state, bytemuck::cast_slice(&words).to_vec()))
+}
+
 /// The bytes of a checkpoint; `name` is for messages.
 pub fn to_bytes(name: &Path, state: &TrainingState, of: Identity) -> Result<Vec<u8>> {
+    bytes_with(name, state, of, None)
+}
+
+fn bytes_with(name: &Path, state: &TrainingState, of: Identity, beside: Option<Beside>) -> Result<Vec<u8>> {
     let mut tensors = Tensors::new();
+    if let Some(Beside { name, words }) = beside {
+        add(&mut tensors, name.to_owned(), &[words.len()], bytemuck::cast_slice(words));
+    }
     add_parameters(&mut tensors, "", &state.parameters);
     add_parameters(&mut tensors, FIRST, &state.first_moments);
     add_parameters(&mut tensors, SECOND, &state.second_moments);

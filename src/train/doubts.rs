@@ -5,11 +5,14 @@ use super::Records;
 /// Epochs whose doubts are forgotten where others follow: networks that have learned little doubt everything.
 pub const EARLY: u32 = 5;
 
+/// Words of an image beside its votes.
+const WORDS: usize = 5;
+
 /// What the layers that select thought of each training image, over the epochs after the first [`EARLY`].
 ///
 /// The score of an image is its loss at its label, mean over the hidden layers, all networks and these epochs; where only the output layer
 /// selects, it is the output's. The label that is proposed is what most of those layers took the image for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Doubts {
     classes: usize,
     /// Of losses at the label: the sum, and how many.
@@ -46,6 +49,38 @@ impl Doubts {
     /// Of so many training images, of which nothing is known yet.
     pub fn new(images: usize, classes: usize) -> Self {
         Self { classes, losses: vec![(0.0, 0); images], votes: vec![0; images * classes], kept: vec![(0, 0); images] }
+    }
+
+    /// How many words [`Doubts::to_words`] gives.
+    pub fn words(images: usize, classes: usize) -> usize {
+        images * (WORDS + classes)
+    }
+
+    /// All of it, to be kept: of each image the bits of the sum, the three counts, and the votes.
+    pub fn to_words(&self) -> Vec<u32> {
+        let mut words = Vec::with_capacity(Self::words(self.losses.len(), self.classes));
+        for (image, (&(sum, count), &(kept, of))) in self.losses.iter().zip(&self.kept).enumerate() {
+            let bits = sum.to_bits();
+            words.extend([bits as u32, (bits >> 32) as u32, count, kept, of]);
+            words.extend(&self.votes[image * self.classes..][..self.classes]);
+        }
+        words
+    }
+
+    /// What was kept as so many words; none where they are not as many.
+    pub fn from_words(images: usize, classes: usize, words: &[u32]) -> Option<Self> {
+        if words.len() != Self::words(images, classes) {
+            return None;
+        }
+        let mut doubts = Self::new(images, classes);
+        for (image, words) in words.chunks_exact(WORDS + classes).enumerate() {
+            let (numbers, votes) = words.split_at(WORDS);
+            let &[low, high, count, kept, of] = numbers else { return None };
+            doubts.losses[image] = (f64::from_bits(u64::from(high) << 32 | u64::from(low)), count);
+            doubts.kept[image] = (kept, of);
+            doubts.votes[image * classes..][..classes].copy_from_slice(votes);
+        }
+        Some(doubts)
     }
 
     /// Takes in what the networks in so many slots thought in an epoch.
@@ -143,6 +178,10 @@ mod tests {
         let as_tuple = |doubt: &Doubt| (doubt.index, doubt.proposed, doubt.score, doubt.agreement);
         assert_eq!(ranked.iter().map(as_tuple).collect::<Vec<_>>(), [(1, 2, 20.0 / 4.0, 0.75), (0, 0, 6.0 / 4.0, 0.5)]);
         // A label stays where as many say so as say otherwise.
+        let kept = doubts.to_words();
+        assert_eq!(kept.len(), Doubts::words(3, 4));
+        assert_eq!(Doubts::from_words(3, 4, &kept), Some(doubts.clone()));
+        assert_eq!(Doubts::from_words(3, 3, &kept), None);
         let suspects = |labels: [u8; 3]| doubts.suspects(&labels).len();
         assert_eq!([suspects([0, 1, 0]), suspects([1, 1, 0]), suspects([3, 1, 0])], [1, 1, 2]);
         assert!(doubts.scores()[2].is_nan() && doubts.kept()[2].is_nan());

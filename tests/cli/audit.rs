@@ -1,10 +1,14 @@
 //! `audit`: wrong labels that are known are found, copies are clean, originals stay, nonsense is refused.
 
+#[cfg(unix)]
+use crate::support::{Idx, join, runs::start};
 use crate::support::{Refusal, check_refused, names_in, report, run, text};
 use ffcl_gpu::dataset::digits;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::{process::Command, time::Instant};
 use tempfile::TempDir;
 
 const SMALL: [&str; 5] = ["--device", "cpu", "--replicas", "1", "--quiet"];
@@ -125,6 +129,51 @@ fn tables_have_rows_and_no_pictures() {
     assert!(page.contains("<td>#33</td>") && !page.contains("<img"));
     let list = fs::read_to_string(clean.join("clean.csv")).unwrap();
     assert!(list.contains("\n32,0\n34,0\n"), "{list}");
+}
+
+/// Ctrl-C at any moment, and again: the suspects are those of an audit that was never stopped.
+#[cfg(unix)]
+#[test]
+fn a_stopped_audit_goes_on_to_the_same_suspects() {
+    let folder = TempDir::new().unwrap();
+    Idx::small().write(folder.path());
+    let (straight, stopped) = (folder.path().join("straight"), folder.path().join("stopped"));
+    let planted = ["--data-dir", text(folder.path()), "--label-noise", "pair:0.1", "--epochs", "60", "--all"];
+    let arguments = |out| join(&[&["audit", "mnist"], &SMALL, &planted, &["--out", out]]);
+    let begin = Instant::now();
+    run(&arguments(text(&straight))).succeeded();
+    // However fast the machine is, some of the starts below are stopped.
+    let mut patience = begin.elapsed() / 3;
+    let mut stops = 0;
+    for _ in 0..40 {
+        let child = start(&arguments(text(&stopped)));
+        std::thread::sleep(patience);
+        let asked = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        match output.status.code() {
+            Some(0) => break,
+            // Before it listens.
+            None => patience *= 2,
+            code => {
+                stops += 1;
+                assert!(asked.success() && code == Some(130), "{code:?}: {stderr}");
+                let hint = format!("the same command with --out {} goes on", text(&stopped));
+                assert!(stderr.contains(&hint), "{stderr}");
+                assert_eq!(names_in(&stopped), ["audit.json", "audit.safetensors"]);
+                let other = join(&[&arguments(text(&stopped)), &["--dropout", "0.1"]]);
+                check_refused(&run(&other), Refusal::Line(2), &["--dropout 0.0", "another folder"]).unwrap();
+                let limited = join(&[&arguments(text(&stopped)), &["--limit-train", "100"]]);
+                check_refused(&run(&limited), Refusal::Line(1), &["other data"]).unwrap();
+            }
+        }
+    }
+    assert!(stops > 0);
+    let files = ["audit.json", "suspects.csv", "suspects.html"];
+    assert_eq!(names_in(&stopped), files);
+    for name in files {
+        assert!(fs::read(straight.join(name)).unwrap() == fs::read(stopped.join(name)).unwrap(), "{name} after {stops} stops");
+    }
 }
 
 #[test]
