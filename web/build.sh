@@ -21,7 +21,7 @@ command -v npm >/dev/null || install npm
 
 compile() {
     # Nothing of a page's code is looked into by a debugger, and every browser with WebGPU has these vectors.
-    CARGO_TARGET_DIR="$folder" CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_OPT_LEVEL=3 RUSTFLAGS="-C target-feature=+simd128" "$@"
+    CARGO_TARGET_DIR="$folder" CARGO_PROFILE_RELEASE_DEBUG=false RUSTFLAGS="-C target-feature=+simd128" "$@"
 }
 
 if [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; then
