@@ -46,7 +46,7 @@ fn impossible_options_are_refused() {
         ("--recipe paper --guide own", USAGE, &["--guide", "--hidden-loss prototypes or instances"]),
         ("--representation activation", USAGE, &["--representation", "--hidden-loss cosine"]),
         ("--method backprop --projection 8", USAGE, &["--projection", "--method"]),
-        ("--trust-rate 0.2", USAGE, &["--trust-rate", "--trust own, partner or exchange"]),
+        ("--trust-rate 0.2", USAGE, &["--trust-rate", "--trust own, partner, exchange or output"]),
         ("--trust-rate 1", USAGE, &["--trust-rate", "less than 1"]),
         ("--trust-rate half", Refusal::Parser, &["half", "auto"]),
         ("--trust partner --recipe paper", USAGE, &["--trust", "--recipe contrastive"]),
