@@ -13,6 +13,9 @@ pub const MOST_WRONG: f64 = 0.5;
 pub struct TrustReport {
     /// The share of wrong labels that was expected.
     pub rate: f64,
+    /// The share of the images about which the two output layers said the same, where the rate is estimated: by those images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<f64>,
     /// Layers that selected, from 0.
     pub layers: Vec<usize>,
     /// Share of the images that each kept whose label is true, mean of both models; where the truth is known.
@@ -55,24 +58,31 @@ impl<'a> Records<'a> {
         words.chunks_exact(2).map(move |words| Some(Shape::note(words[0], words[1])).filter(|note| note.epoch == epoch))
     }
 
-    /// The share of wrong labels of a replica: of the images about which all layers of both networks say the same, those that are labelled
-    /// otherwise; at most [`MOST_WRONG`].
+    /// How many labels are wrong, by what a replica's two output layers say.
     ///
-    /// Layers say what they do before they learn from an image, in an epoch for the first time, and those of the partner never learn from
-    /// what is left out, so that they do not repeat a wrong label that they know by heart. Where they are unanimous they are hardly ever
-    /// mistaken themselves; and whether a label is wrong has little to do with whether its image is an easy one.
-    pub fn wrong_share(&self, replica: usize, labels: &[u8]) -> f64 {
-        let slots = [2 * replica, 2 * replica + 1];
-        let mut answers: Vec<Option<u8>> = self.of(0, slots[0]).map(|note| note.map(|note| note.answer)).collect();
-        for (layer, slot) in (0..self.layers()).flat_map(|layer| slots.map(|slot| (layer, slot))) {
-            for (answer, note) in answers.iter_mut().zip(self.of(layer, slot)) {
-                *answer = answer.filter(|&answer| note.is_some_and(|note| note.answer == answer));
-            }
+    /// An image's own label is not in what an output layer says of it before it learns from it. It is in what a hidden layer says: the
+    /// prototypes of a batch are means of few images, and one of them is that image under that label. So hidden layers are not asked.
+    pub fn estimate(&self, replica: usize, labels: &[u8]) -> Estimate {
+        let answers = |slot| self.of(self.layers() - 1, slot);
+        let (mut seen, mut agreed, mut otherwise) = (0u32, 0u32, 0u32);
+        for ((a, b), &label) in answers(2 * replica).zip(answers(2 * replica + 1)).zip(labels) {
+            let (Some(a), Some(b)) = (a, b) else { continue };
+            seen += 1;
+            agreed += u32::from(a.answer == b.answer);
+            otherwise += u32::from(a.answer == b.answer && a.answer != label);
         }
-        let unanimous = || answers.iter().zip(labels).filter_map(|(answer, label)| Some((*answer)? != *label));
-        let wrong = unanimous().filter(|&wrong| wrong).count();
-        (wrong as f64 / unanimous().count().max(1) as f64).min(MOST_WRONG)
+        Estimate { wrong: share(otherwise, agreed).min(MOST_WRONG), agreement: share(agreed, seen) }
     }
+}
+
+/// How many labels are wrong, as a pair of networks sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// Of the images about which both output layers say the same, the share that is labelled otherwise; at most [`MOST_WRONG`]. Where
+    /// both are mistaken alike, it counts as a wrong label.
+    pub wrong: f64,
+    /// The share of the images about which they say the same.
+    pub agreement: f64,
 }
 
 /// The selection of a run: what it expects.
@@ -106,6 +116,7 @@ impl Selecting {
         for (replica, rate) in self.rates.iter_mut().enumerate() {
             let mut report = TrustReport {
                 rate: f64::from(*rate) / f64::from(WHOLE),
+                agreement: None,
                 layers: layers.clone(),
                 kept_true: Vec::new(),
                 wrong_found: Vec::new(),
@@ -117,8 +128,12 @@ impl Selecting {
                     report.wrong_found.push(wrong_found);
                 }
             }
-            if self.is_auto && whole {
-                *rate = Shape::rate(records.wrong_share(replica, labels)).min(WHOLE - 1);
+            if self.is_auto {
+                let estimate = records.estimate(replica, labels);
+                report.agreement = Some(estimate.agreement);
+                if whole {
+                    *rate = Shape::rate(estimate.wrong).min(WHOLE - 1);
+                }
             }
             reports.push(report);
         }
@@ -139,6 +154,28 @@ fn found(records: &Records, layer: usize, replica: usize, labels: &[u8], truth: 
             wrong_found += u32::from(!note.is_kept && !is_true);
         }
     }
-    let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole.max(1));
     (share(kept_true, kept), share(wrong_found, wrong))
+}
+
+fn share(part: u32, whole: u32) -> f64 {
+    f64::from(part) / f64::from(whole.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_is_of_images_about_which_both_outputs_agree() {
+        // Two layers of two slots and five images; only the last layer is asked. The last image was not seen in this epoch.
+        let note = |answer: u32, epoch: u32| [0, answer | epoch << 8];
+        let words = |answers: [u32; 5]| [0, 1, 2, 3, 4].map(|i| note(answers[i], if i < 4 { 3 } else { 2 })).concat();
+        let hidden = [words([9; 5]), words([8; 5])].concat();
+        let output = [words([1, 2, 3, 0, 0]), words([1, 2, 3, 1, 1])].concat();
+        let layers = [hidden, output];
+        let records = Records::new(&layers, 5, 3);
+        let estimate = records.estimate(0, &[1, 2, 4, 0, 0]);
+        assert_eq!(estimate, Estimate { wrong: 1.0 / 3.0, agreement: 0.75 });
+        assert_eq!(records.estimate(0, &[7; 5]).wrong, MOST_WRONG);
+    }
 }

@@ -36,7 +36,9 @@ impl Watches {
             let accuracy = config.trains_output(epoch).then_some(report.train_accuracy);
             let (losses, diagnosis) = (&report.layer_losses[..], &report.diagnosis);
             let decayed = rate < DECAYED * config.adam.learning_rate;
-            report.signs = watch.observe(&Observation { losses, accuracy, diagnosis, decayed }, job.dataset.classes());
+            let learned = epoch - first_epoch >= config.trust.trust_ramp;
+            let agreement = report.trust.as_ref().and_then(|trust| trust.agreement).filter(|_| learned);
+            report.signs = watch.observe(&Observation { losses, accuracy, diagnosis, decayed, agreement }, job.dataset.classes());
         }
         let signs: BTreeSet<Sign> = reports.iter().flat_map(|report| &report.signs).copied().collect();
         let new = signs.into_iter().filter(|&sign| self.warned.insert(sign));
