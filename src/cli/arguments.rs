@@ -137,7 +137,7 @@ pub struct VerifyOptions {
     pub recipe: Recipe,
     #[command(flatten)]
     pub data: DataOptions,
-    /// Let each case of a fused kernel meet every shape of tile on a software adapter, too, which compiles them for minutes.
+    /// Let each case meet every shape of tile on a software adapter, too, which compiles them for minutes.
     #[arg(long, conflicts_with = "drift")]
     pub every_tile: bool,
     /// Print one JSON object for each row.

@@ -276,58 +276,58 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
     let mut number = 0;
     for (i, width) in SIZES.into_iter().enumerate() {
         for (j, batch_size) in BATCHES.into_iter().enumerate() {
-            for (mutual, partner) in [(0.0, 1), (0.3, 1), (0.0, 0)] {
-                let classes = [1, 2, 10, 65, 256][(i + j) % 5];
-                let rows = Rows::new(width, batch_size, i % 2 == 0);
-                let shape = RowLoss { mutual, ..rows.loss(Views::Replica, 1, 4) };
-                let guide = Prototypes {
-                    width: rows.width,
-                    quads: rows.quads,
-                    batch_size: rows.batch_size,
-                    label_shift: shape.label_shift,
-                    classes,
-                    partner,
-                    inverse_temperature: 10.0,
-                    padding_0: 0,
-                };
-                let mut contents = Contents::new(number);
-                let mut values = extreme_rows(&mut contents.generator, SLOTS * batch_size, width);
-                // Subnormal numbers may count as zero for the mask, which no bound on the gradient describes.
-                let stopped = |value: f32| value.abs() < f32::MIN_POSITIVE || rows.rectified > 0 && value < 0.0;
-                values.iter_mut().filter(|value| stopped(**value)).for_each(|value| *value = 0.0);
-                let mut unit_rows = values.clone();
-                normalize::<Single>(&Rows { batch_size: (SLOTS * batch_size) as u32, ..rows }, true, &values, &mut unit_rows);
-                let directions = Rows::new(width, SLOTS * classes as usize, false);
-                let mut prototypes: Vec<f32> = vec![0.0; directions.len()];
-                for prototype in prototypes.chunks_exact_mut(directions.stride()) {
-                    prototype[..width].fill_with(|| contents.generator.normal());
-                }
-                let source = prototypes.clone();
-                normalize::<Single>(&directions, true, &source, &mut prototypes);
-                // Some classes are absent; without weights the label's never is, since the row itself is in the batch.
-                let counts = (0..SLOTS as u32 * classes).map(|place| u32::from(place % classes < classes.div_ceil(2))).collect();
-                let selection = (number % 4 > 1).then(|| {
-                    let weights = (0..SLOTS * batch_size).map(|_| 1.7 * contents.generator.below(2) as f32).collect();
-                    Selection { weights: contents.numbers(Level::Slot, weights), by_partner: number % 4 == 3 }
-                });
-                // With weights a label's class may be absent.
-                let labelled = if selection.is_some() { classes } else { classes.div_ceil(2) };
-                let operation = PrototypeLoss {
-                    shape,
-                    guide,
-                    rows: contents.numbers(Level::Slot, values),
-                    unit_rows: contents.numbers(Level::Slot, unit_rows),
-                    prototypes: contents.numbers(Level::Slot, prototypes),
-                    counts: contents.words(Level::Slot, counts),
-                    labels: contents.labels(Level::View(Views::Replica), batch_size, labelled),
-                    deltas: contents.poison(Level::Slot, rows.len()),
-                    row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
-                    selection,
-                };
-                let name = format!("{width} batch {batch_size} classes {classes} mutual {mutual} partner {partner}");
-                take(contents.case(name, Step::default(), operation))?;
-                number += 1;
+            let (mutual, partner) = [(0.0, 1), (0.3, 1), (0.0, 0)][(i + j) % 3];
+            let classes = [1, 2, 10, 65, 256][(i + j) % 5];
+            let rows = Rows::new(width, batch_size, i % 2 == 0);
+            let shape = RowLoss { mutual, ..rows.loss(Views::Replica, 1, 4) };
+            let guide = Prototypes {
+                width: rows.width,
+                quads: rows.quads,
+                batch_size: rows.batch_size,
+                label_shift: shape.label_shift,
+                classes,
+                partner,
+                inverse_temperature: 10.0,
+                padding_0: 0,
+            };
+            let mut contents = Contents::new(number);
+            let mut values = extreme_rows(&mut contents.generator, SLOTS * batch_size, width);
+            // Subnormal numbers may count as zero for the mask, which no bound on the gradient describes.
+            let stopped = |value: f32| value.abs() < f32::MIN_POSITIVE || rows.rectified > 0 && value < 0.0;
+            values.iter_mut().filter(|value| stopped(**value)).for_each(|value| *value = 0.0);
+            let mut unit_rows = values.clone();
+            normalize::<Single>(&Rows { batch_size: (SLOTS * batch_size) as u32, ..rows }, true, &values, &mut unit_rows);
+            let directions = Rows::new(width, SLOTS * classes as usize, false);
+            let mut prototypes: Vec<f32> = vec![0.0; directions.len()];
+            for prototype in prototypes.chunks_exact_mut(directions.stride()) {
+                prototype[..width].fill_with(|| contents.generator.normal());
             }
+            let source = prototypes.clone();
+            normalize::<Single>(&directions, true, &source, &mut prototypes);
+            // Some classes are absent; without weights the label's never is, since the row itself is in the batch.
+            let counts = (0..SLOTS as u32 * classes).map(|place| u32::from(place % classes < classes.div_ceil(2))).collect();
+            let kind = (2 * i + j) % 4;
+            let selection = (kind > 1).then(|| {
+                let weights = (0..SLOTS * batch_size).map(|_| 1.7 * contents.generator.below(2) as f32).collect();
+                Selection { weights: contents.numbers(Level::Slot, weights), by_partner: kind == 3 }
+            });
+            // With weights a label's class may be absent.
+            let labelled = if selection.is_some() { classes } else { classes.div_ceil(2) };
+            let operation = PrototypeLoss {
+                shape,
+                guide,
+                rows: contents.numbers(Level::Slot, values),
+                unit_rows: contents.numbers(Level::Slot, unit_rows),
+                prototypes: contents.numbers(Level::Slot, prototypes),
+                counts: contents.words(Level::Slot, counts),
+                labels: contents.labels(Level::View(Views::Replica), batch_size, labelled),
+                deltas: contents.poison(Level::Slot, rows.len()),
+                row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
+                selection,
+            };
+            let name = format!("{width} batch {batch_size} classes {classes} mutual {mutual} partner {partner}");
+            take(contents.case(name, Step::default(), operation))?;
+            number += 1;
         }
     }
     Ok(())

@@ -17,14 +17,13 @@ use std::mem::take;
 /// What a device leaves in every tensor.
 type Contents = Vec<Data<f32>>;
 
-/// How many cases of fused kernels there are, and shapes of tiles for each: their shaders are made for one network each. Other kernels have
-/// few shaders, and meet all shapes.
+/// How many cases a kernel meets, and shapes of tiles in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweep {
     /// All of them.
     Whole,
-    /// Half of the cases; of the shapes those that the device is given, and the next two of all for each case: for software adapters, which
-    /// compile such a shader for a second.
+    /// Of the shapes those that the device is given, and the next two of all for each case; a quarter of the cases of fused kernels, whose
+    /// shaders are made for one network each. For software adapters, which take up to two seconds to compile a shader.
     Rotating,
 }
 
@@ -34,8 +33,8 @@ impl Sweep {
         if description.is_software() { Self::Rotating } else { Self::Whole }
     }
 
-    /// What remains of all `launches` for case `number` of a fused kernel.
-    fn of_fused(self, launches: Vec<Tiles>, given: &Tiles, number: usize) -> Vec<Tiles> {
+    /// What remains of all `launches` for case `number`.
+    fn of_case(self, launches: Vec<Tiles>, given: &Tiles, number: usize) -> Vec<Tiles> {
         match self {
             Self::Whole => launches,
             Self::Rotating => {
@@ -69,12 +68,8 @@ pub async fn check(context: &Context, row: &mut Row, case: &Case, number: usize,
     let mut first: Option<Contents> = None;
     // A fused operation's reference continues from what the device left.
     let mut expected = None;
-    let mut launches = launches(context.subgroup_size, number);
-    if !description.replaced().is_empty() {
-        let given = Tiles::for_device(&context.description, context.subgroup_size);
-        launches = sweep.of_fused(launches, &given, number);
-    }
-    for tiles in launches {
+    let given = Tiles::for_device(&context.description, context.subgroup_size);
+    for tiles in sweep.of_case(launches(context.subgroup_size, number), &given, number) {
         let launch = Launch { tiles: &tiles, slots: SLOTS };
         let (variant, groups) = (case.operation.variant(launch), description.groups(launch));
         if seen.contains(&(variant.clone(), groups)) || !fits(context, &case.operation, launch) {

@@ -1,5 +1,5 @@
 //! Every kernel against its reference: the checks of `ffcl-gpu verify`, as released on all that the adapter has; with `FFCL_LONG_TESTS` set
-//! also with wgpu's own checks in the shaders on the smallest adapter that WebGPU allows, and fused kernels with every shape of tile.
+//! also with wgpu's own checks in the shaders on the smallest adapter that WebGPU allows, and every case with every shape of tile.
 
 use crate::adapter::context;
 use crate::harness::{Test, is_long};
