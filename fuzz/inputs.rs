@@ -298,6 +298,7 @@ fn tiny_dataset() -> Dataset {
         statistics: None,
         origin: Origin::Known,
         held_out: None,
+        unlabelled: Vec::new(),
     }
 }
 

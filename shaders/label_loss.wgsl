@@ -4,6 +4,7 @@
 // Grid: x = rows (64 a workgroup), y = slots; one invocation a row, since classes are few.
 // Memory: the row read twice (cached), two numbers written.
 
+#import constants
 #import RowLoss
 #import label_loss
 

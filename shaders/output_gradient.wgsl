@@ -1,7 +1,7 @@
 // Loss and gradient of logits for every slot and row (shared/output_loss.wgsl states them): of the output layer, or of a hidden layer's
 // head.
 //
-// COUNTS: right answers are counted.
+// COUNTS: right answers are counted; LABELLED_ROWS: where it is not 0, of so many rows, the first ones.
 //
 // WEIGHTED: each row's loss and gradient count as much as its weight says, the slot's own or, SELECTOR, its partner's.
 //
@@ -53,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let metrics = slot * shape.metrics * shape.batch_size + row;
     row_metrics[metrics + shape.metric * shape.batch_size] += weighted(shape, own, result.loss);
-    if (COUNTS) {
+    if (COUNTS && (LABELLED_ROWS == 0u || row < LABELLED_ROWS)) {
         row_metrics[metrics + (shape.metrics - 1u) * shape.batch_size] += result.right;
     }
 }

@@ -3,6 +3,7 @@
 mod adam;
 mod augmentation;
 mod check;
+mod few;
 mod hidden_loss;
 mod method;
 mod options;
@@ -13,6 +14,7 @@ mod widths;
 
 pub use adam::{Adam, Schedule};
 pub use augmentation::Augmentation;
+pub use few::{FewLabels, Labelled};
 pub use hidden_loss::{CosineOptions, Guide, HiddenLoss, HiddenLossKind, PrototypeOptions, Representation};
 pub use method::{Method, Stage};
 pub use options::{OptionFacts, RunOptions};
@@ -65,6 +67,9 @@ pub struct TrainingConfig {
     /// Which images are learned from.
     #[serde(flatten)]
     pub trust: TrustOptions,
+    /// What is done about images without labels.
+    #[serde(flatten)]
+    pub few: FewLabels,
     /// Labels of training images that are made wrong.
     pub label_noise: LabelNoise,
 }

@@ -184,6 +184,12 @@ impl Job<'_> {
             let message = "--shift, --rotation, --scale and --flip change images, and this data has features; leave them out";
             return Err(Error::Configuration(message.into()));
         }
+        if !self.dataset.unlabelled.is_empty() {
+            self.config.check_unlabelled()?;
+            if self.dataset.labelled_count() == 0 {
+                return Err(Error::Dataset("no training image has a label; give some to learn from".into()));
+            }
+        }
         for (name, images) in [("training", train), ("test", test)] {
             let label = images.labels.iter().position(|&label| usize::from(label) >= self.dataset.classes());
             if let Some(index) = label {

@@ -15,6 +15,7 @@
 //! | pairs | `[slot, batch]` | two u32: rows of the batch, or [`NO_ROW`] |
 //! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
 //! | trust | `[slot, batch]` a layer | 0, or the batch over the rows that are kept |
+//! | pseudo-labels | `[slot, batch]` a layer | the label, or the partner's answer; and what the row counts |
 //!
 //! The fused plan keeps each of these tensors of all layers in one buffer, one layer behind the other, the network's input before
 //! the first layer's outputs ([`crate::kernels::Pack`]); the layered plan has a buffer a layer.
@@ -62,7 +63,7 @@ mod step;
 
 pub use data::{Dropout, Pairs, Shard, Shuffle};
 pub use linear::{BackPlaces, ForwardPlaces, Linear, Places, Trained};
-pub use rows::{Note, Prototypes, RowLoss, Rows, ScorePlaces, SelectPlaces, Trust};
+pub use rows::{Note, Prototypes, PseudoLabels, RowLoss, Rows, ScorePlaces, SelectPlaces, Trust, labelled_rows};
 pub use step::Step;
 
 device_constants! {
@@ -78,6 +79,8 @@ device_constants! {
     TINY: f32 = 7.888609e-31,
     /// In place of a row that was not drawn.
     NO_ROW: u32 = 0xffffffff,
+    /// In place of the label of an image that has none.
+    UNLABELLED: u32 = 0xffffffff,
     /// One less the margin of the pair loss's cosine: from this distance on, rows of two classes are far enough from each other.
     MARGIN_DISTANCE: f32 = 0.5,
     /// Marks an image that a layer called worth learning from, in what is recorded of it.
@@ -164,6 +167,7 @@ mod tests {
             size_of::<Dropout>(),
             size_of::<Reduction>(),
             size_of::<Trust>(),
+            size_of::<PseudoLabels>(),
         ];
         for size in
             [size_of::<Linear>(), size_of::<Step>(), size_of::<RowLoss>(), size_of::<Prototypes>()].into_iter().chain(others)

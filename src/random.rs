@@ -45,6 +45,8 @@ pub enum Stream {
     },
     /// Labels that are made wrong; the counter is the image.
     LabelNoise,
+    /// Images that keep their labels; the counter is the image.
+    Labelled,
     /// Units of a hidden layer that are left out; the counter is the quad's position in the epoch and, above it, the epoch.
     Dropout {
         /// 0 for A, 1 for B.
@@ -68,6 +70,7 @@ impl Stream {
             Stream::Augmentation { model } => 0x0600_0000 | model as u32,
             Stream::Pairs { model } => 0x0700_0000 | model as u32,
             Stream::LabelNoise => 0x0800_0000,
+            Stream::Labelled => 0x0a00_0000,
             Stream::Dropout { model, layer } => 0x0900_0000 | (model as u32) << 16 | layer as u32,
         }
     }

@@ -250,7 +250,9 @@ impl<'a> Trainer<'a> {
         let (_, first_epoch, epochs) = config.stage_of(epoch);
         let time = u64::from(epoch - first_epoch) * per_epoch + index as u64;
         let adam = config.adam_at(time, u64::from(epochs) * per_epoch);
-        let ramp = u64::from(config.trust.trust_ramp) * per_epoch;
+        let has_unlabelled = !self.job.dataset.unlabelled.is_empty();
+        let ramp = if has_unlabelled { config.few.pseudo_ramp } else { config.trust.trust_ramp };
+        let ramp = u64::from(ramp) * per_epoch;
         let trust_ramp = if time < ramp { (time as f64 / ramp as f64 * f64::from(WHOLE)).round() as u32 } else { WHOLE };
         let step = Step::new(index * config.batch_size, config.batch_size, &adam, time + 1).in_epoch(epoch);
         Step { trust_ramp, ..step }

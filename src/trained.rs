@@ -105,6 +105,7 @@ impl TrainedModel {
             statistics: Some(self.description.statistics()),
             origin: self.description.origin,
             held_out: None,
+            unlabelled: Vec::new(),
         };
         let config = self.description.config();
         let mut backend = open(Job { config: &config, dataset: &dataset })?;

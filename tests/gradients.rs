@@ -77,7 +77,7 @@ fn local_gradients_match_finite_differences() {
             cosine_gradient::<Double>(&shape, true, own, partner, &mut deltas, &mut metrics);
         } else {
             let kind = OutputLoss::BinaryCrossEntropy;
-            output_gradient::<Double>(&shape, kind, true, &own, &labels, None, &mut deltas, &mut metrics);
+            output_gradient::<Double>(&shape, kind, BATCH as u32, &own, &labels, None, &mut deltas, &mut metrics);
         }
         let [mut first, mut second, mut scratch] = [(); 3].map(|()| vec![0.0; layer.weight_len()]);
         let learned = Learned { weights: &mut weights, first_moments: &mut first, second_moments: &mut second };
@@ -116,7 +116,7 @@ fn gradients_of_a_head_match_finite_differences() {
     forward::<Double>(&branch, &activations, &branch_weights, &mut logits, None);
     let shape = branch.output_rows().loss(Views::Replica, 0, 2);
     let mut metrics = vec![0.0; shape.metrics_len()];
-    output_gradient::<Double>(&shape, OutputLoss::CrossEntropy, false, &logits, &labels, None, &mut errors, &mut metrics);
+    output_gradient::<Double>(&shape, OutputLoss::CrossEntropy, 0, &logits, &labels, None, &mut errors, &mut metrics);
     // Only the network's own answers are counted.
     assert!(metrics[..BATCH].iter().all(|&loss| loss > 0.0) && metrics[BATCH..] == [0.0; BATCH]);
     input_gradient::<Double>(&branch, Some(&activations), &errors, &branch_weights, &mut deltas);

@@ -164,6 +164,7 @@ impl Run {
             statistics: None,
             origin: Origin::File { test_fraction: None },
             held_out: None,
+            unlabelled: Vec::new(),
         };
         drop(all);
         let request: DeviceRequest = device.parse().unwrap_or(DeviceRequest::Auto);
@@ -171,6 +172,7 @@ impl Run {
         let extent = Extent { seed, replicas, shuffle, max_steps };
         let config = configure(&options, &dataset, &extent).map_err(|error| exception(&error))?;
         let truth = dataset.make_wrong(&config.label_noise).map_err(|error| exception(&error))?;
+        dataset.unlabel(config.few.labelled).map_err(|error| exception(&error))?;
         Self::start(py, Work { config, options, dataset, truth, request })
     }
 

@@ -1,8 +1,10 @@
+#import constants
+
 // How badly a row's label y fits its logits z, and the class that they say:
 //
 //     loss = log sum_k exp(z_k - z_top) - (z_y - z_top),    answer = top, the first of the largest
 //
-// The kernel defines LossShape, and logit(shape, row, k) for the rows of all slots.
+// Of a row without a label the loss is that at the answer. The kernel defines LossShape, and logit(shape, row, k) for the rows of all slots.
 
 struct LabelLoss {
     loss: f32,
@@ -23,5 +25,6 @@ fn label_loss(shape: LossShape, classes: u32, row: u32, label: u32) -> LabelLoss
             sum += exp(logit(shape, row, k) - largest);
         }
     }
-    return LabelLoss(log(1.0 + sum) - (logit(shape, row, label) - largest), top);
+    let at = select(label, top, label == UNLABELLED);
+    return LabelLoss(log(1.0 + sum) - (logit(shape, row, at) - largest), top);
 }

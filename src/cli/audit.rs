@@ -125,7 +125,7 @@ pub fn run(options: &AuditOptions) -> Result<ExitCode> {
     }
     let mut loaded = options.reading.load_to_audit(&options.data, options.data_dir.path(), quiet)?;
     if let Some(count) = options.limit_train {
-        loaded.dataset.train.truncate(count)?;
+        loaded.dataset.limit(count)?;
     }
     let config = options.config(&loaded.dataset)?;
     loaded.dataset.make_wrong(&config.label_noise)?;

@@ -245,7 +245,7 @@ impl DataOptions {
             dataset.hold_out(count)?;
         }
         if let Some(count) = self.limit_train {
-            dataset.train.truncate(count)?;
+            dataset.limit(count)?;
         }
         Ok(dataset)
     }

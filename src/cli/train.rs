@@ -37,6 +37,7 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     let mut dataset = options.data.load(options.quiet)?;
     let config = options.fitted_to(&dataset)?;
     let truth = dataset.make_wrong(&config.label_noise)?;
+    dataset.unlabel(config.few.labelled)?;
     check(&config)?;
     if !options.no_out {
         checkpoint::check(&config)?;

@@ -1,7 +1,7 @@
 //! What is refused about a run, each with the option that is at fault.
 
 use super::hidden_loss::HiddenLossOptions;
-use super::{Augmentation, HiddenLossKind, Method, PrototypeOptions, Representation, TrainingConfig, Trust, TrustRate};
+use super::{Augmentation, HiddenLossKind, Labelled, Method, PrototypeOptions, Representation, TrainingConfig, Trust, TrustRate};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 
@@ -23,6 +23,9 @@ impl TrainingConfig {
         self.augmentation.check()?;
         self.check_method()?;
         self.check_trust()?;
+        if self.few.labelled != Labelled::All {
+            self.check_unlabelled()?;
+        }
         Architecture::new(self.layers.clone())
     }
 
@@ -72,14 +75,16 @@ impl TrainingConfig {
         if !(0.0..1.0).contains(&rate) {
             return fail(format!("--trust-rate {rate} is out of range; give 0 to less than 1, such as 0.2, or auto"));
         }
+        if !(self.few.pseudo_threshold > 0.0 && self.few.pseudo_threshold <= 1.0) {
+            return fail(format!(
+                "--pseudo-threshold {} is out of range; give a number above 0, such as 0.9, up to 1 for none",
+                self.few.pseudo_threshold
+            ));
+        }
         if self.trust.trust == Trust::None || self.method == Method::Inference {
             return Ok(());
         }
-        let by_labels = match self.method {
-            Method::Local | Method::FrozenPartner => self.hidden_loss.has_label_losses(),
-            method => method == Method::Backprop,
-        };
-        if !by_labels {
+        if !self.learns_by_labels() {
             return fail(
                 "--trust ranks images by what each layer's loss says of their labels, and these hidden losses have none of an image; use --recipe contrastive, --hidden-loss head or --method backprop, or leave --trust out",
             );
@@ -89,6 +94,35 @@ impl TrainingConfig {
                 "--batch-size {} is too large for --trust, where every row's loss is ranked among all; give at most {MAX_RANKED_BATCH}",
                 self.batch_size
             ));
+        }
+        Ok(())
+    }
+
+    /// Whether the loss of every layer that learns says of each image how badly its label fits.
+    fn learns_by_labels(&self) -> bool {
+        match self.method {
+            Method::Local | Method::FrozenPartner => self.hidden_loss.has_label_losses(),
+            method => method == Method::Backprop,
+        }
+    }
+
+    /// Refuses what cannot learn where some training images have no labels.
+    pub(crate) fn check_unlabelled(&self) -> Result<()> {
+        if self.method == Method::Inference {
+            return Ok(());
+        }
+        if !self.learns_by_labels() {
+            return fail(
+                "images without labels take the classes that losses by labels compare, and these hidden losses have none; use --recipe contrastive, --hidden-loss head or --method backprop, or give all images labels",
+            );
+        }
+        if self.trust.trust != Trust::None {
+            return fail(
+                "--trust ranks images by their labels, and some have none; leave --trust out, or the images without labels",
+            );
+        }
+        if self.batch_size < 2 {
+            return fail("--batch-size 1 has no room for images with labels and for others; give 2 or more");
         }
         Ok(())
     }

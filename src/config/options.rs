@@ -8,8 +8,8 @@ pub(super) use draft::{Draft, common};
 use owner::Owner;
 
 use super::{
-    Guide, HiddenLossKind, LabelNoise, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Trust, TrustRate,
-    Widths,
+    Guide, HiddenLossKind, LabelNoise, Labelled, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Trust,
+    TrustRate, Widths,
 };
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -67,6 +67,9 @@ table::options! {
         /// Make labels of training images wrong: pair:SHARE the next class, sym:SHARE any other, or those of a file, one a line.
         #[arg(value_name = "pair:SHARE|sym:SHARE|FILE")]
         label_noise: LabelNoise => run.label_noise, [];
+        /// Use the labels of N training images, as many of each class, and learn from the others without; N:SEED takes others of them.
+        #[arg(value_name = "N")]
+        labelled: Labelled => run.few.labelled, [];
     }
     "Model" {
         /// Widths of the network, input first, classes last, such as 784,64,64,10; `auto` at either end is what the data has.
@@ -121,6 +124,12 @@ table::options! {
         /// Epochs over which the share of images left out rises to that.
         #[arg(value_name = "EPOCHS")]
         trust_ramp: u32 => run.trust.trust_ramp, [] of Trust;
+        /// An image without a label takes the class that the partner's same layer gives it, if its probability is above this; 1 for never.
+        #[arg(value_name = "SHARE")]
+        pseudo_threshold: f64 => run.few.pseudo_threshold, [];
+        /// Epochs over which the weight of such a class rises to that of a label.
+        #[arg(value_name = "EPOCHS")]
+        pseudo_ramp: u32 => run.few.pseudo_ramp, [];
     }
     "Training" {
         /// Passes over the training set.

@@ -10,7 +10,7 @@ use crate::layout::Step;
 use crate::memory;
 use crate::model::Parameters;
 use crate::parallel;
-use crate::program::{Content, ParameterTensors, Plan, Programs, images};
+use crate::program::{Content, ParameterTensors, Plan, Programs, images, unlabelled};
 use crate::waiting::Waiting;
 use std::future::ready;
 use std::marker::PhantomData;
@@ -111,7 +111,10 @@ fn fill(programs: &Programs, job: Job, store: &mut Store) {
             Content::Zero => continue,
             Content::Counting => Data::Words((0..spec.words as u32).collect()),
             Content::PixelTable => Data::Numbers(job.dataset.pixel_table(job.config.standardize).to_vec()),
-            Content::Records(set, shard) => Data::Words(shard.records(&images(job, *set, u64::MAX), statistics.as_ref())),
+            Content::LabelledFirst => Data::Words(job.dataset.labelled_first()),
+            Content::Records(set, shard) => {
+                Data::Words(shard.records(&images(job, *set, u64::MAX), unlabelled(job, *set), statistics.as_ref()))
+            }
         };
         store.copies_mut(Tensor(index)).fill(content);
     }

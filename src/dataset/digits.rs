@@ -58,6 +58,7 @@ pub fn generate_with_counts(seed: u64, train: usize, test: usize) -> Dataset {
         statistics: None,
         origin: Origin::Known,
         held_out: None,
+        unlabelled: Vec::new(),
     }
 }
 

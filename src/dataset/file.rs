@@ -9,7 +9,9 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-const LABELS: &str = "number the classes from 0 to at most 255";
+const LABELS: &str = "number the classes from 0 to at most 255, and give -1 to training images without a label";
+/// The label of an image that has none.
+const NO_LABEL: i64 = -1;
 
 /// Numbers of any type.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +87,7 @@ pub fn load_rows(path: &Path, shape: ImageShape, features: bool, label_column: O
     )?;
     let own = image_shape(path, &sets.train.shape)?;
     let kind = if features { Kind::Features } else { kind(std::iter::once(&sets.train)) };
-    let images = images(path, sets.train, own, kind)?;
+    let (images, _) = images(path, sets.train, own, kind)?;
     if own.pixels() == shape.pixels() {
         Ok(Images { shape, ..images })
     } else {
@@ -116,6 +118,9 @@ fn open(
 pub fn load_to_audit(path: &Path, options: &FileOptions) -> Result<Dataset> {
     let mut sets = open(path, |path, file| table::read(path, file, options.label_column.as_deref()), npz::read)?;
     let has_test_set = sets.test.is_some();
+    if !without_label(&sets.train.labels).is_empty() {
+        return Err(fail(path, "holds images without a label, and an audit looks at labels".into(), "leave them out"));
+    }
     sets.test.get_or_insert_with(|| sets.train.clone());
     let mut dataset = dataset(path, sets, Share { asked: None, ..options.share }, options.features)?;
     if !has_test_set {
@@ -135,22 +140,34 @@ pub fn dataset(path: &Path, sets: Sets, share: Share, features: bool) -> Result<
     }
     let images = |labelled: Labelled| images(path, labelled, shape, kind);
     let has_test_set = sets.test.is_some();
-    let (train, test, fraction) = match sets.test {
+    let (train, unlabelled, test, fraction) = match sets.test {
         Some(_) if share.asked.is_some() => {
             let problem = format!("--test-fraction is for data without a test set, and {} has one; leave it out", path.display());
             return Err(Error::Configuration(problem));
         }
-        Some(test) => (images(sets.train)?, images(test)?, None),
+        Some(test) => {
+            let ((train, unlabelled), (test, missing)) = (images(sets.train)?, images(test)?);
+            if let Some(first) = missing.first() {
+                let problem = format!("holds no label for image {first} to test on");
+                return Err(fail(path, problem, "give a label to each image to test on, or leave it out"));
+            }
+            (train, unlabelled, test, None)
+        }
         None => {
             let fraction = share.asked.unwrap_or(share.default);
             if !(fraction > 0.0 && fraction < 1.0) {
                 let problem = format!("--test-fraction {fraction} is out of range; give a number between 0 and 1, such as 0.2");
                 return Err(Error::Configuration(problem));
             }
-            let (train, test) = held_back(&images(sets.train)?, fraction);
-            (train, test, Some(fraction))
+            let (all, unlabelled) = images(sets.train)?;
+            let (of_train, of_test) = held_back(&all, &unlabelled, fraction);
+            let places = (0..).zip(&of_train).filter(|&(_, &index)| unlabelled.binary_search(&(index as u32)).is_ok());
+            (all.select(&of_train), places.map(|(place, _)| place).collect(), all.select(&of_test), Some(fraction))
         }
     };
+    if unlabelled.len() == train.count() && !unlabelled.is_empty() {
+        return Err(fail(path, "holds no label to learn from".into(), "give a label to some of the images"));
+    }
     if train.count() == 0 || test.count() == 0 {
         let what = if has_test_set { "holds a set without images" } else { "holds too few images to hold some back" };
         return Err(fail(path, what.into(), "add images"));
@@ -164,6 +181,7 @@ pub fn dataset(path: &Path, sets: Sets, share: Share, features: bool) -> Result<
         statistics: None,
         origin: Origin::File { test_fraction: fraction },
         held_out: None,
+        unlabelled,
     })
 }
 
@@ -254,19 +272,24 @@ fn check_scales(path: &Path, train: &Labelled, test: &Labelled) -> Result<()> {
     Ok(())
 }
 
-fn images(path: &Path, labelled: Labelled, shape: ImageShape, kind: Kind) -> Result<Images> {
+/// With the numbers of those that have no label.
+fn images(path: &Path, labelled: Labelled, shape: ImageShape, kind: Kind) -> Result<(Images, Vec<u32>)> {
     if image_shape(path, &labelled.shape)? != shape {
         let problem = format!("holds images of {shape} to learn from, and to test on an array of the shape {:?}", labelled.shape);
         return Err(fail(path, problem, "give images of one shape"));
     }
     let label = |number: Option<u8>| {
-        number.ok_or_else(|| fail(path, "holds a label that is no whole number from 0 to 255".into(), LABELS))
+        number.ok_or_else(|| fail(path, "holds a label that is no whole number from 0 to 255, and not -1".into(), LABELS))
     };
+    let unlabelled = without_label(&labelled.labels);
     let labels: Vec<u8> = match labelled.labels {
         Numbers::Bytes(labels) => labels,
-        Numbers::Integers(labels) => labels.into_iter().map(|number| label(number.try_into().ok())).collect::<Result<_>>()?,
+        Numbers::Integers(labels) => labels
+            .into_iter()
+            .map(|number| label(if number == NO_LABEL { Some(0) } else { number.try_into().ok() }))
+            .collect::<Result<_>>()?,
         Numbers::Floats(labels) => {
-            let whole = |number: f32| (number == f32::from(number as u8)).then_some(number as u8);
+            let whole = |number: f32| (number == f32::from(number as u8) || number == NO_LABEL as f32).then_some(number as u8);
             labels.into_iter().map(|number| label(whole(number))).collect::<Result<_>>()?
         }
     };
@@ -289,7 +312,7 @@ fn images(path: &Path, labelled: Labelled, shape: ImageShape, kind: Kind) -> Res
         if colours_behind {
             by_channel(&mut pixels, shape);
         }
-        return Ok(Images { pixels, labels, shape, features: None });
+        return Ok((Images { pixels, labels, shape, features: None }, unlabelled));
     }
     let mut numbers: Vec<f32> = match labelled.images {
         Numbers::Bytes(bytes) => bytes.into_iter().map(f32::from).collect(),
@@ -301,7 +324,19 @@ fn images(path: &Path, labelled: Labelled, shape: ImageShape, kind: Kind) -> Res
     }
     let features = Features::of(numbers, shape.pixels());
     features.check_finite().map_err(|error| fail(path, format!("cannot be learnt from: {error}"), "mend the file"))?;
-    Ok(Images { pixels: Vec::new(), labels, shape, features: Some(features) })
+    Ok((Images { pixels: Vec::new(), labels, shape, features: Some(features) }, unlabelled))
+}
+
+/// The places of images without a label.
+fn without_label(labels: &Numbers) -> Vec<u32> {
+    let places = |is_missing: &dyn Fn(usize) -> bool, count: usize| {
+        (0..count).filter(|&place| is_missing(place)).map(|place| place as u32).collect()
+    };
+    match labels {
+        Numbers::Bytes(_) => Vec::new(),
+        Numbers::Integers(labels) => places(&|place| labels[place] == NO_LABEL, labels.len()),
+        Numbers::Floats(labels) => places(&|place| labels[place] == NO_LABEL as f32, labels.len()),
+    }
 }
 
 /// Channel by channel, what stands pixel by pixel.
@@ -313,12 +348,14 @@ fn by_channel<T: Copy>(numbers: &mut [T], shape: ImageShape) {
     }
 }
 
-/// Images to learn from, and that share of each class to test on: by a hash of their places, so that they are always the same.
-fn held_back(all: &Images, fraction: f64) -> (Images, Images) {
+/// The numbers of images to learn from, and of that share of each class to test on: by a hash of their places, so that they are always the
+/// same. Those without labels are to learn from.
+fn held_back(all: &Images, unlabelled: &[u32], fraction: f64) -> (Vec<usize>, Vec<usize>) {
     let rank = |index: usize| -> [u8; 32] { Sha256::digest((index as u64).to_le_bytes()).into() };
     let mut is_test = vec![false; all.count()];
     for class in 0..=u8::MAX {
-        let mut own: Vec<usize> = (0..all.count()).filter(|&index| all.labels[index] == class).collect();
+        let is_own = |index: usize| all.labels[index] == class && unlabelled.binary_search(&(index as u32)).is_err();
+        let mut own: Vec<usize> = (0..all.count()).filter(|&index| is_own(index)).collect();
         if own.is_empty() {
             continue;
         }
@@ -328,16 +365,7 @@ fn held_back(all: &Images, fraction: f64) -> (Images, Images) {
         let count = ((fraction * own.len() as f64).round() as usize).clamp(most.min(1), most);
         own[..count].iter().for_each(|&index| is_test[index] = true);
     }
-    let part = |test: bool| {
-        let indices: Vec<usize> = (0..all.count()).filter(|&index| is_test[index] == test).collect();
-        let bytes = || indices.iter().flat_map(|&index| all.image(index)).copied().collect();
-        Images {
-            pixels: if all.has_features() { Vec::new() } else { bytes() },
-            labels: indices.iter().map(|&index| all.labels[index]).collect(),
-            shape: all.shape,
-            features: all.features.as_ref().map(|features| features.select(indices.iter().copied())),
-        }
-    };
+    let part = |test: bool| (0..all.count()).filter(|&index| is_test[index] == test).collect();
     (part(false), part(true))
 }
 
@@ -351,6 +379,34 @@ mod tests {
 
     fn of(train: Labelled, test: Option<Labelled>) -> Result<Dataset> {
         dataset(Path::new("dir/some.npz"), Sets { train, test }, Share { asked: None, default: 0.2 }, false)
+    }
+
+    #[test]
+    fn images_of_label_minus_one_are_learnt_from_without() {
+        let pixels = |count: u8| Numbers::Bytes((0..count).collect());
+        let whole = |labels: Numbers| of(labelled(pixels(12), &[12, 1], labels), None);
+        let numbers = [0, -1, 1, 0, 1, -1, -1, 0, 1, 0, 1, -1];
+        for labels in [Numbers::Integers(numbers.to_vec()), Numbers::Floats(numbers.map(|label| label as f32).to_vec())] {
+            let data = whole(labels).unwrap();
+            // A fifth of four images of each class is held back.
+            assert_eq!((data.train.count(), data.test.count(), data.classes()), (10, 2, 2));
+            let without: Vec<u8> = data.unlabelled.iter().map(|&image| data.train.image(image as usize)[0]).collect();
+            assert_eq!(without, [1, 5, 6, 11]);
+        }
+        let both = |test: i64| {
+            let test = labelled(pixels(1), &[1, 1], Numbers::Integers(vec![test]));
+            of(labelled(pixels(3), &[3, 1], Numbers::Integers(vec![1, -1, 0])), Some(test))
+        };
+        assert_eq!(both(1).unwrap().unlabelled, [1]);
+        let refused = [
+            (both(-1), "no label for image 0 to test on"),
+            (whole(Numbers::Integers(vec![-1; 12])), "no label to learn from"),
+            (whole(Numbers::Integers(vec![-2; 12])), "no whole number from 0 to 255"),
+        ];
+        for (result, part) in refused {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains('\n'), "{error}");
+        }
     }
 
     #[test]

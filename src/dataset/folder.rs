@@ -184,9 +184,12 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
         true => train.head(AUDIT_TEST),
         false => assemble("test", &listing.test, of_test, &listing.classes, shape, &mut skipped)?,
     };
+    let read = listing.train.iter().zip(of_train).filter(|(_, picture)| picture.is_ok());
+    let unlabelled = (0..).zip(read).filter(|(_, (entry, _))| !entry.has_label).map(|(place, _)| place).collect();
     let name = own_name(root);
     let origin = Origin::Folder { test_fraction: listing.test_fraction };
-    let dataset = Dataset { name, train, test, class_names: listing.classes, statistics: None, origin, held_out: None };
+    let dataset =
+        Dataset { name, train, test, class_names: listing.classes, statistics: None, origin, held_out: None, unlabelled };
     let note = Layout::find(root)?.note();
     let files = |entries: &[Entry], pictures: &[std::result::Result<Picture, Trouble>]| {
         entries.iter().zip(pictures).filter(|(_, picture)| picture.is_ok()).map(|(entry, _)| entry.path.clone()).collect()
@@ -263,7 +266,7 @@ fn assemble(
     for (entry, picture) in entries.iter().zip(pictures) {
         match picture {
             Ok(picture) => {
-                good[usize::from(entry.class)] = true;
+                good[usize::from(entry.class)] |= entry.has_label;
                 images.labels.push(entry.class);
                 // Grey is the same in every channel.
                 let copies = shape.channels / picture.channels;
@@ -274,7 +277,7 @@ fn assemble(
         }
     }
     // Of a class that is not there at all, the listing has spoken.
-    if let Some(lost) = entries.iter().find(|entry| !good[usize::from(entry.class)]) {
+    if let Some(lost) = entries.iter().find(|entry| entry.has_label && !good[usize::from(entry.class)]) {
         let problem = skipped.iter().find(|skipped| skipped.path == lost.path).map_or("", |skipped| &skipped.problem);
         return Err(Error::Dataset(format!(
             "no {split} image of class {} can be read; mend or remove them, such as {} ({problem})",

@@ -28,6 +28,7 @@ pub mod npz;
 pub mod places;
 #[cfg(feature = "files")]
 pub mod table;
+mod unlabelled;
 
 #[cfg(feature = "program")]
 pub use catalogue::DatasetName;
@@ -122,6 +123,17 @@ impl Images {
         }
     }
 
+    /// A copy of the images of these numbers, in their order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let bytes = || indices.iter().flat_map(|&index| self.image(index)).copied().collect();
+        Self {
+            pixels: if self.has_features() { Vec::new() } else { bytes() },
+            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            shape: self.shape,
+            features: self.features.as_ref().map(|features| features.select(indices.iter().copied())),
+        }
+    }
+
     /// Keeps the first `count` images; more than there are is no error, zero is.
     pub fn truncate(&mut self, count: usize) -> Result<()> {
         if count == 0 {
@@ -165,6 +177,8 @@ pub struct Dataset {
     pub origin: Origin,
     /// Images at the end of the training set that [`Self::hold_out`] made the test set.
     pub held_out: Option<usize>,
+    /// Training images without a label, by their ascending numbers; something stands in their labels' places.
+    pub unlabelled: Vec<u32>,
 }
 
 /// Where a data set comes from. A folder may have any name, that of a known set too, and is not taken for it.
@@ -210,6 +224,11 @@ impl Dataset {
             let most = self.train.count() - 1;
             Error::Configuration(format!("--hold-out {count} must leave images to train and to test on; give 1 to {most}"))
         })?;
+        if self.unlabelled.last().is_some_and(|&last| last as usize >= kept) {
+            return Err(Error::Configuration(format!(
+                "--hold-out {count} would measure on images without labels; hold back others, or give a test set"
+            )));
+        }
         let all = self.train.count();
         let features = self.train.features.as_ref().map(|features| features.select(kept..all));
         let bytes = if features.is_some() { 0 } else { kept * self.train.pixels_per_image() };
@@ -220,9 +239,9 @@ impl Dataset {
         Ok(())
     }
 
-    /// Makes all images the test set, those for training, too: to measure a model that learnt elsewhere.
+    /// Makes all images with labels the test set, those for training, too: to measure a model that learnt elsewhere.
     pub fn test_on_all(&mut self) {
-        let mut all = self.train.clone();
+        let mut all = if self.unlabelled.is_empty() { self.train.clone() } else { self.labelled_images() };
         all.pixels.extend_from_slice(&self.test.pixels);
         all.labels.extend_from_slice(&self.test.labels);
         all.features = all.features.as_ref().zip(self.test.features.as_ref()).map(|(own, other)| own.with(other));
@@ -242,6 +261,9 @@ impl Dataset {
             if let Some(features) = &images.features {
                 features.for_each_block(|_, block| hash.update(bytemuck::cast_slice::<f32, u8>(block)));
             }
+        }
+        if !self.unlabelled.is_empty() {
+            hash.update(bytemuck::cast_slice::<u32, u8>(&self.unlabelled));
         }
         for name in &self.class_names {
             hash.update((name.len() as u64).to_le_bytes());

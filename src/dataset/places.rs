@@ -144,6 +144,7 @@ impl DatasetName {
             statistics: None,
             origin: Origin::Known,
             held_out: None,
+            unlabelled: Vec::new(),
         })
     }
 

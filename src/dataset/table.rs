@@ -75,7 +75,8 @@ impl Table<'_> {
                 let taken = if label_at == Some(column) && !self.needs_labels {
                     continue;
                 } else if label_at == Some(column) {
-                    byte(cell).map(|label| labels.push(label)).ok_or("a whole number from 0 to 255")
+                    let label = byte(cell).map(i64::from).or((real(cell) == Some(-1.0)).then_some(-1));
+                    label.map(|label| labels.push(label)).ok_or("a whole number from 0 to 255, or -1 for none,")
                 } else {
                     numbers.push(cell).ok_or("a number")
                 };
@@ -93,7 +94,7 @@ impl Table<'_> {
                 self.fail(format!("has the column {name}, which counts the rows"), "remove it: nothing is to be learnt from it")
             );
         }
-        Ok(Labelled { images: numbers.numbers(), shape: vec![count, width], labels: Numbers::Bytes(labels) })
+        Ok(Labelled { images: numbers.numbers(), shape: vec![count, width], labels: of_labels(labels) })
     }
 
     /// What stands between the columns: a semicolon or a tab, where the first line has no comma.
@@ -167,6 +168,14 @@ impl Table<'_> {
 struct Counter {
     column: usize,
     last: Option<i64>,
+}
+
+/// Labels are bytes, unless some are -1.
+fn of_labels(labels: Vec<i64>) -> Numbers {
+    match labels.iter().map(|&label| u8::try_from(label)).collect() {
+        Ok(bytes) => Numbers::Bytes(bytes),
+        Err(_) => Numbers::Integers(labels),
+    }
 }
 
 /// Numbers that are bytes until another one comes.
@@ -258,6 +267,12 @@ mod tests {
         let train = parse("target,a,b\n1,7,0.5\n0,-1e3,2\n").unwrap().train;
         assert_eq!((train.images, train.shape), (Numbers::Floats(vec![7.0, 0.5, -1000.0, 2.0]), vec![2, 2]));
         assert_eq!(train.labels, Numbers::Bytes(vec![1, 0]));
+    }
+
+    #[test]
+    fn labels_may_be_missing() {
+        let train = read(Path::new("it.csv"), &b"label,a\n3,0\n-1,255\n"[..], None).unwrap().train;
+        assert_eq!((train.labels, train.images), (Numbers::Integers(vec![3, -1]), Numbers::Bytes(vec![0, 255])));
     }
 
     #[test]

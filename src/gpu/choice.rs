@@ -5,7 +5,7 @@ use crate::engine::Job;
 use crate::error::{Error, Result};
 use crate::kernels::tiles::Tiles;
 use crate::kernels::{Launch, Operation, Pack};
-use crate::program::{Plan, Programs, unfusible};
+use crate::program::{Plan, Programs, UNLABELLED, unfusible};
 
 /// Above this width a layer's own tiles gain more than fewer dispatches: one workgroup would have to read all weights for a few
 /// rows.
@@ -54,6 +54,9 @@ pub fn fits(context: &Context, operation: &Operation, launch: Launch) -> bool {
 fn width_obstacle(job: Job) -> Option<String> {
     if let Some(reason) = unfusible(job.config) {
         return Some(reason.to_owned());
+    }
+    if !job.dataset.unlabelled.is_empty() {
+        return Some(UNLABELLED.to_owned());
     }
     let widest = job.config.layers.iter().skip(1).copied().chain(job.config.projection()).max().unwrap_or(0);
     (widest > MAX_FUSED_WIDTH).then(|| format!("a layer is {widest} wide, above {MAX_FUSED_WIDTH}"))

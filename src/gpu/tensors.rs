@@ -5,7 +5,7 @@ use crate::engine::Job;
 use crate::error::Result;
 use crate::kernels::{Access, Operand, Pack, Tensor};
 use crate::memory;
-use crate::program::{Content, Programs, images};
+use crate::program::{Content, Programs, images, unlabelled};
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
@@ -77,14 +77,18 @@ impl DeviceTensors {
                             let table = || job.dataset.pixel_table(job.config.standardize).map(f32::to_bits).to_vec();
                             allocator.storage_from(&spec.name, words, table).await?
                         }
+                        Content::LabelledFirst => {
+                            allocator.storage_from(&spec.name, words, || job.dataset.labelled_first()).await?
+                        }
                         Content::Records(set, shard) => {
+                            let without = unlabelled(job, *set);
                             let images = images(job, *set, largest_binding);
                             let statistics = || job.dataset.feature_statistics(job.config.standardize);
                             // A few at a time, so that the host need not hold them all once more.
                             let count = (PART / (4 * shard.record_words as usize)).max(1);
-                            let parts = (0..shard.image_count as usize)
-                                .step_by(count)
-                                .map(|first| shard.part(first, count).records(&images, given.get_or_init(statistics).as_ref()));
+                            let parts = (0..shard.image_count as usize).step_by(count).map(|first| {
+                                shard.part(first, count).records(&images, without, given.get_or_init(statistics).as_ref())
+                            });
                             allocator.storage_of_parts(&spec.name, words, parts).await?
                         }
                     });

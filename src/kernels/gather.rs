@@ -273,7 +273,7 @@ fn case(
     let table: Vec<f32> = (0..256).map(|pixel| pixel as f32 * 0.017 - 1.3).collect();
     let range = f64::from(table[255] - table[0]);
     let mut orders = vec![0; SLOTS / 2 * IMAGES];
-    shuffle(&Shuffle::new(5, IMAGES, SLOTS / 2, true), &Step::default().in_epoch(1), &mut orders);
+    shuffle(&Shuffle::new(5, IMAGES, SLOTS / 2, true), &Step::default().in_epoch(1), None, &mut orders);
     // A batch that is only partly filled, as the last one of a test set. A seed whose lower half overflows at the second replica.
     let step = Step { first_row: 17, row_count: batch_size.div_ceil(2) as u32, epoch: 3, ..Step::default() };
     let shard = Shard::new(images, part.start, part.len(), batch_size, views).augmented(augmentation, (7 << 32) - 1);
@@ -283,7 +283,7 @@ fn case(
     let operation = Gather {
         shard,
         views,
-        records: contents.words(Level::Run, shard.records(images, None)),
+        records: contents.words(Level::Run, shard.records(images, &[], None)),
         orders: contents.words(Level::Replica, orders),
         table: contents.numbers(Level::Run, table),
         inputs: contents.numbers(per, before),
@@ -315,7 +315,7 @@ mod tests {
     fn shard(augmentation: Augmentation, pixels: Vec<u8>, views: Views) -> (Shard, Vec<u32>) {
         let images = Images { pixels, labels: vec![0], shape: ImageShape::gray(5, 5), features: None };
         let shard = Shard::new(&images, 0, 1, 1, views).augmented(&augmentation, 9);
-        let records = shard.records(&images, None);
+        let records = shard.records(&images, &[], None);
         (shard, records)
     }
 
@@ -339,7 +339,16 @@ mod tests {
         let shard = Shard::new(&images, 0, 3, 3, Views::Replica);
         let table = std::array::from_fn(|pixel| pixel as f32);
         let (mut inputs, mut labels) = (vec![f32::NAN; 12], vec![99; 3]);
-        gather(&shard, &Step::evaluation(1, 2), 0, &shard.records(&images, None), &[2, 0, 1], &table, &mut inputs, &mut labels);
+        gather(
+            &shard,
+            &Step::evaluation(1, 2),
+            0,
+            &shard.records(&images, &[], None),
+            &[2, 0, 1],
+            &table,
+            &mut inputs,
+            &mut labels,
+        );
         assert_eq!(inputs, [0.0, 51.0, 102.0, 0.0, 153.0, 204.0, 255.0, 0.0, 153.0, 204.0, 255.0, 0.0]);
         assert_eq!(labels, [4, 5, 5]);
     }
@@ -384,7 +393,7 @@ mod tests {
             for epoch in 0..20 {
                 let (mut inputs, mut labels) = (vec![f32::NAN; 76], [0]);
                 let step = Step { epoch, ..Step::evaluation(0, 1) };
-                gather(&colour, &step, 0, &colour.records(&images, None), &[0], &table, &mut inputs, &mut labels);
+                gather(&colour, &step, 0, &colour.records(&images, &[], None), &[0], &table, &mut inputs, &mut labels);
                 for (channel, plane) in inputs[..75].chunks(25).enumerate() {
                     let (grey, records) = shard(augmentation, colours[25 * channel..][..25].to_vec(), Views::Replica);
                     assert_eq!(plane, picture(&grey, &records, epoch, 0), "{augmentation:?}, channel {channel}");

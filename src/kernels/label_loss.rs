@@ -4,12 +4,13 @@ use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows, scale_a_r
 use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::{Arithmetic, Real};
 use crate::error::Result;
-use crate::layout::{RowLoss, Rows, Step, Views};
+use crate::layout::{RowLoss, Rows, Step, UNLABELLED, Views};
 
-/// Cross-entropy of logits at the label, without a gradient, and the largest logit's class.
+/// Cross-entropy of logits at the label, without a gradient, and the largest logit's class. Of a row without a label the loss is that at the
+/// answer: the smaller it is, the surer the answer.
 ///
-/// In bounds: rows past the batch return; loops run to the row's width. A label is below the number of classes:
-/// [`crate::engine::Job::check`].
+/// In bounds: rows past the batch return; loops run to the row's width. A label is below the number of classes
+/// ([`crate::engine::Job::check`]), or none and not used.
 #[derive(Clone, Debug)]
 pub struct LabelLoss {
     /// The logits; where the loss stands among a row's metrics means nothing here.
@@ -64,7 +65,8 @@ pub fn label_loss<A: Arithmetic>(shape: &RowLoss, logits: &[f32], labels: &[u32]
         let top = (1..row.len()).fold(0, |top, k| if row[top] < row[k] { k } else { top });
         let others = (0..row.len()).filter(|&k| k != top);
         let sum = A::sum(others.map(|k| (lift(row[k]) - lift(row[top])).exp()));
-        *loss = A::store((lift(1.0) + sum).ln() - (lift(row[label as usize]) - lift(row[top])));
+        let label = if label == UNLABELLED { top } else { label as usize };
+        *loss = A::store((lift(1.0) + sum).ln() - (lift(row[label]) - lift(row[top])));
         *answer = top as u32;
     }
 }
@@ -81,10 +83,12 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
             scale_a_row(&mut logits, classes, 1e30);
             // Subnormal numbers may count as equal, and another class as the largest.
             logits.iter_mut().filter(|logit| logit.abs() < f32::MIN_POSITIVE).for_each(|logit| *logit = 0.0);
+            let mut label = |row: usize| if row % 3 == 2 { UNLABELLED } else { contents.generator.below(classes as u32) };
+            let labels = (0..views.count(SLOTS) * batch_size).map(&mut label).collect();
             let operation = LabelLoss {
                 shape,
                 logits: contents.numbers(Level::Slot, logits),
-                labels: contents.labels(Level::View(views), batch_size, classes as u32),
+                labels: contents.words(Level::View(views), labels),
                 losses: contents.poison(Level::Slot, batch_size),
                 answers: contents.words(Level::Slot, vec![u32::MAX; SLOTS * batch_size]),
             };
@@ -108,5 +112,8 @@ mod tests {
         let first = -((1.0f64).exp() / ((1.0f64).exp() + 2.0 * (3.0f64).exp())).ln();
         assert!((f64::from(losses[0]) - first).abs() < 1e-7 && (f64::from(losses[1]) - 3.0f64.ln()).abs() < 1e-7);
         assert_eq!(answers, [1, 0]);
+        // Without a label the loss is that at the answer.
+        label_loss::<Double>(&shape, &[1.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0], &[UNLABELLED; 2], &mut losses, &mut answers);
+        assert!((f64::from(losses[0]) - (first - 2.0)).abs() < 1e-7 && (f64::from(losses[1]) - 3.0f64.ln()).abs() < 1e-7);
     }
 }

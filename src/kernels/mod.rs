@@ -31,6 +31,7 @@ pub mod pair_gradient;
 pub mod pairs;
 pub mod prototype_loss;
 pub mod prototype_scores;
+pub mod pseudo_labels;
 pub mod reduction;
 pub mod shuffle;
 pub mod softmax;
@@ -185,6 +186,8 @@ kernels! {
     LabelLoss: label_loss,
     /// Which rows of a batch are worth learning from.
     Trust: trust,
+    /// From which label each row learns where not all images have one.
+    PseudoLabels: pseudo_labels,
     /// Loss and gradient of a hidden layer by class prototypes.
     PrototypeLoss: prototype_loss,
     /// Loss and gradient of the output layer.

@@ -28,6 +28,8 @@ pub struct OutputGradient {
     pub row_metrics: Tensor,
     /// Whether right answers are counted: those of the network are, those of a hidden layer's head are not.
     pub counts: bool,
+    /// Where not all rows have labels: how many have, the first ones, among which right answers are counted.
+    pub labelled: Option<u32>,
     /// What each row counts, where not all count the same.
     pub selection: Option<Selection>,
 }
@@ -45,7 +47,7 @@ impl Describe for OutputGradient {
 
     fn variant(&self, _: Launch) -> Variant {
         let variant = Variant::new(Kernel::OutputGradient).flag("CROSS_ENTROPY", self.loss == OutputLoss::CrossEntropy);
-        let variant = variant.flag("COUNTS", self.counts);
+        let variant = variant.flag("COUNTS", self.counts).size("LABELLED_ROWS", self.labelled.unwrap_or(0));
         Selection::constants(self.selection, variant)
     }
 
@@ -59,7 +61,8 @@ impl OutputGradient {
         let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
         let (logits, labels) = (memory.own(self.logits), memory.words(self.labels));
         let weights = self.selection.map(|selection| selection.of(memory));
-        output_gradient::<A>(&self.shape, self.loss, self.counts, logits, labels, weights, &mut deltas, &mut row_metrics);
+        let counted = if self.counts { self.labelled.unwrap_or(self.shape.batch_size) } else { 0 };
+        output_gradient::<A>(&self.shape, self.loss, counted, logits, labels, weights, &mut deltas, &mut row_metrics);
         memory.put(self.deltas, Data::Numbers(deltas));
         memory.put(self.row_metrics, Data::Numbers(row_metrics));
     }
@@ -70,13 +73,13 @@ const LOG_FLOOR: f32 = -100.0;
 /// Classes whose exponentials are kept.
 const KEPT_CLASSES: usize = 16;
 
-/// One slot; shapes as in [`OutputGradient`], without the slot axis. Adds each row's loss to `row_metrics`, and its right answer if
-/// that `counts`; with `weights` `[batch]` each row's loss and gradient count so much.
+/// One slot; shapes as in [`OutputGradient`], without the slot axis. Adds each row's loss to `row_metrics`, and the right answers of the
+/// first `counted` rows; with `weights` `[batch]` each row's loss and gradient count so much.
 #[expect(clippy::too_many_arguments, reason = "the bindings of the kernel and its two constants")]
 pub fn output_gradient<A: Arithmetic>(
     shape: &RowLoss,
     kind: OutputLoss,
-    counts: bool,
+    counted: u32,
     logits: &[f32],
     labels: &[u32],
     weights: Option<&[f32]>,
@@ -99,7 +102,7 @@ pub fn output_gradient<A: Arithmetic>(
             *sum = A::store(A::load(*sum) + number);
         };
         add(shape.metric, weighted(loss));
-        if counts {
+        if row < counted as usize {
             add(shape.metrics - 1, A::Number::lift(f32::from(u8::from(right))));
         }
     }
@@ -203,6 +206,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                     deltas: contents.poison(Level::Slot, shape.rows().len()),
                     row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
                     counts: number % 4 != 1,
+                    labelled: (number % 5 == 2).then_some(batch_size.div_ceil(2) as u32),
                     selection,
                 };
                 let name = format!("{classes} classes batch {batch_size} {loss:?}");

@@ -3,8 +3,8 @@
 use super::order::{Order, reorder};
 use super::{Access, Kernel};
 use crate::layout::{
-    BackPlaces, CONSTANTS, Dropout, ForwardPlaces, Linear, Pairs, Places, Prototypes, Reduction, RowLoss, Rows, ScorePlaces,
-    SelectPlaces, Shard, Shuffle, Step, Trained, Trust,
+    BackPlaces, CONSTANTS, Dropout, ForwardPlaces, Linear, Pairs, Places, Prototypes, PseudoLabels, Reduction, RowLoss, Rows,
+    ScorePlaces, SelectPlaces, Shard, Shuffle, Step, Trained, Trust,
 };
 use std::fmt::Write;
 
@@ -60,6 +60,7 @@ fn import(name: &str, forms: Forms) -> Option<&'static str> {
         "Trust" => Trust::WGSL,
         "ScorePlaces" => ScorePlaces::WGSL,
         "SelectPlaces" => SelectPlaces::WGSL,
+        "PseudoLabels" => PseudoLabels::WGSL,
         "Reduction" => Reduction::WGSL,
         "Step" => Step::WGSL,
         "lane" if forms.shuffle => include_str!("../../shaders/shared/lane_shuffle.wgsl"),

@@ -1,26 +1,30 @@
 //! shuffle: the order of an epoch.
 
 use super::case::{Contents, SLOTS, Take};
-use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use super::{Access, Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::Arithmetic;
 use crate::error::Result;
-use crate::layout::{Shuffle as Shape, Step};
+use crate::layout::{Shuffle as Shape, Step, labelled_rows};
 use crate::random::{Stream, philox};
 
-/// A permutation of the training images for each replica, new in each epoch.
+/// A permutation of the training images for each replica, new in each epoch; or of those with labels and of those without, which then come
+/// round as often as their half of the batches asks for.
 ///
-/// In bounds: it strides up to the number of places. A walk over a permutation of a finite set returns to its start, so it ends.
+/// In bounds: it strides up to the number of places. A walk over a permutation of a finite set returns to its start, so it ends. With halves
+/// a place is below the number of images of its half, and both are above 0: [`crate::engine::Job::check`].
 #[derive(Clone, Debug)]
 pub struct Shuffle {
     /// Its seed and size.
     pub shape: Shape,
     /// `[replica, images]`, whole numbers.
     pub orders: Tensor,
+    /// Where not all images have labels: the numbers of all, those with labels first, `[images]`, whole numbers.
+    pub halves: Option<Tensor>,
 }
 
 impl Describe for Shuffle {
     fn operands(&self) -> Vec<Operand> {
-        vec![Operand::write(self.orders)]
+        vec![Operand::write(self.orders), Operand::maybe(self.halves, Access::Read)]
     }
 
     fn level(&self) -> Level {
@@ -36,7 +40,7 @@ impl Describe for Shuffle {
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::new(Kernel::Shuffle)
+        Variant::new(Kernel::Shuffle).flag("HALVES", self.halves.is_some())
     }
 
     fn groups(&self, _: Launch) -> [u32; 3] {
@@ -49,37 +53,101 @@ impl Shuffle {
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let shape = self.shape.of_replica(memory.slot() / 2);
         let mut order = memory.take_words(self.orders);
-        shuffle(&shape, memory.step(), &mut order);
+        shuffle(&shape, memory.step(), self.halves.map(|halves| memory.words(halves)), &mut order);
         memory.put(self.orders, Data::Words(order));
     }
 }
 
 /// Fills `orders` `[replica, sample_count]` with the permutation of `step`'s epoch of the samples for each replica: a Feistel network over the
 /// smallest power of two that holds them, walked until the value is a sample. Integers only: every backend has the same bits.
-pub fn shuffle(shuffle: &Shape, step: &Step, orders: &mut [u32]) {
+///
+/// With `halves`, the samples' numbers, the first rows of each batch are drawn so from the samples with labels, the others from those
+/// without; each half begins a new permutation where it has used one up.
+pub fn shuffle(shuffle: &Shape, step: &Step, halves: Option<&[u32]>, orders: &mut [u32]) {
     let count = shuffle.sample_count;
-    // Even 1 and 2 samples need both halves of the network to exist.
-    let bits = (32 - (count - 1).leading_zeros()).max(2);
-    let right_bits = bits / 2;
-    let (left_mask, right_mask) = ((1u32 << (bits - right_bits)) - 1, (1u32 << right_bits) - 1);
     let first_seed = u64::from(shuffle.seed_high) << 32 | u64::from(shuffle.seed_low);
     for (replica, order) in orders.chunks_exact_mut(count as usize).enumerate() {
         let seed = first_seed.wrapping_add(replica as u64);
-        let keys = |half: u64| philox(seed, Stream::Shuffle, half << 32 | u64::from(step.epoch));
-        let (even_keys, odd_keys) = (keys(0), keys(1));
-        let permute = |mut value: u32| loop {
-            let (mut left, mut right) = (value >> right_bits, value & right_mask);
-            for round in 0..4 {
-                left ^= mix(right, even_keys[round]) & left_mask;
-                right ^= mix(left, odd_keys[round]) & right_mask;
+        let permutation = |count, number| Permutation::new(count, seed, step.epoch, number);
+        match halves {
+            _ if shuffle.enabled == 0 && halves.is_none() => {
+                (0..).zip(order).for_each(|(position, sample)| *sample = position);
             }
-            value = left << right_bits | right;
-            if value < count {
+            None => {
+                let permutation = permutation(count, 0);
+                (0..).zip(order).for_each(|(position, sample)| *sample = permutation.of(position));
+            }
+            Some(images) => {
+                // Of each half the permutation that is being used up.
+                let mut current: [Option<(u32, Permutation)>; 2] = [None, None];
+                for (position, sample) in (0..).zip(order) {
+                    let (half, first, count, drawn) = shuffle.drawn(position);
+                    let (number, place) = (2 * (drawn / count) + half, drawn % count);
+                    let current = &mut current[half as usize];
+                    let permutation = match current {
+                        Some((same, permutation)) if *same == number => permutation,
+                        _ => &current.insert((number, permutation(count, number))).1,
+                    };
+                    let place = if shuffle.enabled == 0 { place } else { permutation.of(place) };
+                    *sample = images[(first + place) as usize];
+                }
+            }
+        }
+    }
+}
+
+impl Shape {
+    /// Where the row at `position` of an epoch is drawn from: the half; the first of its samples and how many there are; and how many were
+    /// drawn from it before in this epoch.
+    fn drawn(&self, position: u32) -> (u32, u32, u32, u32) {
+        let labelled_rows = labelled_rows(self.batch_size as usize) as u32;
+        let (batch, row) = (position / self.batch_size, position % self.batch_size);
+        if row < labelled_rows {
+            return (0, 0, self.labelled, batch * labelled_rows + row);
+        }
+        let rows = self.batch_size - labelled_rows;
+        (1, self.labelled, self.sample_count - self.labelled, batch * rows + row - labelled_rows)
+    }
+}
+
+/// A permutation of the numbers below a count.
+struct Permutation {
+    count: u32,
+    right_bits: u32,
+    left_mask: u32,
+    right_mask: u32,
+    even_keys: [u32; 4],
+    odd_keys: [u32; 4],
+}
+
+impl Permutation {
+    /// One of those of an epoch.
+    fn new(count: u32, seed: u64, epoch: u32, number: u32) -> Self {
+        // Even 1 and 2 samples need both halves of the network to exist.
+        let bits = (32 - (count - 1).leading_zeros()).max(2);
+        let right_bits = bits / 2;
+        let keys = |half: u64| philox(seed, Stream::Shuffle, (2 * u64::from(number) + half) << 32 | u64::from(epoch));
+        Self {
+            count,
+            right_bits,
+            left_mask: (1 << (bits - right_bits)) - 1,
+            right_mask: (1 << right_bits) - 1,
+            even_keys: keys(0),
+            odd_keys: keys(1),
+        }
+    }
+
+    fn of(&self, mut value: u32) -> u32 {
+        loop {
+            let (mut left, mut right) = (value >> self.right_bits, value & self.right_mask);
+            for round in 0..4 {
+                left ^= mix(right, self.even_keys[round]) & self.left_mask;
+                right ^= mix(left, self.odd_keys[round]) & self.right_mask;
+            }
+            value = left << self.right_bits | right;
+            if value < self.count {
                 break value;
             }
-        };
-        for (position, sample) in (0u32..).zip(order) {
-            *sample = if shuffle.enabled == 0 { position } else { permute(position) };
         }
     }
 }
@@ -96,9 +164,18 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
         for count in [1, 2, 3, 64, 65, 1000, 60_000] {
             let mut contents = Contents::new(0);
             let shape = Shape::new(seed, count, SLOTS / 2, enabled);
-            let operation = Shuffle { shape, orders: contents.words(Level::Replica, vec![u32::MAX; SLOTS / 2 * count]) };
+            let orders = contents.words(Level::Replica, vec![u32::MAX; SLOTS / 2 * count]);
+            let operation = Shuffle { shape, orders, halves: None };
             take(contents.case(format!("seed {seed}, {count} samples"), Step::default().in_epoch(3), operation))?;
         }
+    }
+    for (count, labelled, batch_size, enabled) in [(2, 1, 2, true), (300, 7, 9, true), (300, 290, 64, true), (65, 3, 64, false)] {
+        let mut contents = Contents::new(0);
+        let shape = Shape::new(5, count, SLOTS / 2, enabled).in_halves(labelled, batch_size);
+        let orders = contents.words(Level::Replica, vec![u32::MAX; SLOTS / 2 * count]);
+        let halves = Some(contents.words(Level::Run, (0..count as u32).rev().collect()));
+        let name = format!("{labelled} of {count} samples with labels, batch {batch_size}");
+        take(contents.case(name, Step::default().in_epoch(3), Shuffle { shape, orders, halves }))?;
     }
     Ok(())
 }
@@ -109,7 +186,7 @@ mod tests {
 
     fn order(seed: u64, epoch: u32, count: usize) -> Vec<u32> {
         let mut order = vec![u32::MAX; count];
-        shuffle(&Shape::new(seed, count, 1, true), &Step::default().in_epoch(epoch), &mut order);
+        shuffle(&Shape::new(seed, count, 1, true), &Step::default().in_epoch(epoch), None, &mut order);
         order
     }
 
@@ -127,13 +204,38 @@ mod tests {
         assert_ne!(order(1, 2, 1000), order(1, 3, 1000));
         assert_ne!(order(1, 2, 1000), order(2, 2, 1000));
         let mut plain = vec![0; 5];
-        shuffle(&Shape::new(1, 5, 1, false), &Step::default().in_epoch(2), &mut plain);
+        shuffle(&Shape::new(1, 5, 1, false), &Step::default().in_epoch(2), None, &mut plain);
         assert_eq!(plain, [0, 1, 2, 3, 4]);
         // Replica 1 of a seed is replica 0 of the next one, across the carry into the upper half too.
         let seed = u64::from(u32::MAX);
         let mut pair = vec![0; 200];
-        shuffle(&Shape::new(seed, 100, 2, true), &Step::default(), &mut pair);
+        shuffle(&Shape::new(seed, 100, 2, true), &Step::default(), None, &mut pair);
         assert_eq!(pair[100..], order(seed + 1, 0, 100));
+    }
+
+    #[test]
+    fn the_first_half_of_each_batch_has_labels_and_every_image_comes_round() {
+        let (count, labelled, batch) = (101u32, 7u32, 9usize);
+        let images: Vec<u32> = (0..count).map(|place| place * 3 % count).collect();
+        let shape = Shape::new(1, count as usize, 1, true).in_halves(labelled as usize, batch);
+        let mut order = vec![u32::MAX; count as usize];
+        shuffle(&shape, &Step::default().in_epoch(2), Some(&images), &mut order);
+        let (with, without) = images.split_at(labelled as usize);
+        let rows = |labelled: bool| {
+            let batches = order.chunks_exact(batch);
+            batches.flat_map(move |batch| if labelled { &batch[..5] } else { &batch[5..] }).copied().collect::<Vec<_>>()
+        };
+        let sorted = |images: &[u32]| {
+            let mut images = images.to_vec();
+            images.sort_unstable();
+            images
+        };
+        for (rows, images) in [(rows(true), with), (rows(false), without)] {
+            assert!(rows.len() >= 44 && rows.iter().all(|row| images.contains(row)));
+            rows.chunks_exact(images.len()).for_each(|round| assert_eq!(sorted(round), sorted(images)));
+        }
+        // Rounds have orders of their own.
+        assert_ne!(rows(true)[..7], rows(true)[7..14]);
     }
 
     /// Over many epochs each sample visits each part of the epoch equally often, and neighbours part.

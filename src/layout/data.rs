@@ -1,6 +1,6 @@
 //! The data set on the device, and what is drawn from it: orders, changes of images, pairs of rows.
 
-use super::{Rows, Views, quads};
+use super::{Rows, UNLABELLED, Views, quads};
 use crate::config::Augmentation;
 use crate::dataset::{Images, Statistics};
 use crate::random::Stream;
@@ -67,10 +67,10 @@ device_struct! {
         replicas: u32,
         /// 1 to shuffle, 0 for the data set's own order.
         enabled: u32,
-        /// Padding to a multiple of 16 bytes.
-        padding_0: u32,
-        /// Padding.
-        padding_1: u32,
+        /// Samples with a label, where some have none; else 0.
+        labelled: u32,
+        /// Rows of a batch, where some samples have no label.
+        batch_size: u32,
     }
 }
 
@@ -130,6 +130,11 @@ impl Shuffle {
             enabled: u32::from(enabled),
             ..Self::default()
         }
+    }
+
+    /// The same for batches of `batch_size` rows whose first half is drawn from the first `labelled` samples, the rest from the others.
+    pub fn in_halves(self, labelled: usize, batch_size: usize) -> Self {
+        Self { labelled: labelled as u32, batch_size: batch_size as u32, ..self }
     }
 
     /// The order of one replica alone.
@@ -233,8 +238,12 @@ impl Shard {
     }
 
     /// The shard's records: four pixels a word, the first in the lowest byte, or a word for each feature, standardised by
-    /// `statistics`; then a word with the label.
-    pub fn records(&self, images: &Images, statistics: Option<&Statistics>) -> Vec<u32> {
+    /// `statistics`; then a word with the label, [`UNLABELLED`] for the images of which `unlabelled`, ascending, has the numbers.
+    pub fn records(&self, images: &Images, unlabelled: &[u32], statistics: Option<&Statistics>) -> Vec<u32> {
+        let label = |index: usize| match unlabelled.binary_search(&(index as u32)) {
+            Ok(_) => UNLABELLED,
+            Err(_) => u32::from(images.labels[index]),
+        };
         let range = self.first_image as usize..(self.first_image + self.image_count) as usize;
         let mut records = Vec::with_capacity(self.words());
         if let Some(features) = &images.features {
@@ -246,7 +255,7 @@ impl Shard {
                 }
                 records.extend(row.iter().map(|number| number.to_bits()));
                 records.extend(std::iter::repeat_n(0, padding));
-                records.push(u32::from(images.labels[index]));
+                records.push(label(index));
             }
             return records;
         }
@@ -257,7 +266,7 @@ impl Shard {
                     .chunks(4)
                     .map(|pixels| pixels.iter().rev().fold(0, |word, &pixel| word << 8 | u32::from(pixel))),
             );
-            records.push(u32::from(images.labels[index]));
+            records.push(label(index));
         }
         records
     }
@@ -272,7 +281,8 @@ mod tests {
     fn records_hold_four_pixels_a_word_and_the_label() {
         let images = Images { pixels: (1..=10).collect(), labels: vec![7, 9], shape: ImageShape::gray(1, 5), features: None };
         let shard = Shard::new(&images, 1, 1, 4, Views::Replica);
-        assert_eq!(shard.records(&images, None), [0x0908_0706, 0x0000_000a, 9]);
+        assert_eq!(shard.records(&images, &[], None), [0x0908_0706, 0x0000_000a, 9]);
+        assert_eq!(shard.records(&images, &[1], None), [0x0908_0706, 0x0000_000a, UNLABELLED]);
         assert!(!shard.has_features());
     }
 
@@ -284,9 +294,9 @@ mod tests {
         let shard = Shard::new(&images, 0, 2, 4, Views::Replica);
         let words = |numbers: [f32; 3], label| [numbers.map(f32::to_bits).to_vec(), vec![0, label]].concat();
         assert!(shard.has_features());
-        assert_eq!(shard.records(&images, None), [words([1.0, 2.0, 3.0], 7), words([4.0, 5.0, 6.0], 9)].concat());
+        assert_eq!(shard.records(&images, &[], None), [words([1.0, 2.0, 3.0], 7), words([4.0, 5.0, 6.0], 9)].concat());
         let statistics = Some(features.statistics());
-        assert_eq!(shard.part(1, 5).records(&images, statistics), words([1.0; 3], 9));
+        assert_eq!(shard.part(1, 5).records(&images, &[], statistics), words([1.0; 3], 9));
         assert_eq!(shard.part(1, 5).words(), 5);
     }
 }

@@ -163,6 +163,49 @@ device_struct! {
     }
 }
 
+device_struct! {
+    /// Labels of rows that have none.
+    PseudoLabels {
+        /// The labels' leading index is `slot >> label_shift`.
+        label_shift: u32,
+        /// Rows of a batch.
+        batch_size: u32,
+        /// Answers of a smaller loss are sure.
+        largest_loss: f32,
+        /// What a row counts that has a label.
+        labelled_weight: f32,
+        /// What a sure one without counts in the end.
+        unlabelled_weight: f32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
+        /// Padding.
+        padding_1: u32,
+        /// Padding.
+        padding_2: u32,
+    }
+}
+
+impl PseudoLabels {
+    /// Of batches of `batch_size` rows, 2 or more, of `views`, of which [`labelled_rows`] have labels. Answers are sure whose probability is
+    /// above `threshold`. Of both kinds of rows the mean counts.
+    pub fn new(views: super::Views, batch_size: usize, threshold: f64) -> Self {
+        let (rows, labelled) = (batch_size as f32, labelled_rows(batch_size) as f32);
+        Self {
+            label_shift: views.shift(),
+            batch_size: batch_size as u32,
+            largest_loss: -threshold.ln() as f32,
+            labelled_weight: rows / labelled,
+            unlabelled_weight: rows / (rows - labelled),
+            ..Self::default()
+        }
+    }
+}
+
+/// Rows of a batch that have labels, the first ones, where not all images have one.
+pub const fn labelled_rows(batch_size: usize) -> usize {
+    batch_size.div_ceil(2)
+}
+
 /// What a layer thought of an image when it last saw it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {

@@ -4,7 +4,7 @@ use super::network::Role;
 use super::shapes::Part;
 use super::tensors::Tensors;
 use super::training::Training;
-use crate::config::{HiddenLoss, Method, OutputLoss, Representation, Stage, TrainingConfig, Trust as TrustBy};
+use crate::config::{HiddenLoss, Labelled, Method, OutputLoss, Representation, Stage, TrainingConfig, Trust as TrustBy};
 use crate::kernels::fused_backward::{BackLayer, FusedBackward};
 use crate::kernels::fused_forward::{FusedForward, FusedLayer};
 use crate::kernels::fused_scores::{FusedScores, ScoreLayer};
@@ -16,10 +16,14 @@ use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
 use crate::kernels::{Kernel, Operation, Tensor};
 use crate::layout::{ALL_ROWS, BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss, ScorePlaces, SelectPlaces};
 
+/// Why none of them are for data in which images lack labels.
+pub const UNLABELLED: &str = "images without labels have no fused kernel";
+
 /// Why no few dispatches can take the place of all layers', if so.
 pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
     match (config.method, config.hidden_loss) {
         _ if config.dropout > 0.0 => Some("--dropout has no fused kernel"),
+        _ if config.few.labelled != Labelled::All => Some(UNLABELLED),
         _ if config.trust.trust != TrustBy::None && config.output_loss != OutputLoss::CrossEntropy => {
             Some("--trust goes by cross-entropy there, and this is another --output-loss")
         }

@@ -12,21 +12,21 @@ mod sums;
 mod tensors;
 mod training;
 
-pub use fused::{fusible, unfusible};
+pub use fused::{UNLABELLED, fusible, unfusible};
 pub use parameters::ParameterTensors;
 pub use shapes::Part;
 pub use sums::SumLayout;
 pub use tensors::{Content, Set, TensorSpec};
 pub use training::TrustTensors;
 
-use crate::config::{Stage, TrainingConfig};
+use crate::config::{Labelled, Stage, TrainingConfig};
 use crate::dataset::{Dataset, ImageShape, Images, Origin, numbered};
 use crate::diagnosis::SAMPLE;
 use crate::engine::{Job, evaluation_batch_size, sample_size};
 use crate::error::Result;
 use crate::kernels::shuffle::Shuffle;
-use crate::kernels::{Level, Operation, Pack, Tensor};
-use crate::layout::{self, EVALUATION_METRICS, Rows, Views};
+use crate::kernels::{Element, Level, Operation, Pack, Tensor};
+use crate::layout::{self, EVALUATION_METRICS, Rows, Views, labelled_rows};
 use network::{Batch, Pass, Role, TRAINING};
 use serde::Serialize;
 use shapes::Shapes;
@@ -62,6 +62,9 @@ pub fn blank_dataset(config: &TrainingConfig) -> Result<Dataset> {
         shape: ImageShape::gray(1, pixels),
         features: None,
     };
+    // As in every batch of a run that has some.
+    let first = if config.few.labelled == Labelled::All { config.batch_size } else { labelled_rows(config.batch_size) };
+    let unlabelled = (first as u32..config.batch_size as u32).collect();
     Ok(Dataset {
         name: "blank".into(),
         train: images(config.batch_size),
@@ -69,6 +72,7 @@ pub fn blank_dataset(config: &TrainingConfig) -> Result<Dataset> {
         class_names: numbered(architecture.classes()),
         statistics: None,
         held_out: None,
+        unlabelled,
         origin: Origin::Known,
     })
 }
@@ -125,9 +129,14 @@ impl Programs {
         let row_metrics = tensors.add("row metrics", Level::Slot, (layers + 1) * config.batch_size);
         let batch = Batch::new(&mut tensors, config, (Set::Train, train), config.batch_size, views, largest_binding);
         let order = layout::Shuffle::new(config.seed, train.count(), config.replicas, config.shuffle);
-        let shuffle = vec![Shuffle { shape: order, orders: batch.orders }.into()];
-        let mut training =
-            Training::new(Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING), row_metrics, train.count());
+        let has_unlabelled = !dataset.unlabelled.is_empty();
+        let halves = has_unlabelled.then(|| {
+            tensors.add_with("images with labels first", Element::Word, Level::Run, train.count(), Content::LabelledFirst)
+        });
+        let order = if has_unlabelled { order.in_halves(dataset.labelled_count(), config.batch_size) } else { order };
+        let shuffle = vec![Shuffle { shape: order, orders: batch.orders, halves }.into()];
+        let pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING);
+        let mut training = Training::new(pass, row_metrics, train.count(), has_unlabelled);
         let step = |&stage: &Stage| if plan == Plan::Fused { training.fused_step(stage) } else { training.step(stage) };
         let stages = config.stages().iter().map(step).collect();
         let trust = training.trust;
@@ -221,6 +230,14 @@ pub fn images(job: Job<'_>, set: Set, largest_binding: u64) -> std::borrow::Cow<
         Set::Train => std::borrow::Cow::Borrowed(&job.dataset.train),
         Set::Test => std::borrow::Cow::Borrowed(&job.dataset.test),
         Set::Sample => std::borrow::Cow::Owned(sample(job.config, job.dataset, largest_binding)),
+    }
+}
+
+/// The images of a set that have no labels, by their ascending numbers.
+pub fn unlabelled(job: Job<'_>, set: Set) -> &[u32] {
+    match set {
+        Set::Train => &job.dataset.unlabelled,
+        Set::Test | Set::Sample => &[],
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Content {
     Counting,
     /// The number of each byte, which the data set decides.
     PixelTable,
+    /// The numbers of the training images, those with labels first.
+    LabelledFirst,
     /// The records of a shard of images.
     Records(Set, Shard),
 }

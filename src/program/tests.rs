@@ -1,10 +1,12 @@
 use super::*;
 use crate::arithmetic::Single;
-use crate::config::{Augmentation, Guide, HiddenLoss, Method, PrototypeOptions, Recipe, Stage, Trust, TrustOptions, TrustRate};
+use crate::config::{
+    Augmentation, FewLabels, Guide, HiddenLoss, Labelled, Method, PrototypeOptions, Recipe, Stage, Trust, TrustOptions, TrustRate,
+};
 use crate::cpu::executor::Store;
 use crate::dataset::digits;
 use crate::kernels::{Access, Data, Kernel, Whose};
-use crate::layout::{Step, WHOLE};
+use crate::layout::{Step, UNLABELLED, WHOLE};
 use crate::random::{Generator, Stream};
 use std::collections::BTreeSet;
 
@@ -18,6 +20,9 @@ fn programs(config: &TrainingConfig, plan: Plan) -> Programs {
         *images =
             Images { pixels: vec![0; count * inputs], shape: crate::dataset::ImageShape::gray(1, inputs), ..images.clone() };
     }
+    if config.few.labelled != Labelled::All {
+        dataset.set_unlabelled((50..300).collect());
+    }
     Programs::new(Job { config, dataset: &dataset }, plan, u64::MAX).unwrap()
 }
 
@@ -26,6 +31,7 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
     let methods = [Method::Backprop, Method::Independent, Method::FrozenPartner];
     let others = methods.map(|method| TrainingConfig { method, ..Recipe::Contrastive.config() });
     let trusting = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..trusting(Trust::Partner) });
+    let few = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..with_few_labels() });
     let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..Recipe::Contrastive.config() };
     let instances =
         TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..Recipe::Contrastive.config() };
@@ -34,6 +40,7 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
         .into_iter()
         .chain(others)
         .chain(trusting)
+        .chain(few)
         .chain(dropping)
         .chain([heads, instances])
         .map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
@@ -44,6 +51,12 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
 fn trusting(trust: Trust) -> TrainingConfig {
     let trust = TrustOptions { trust, trust_rate: TrustRate::Given(0.45), trust_ramp: 1 };
     TrainingConfig { trust, ..Recipe::Contrastive.config() }
+}
+
+/// The default recipe, where most images have no labels.
+fn with_few_labels() -> TrainingConfig {
+    let few = FewLabels { labelled: Labelled::Drawn { count: 50, seed: 0 }, pseudo_threshold: 0.3, ..FewLabels::default() };
+    TrainingConfig { few, ..Recipe::Contrastive.config() }
 }
 
 #[test]
@@ -151,16 +164,35 @@ fn nothing_but_outputs_of_the_same_layer_crosses() {
     }
 }
 
+/// The names of the tensors that cross.
+fn crossing(config: &TrainingConfig) -> BTreeSet<String> {
+    let programs = programs(config, Plan::Layered);
+    let operands = programs.stages.iter().flatten().flat_map(|operation| operation.describe().operands());
+    let foreign = operands.filter(|operand| operand.whose != Whose::Own).filter_map(|operand| operand.tensor);
+    foreign.map(|tensor| programs.spec(tensor).name.clone()).collect()
+}
+
+/// What the partner says of an image without a label is a class, and how sure it is of that. Nothing else crosses that did not before.
+#[test]
+fn a_class_an_image_crosses_where_labels_are_missing() {
+    for method in [Method::Local, Method::Backprop] {
+        let few = TrainingConfig { method, ..with_few_labels() };
+        let all = TrainingConfig { few: FewLabels::default(), ..few.clone() };
+        let layers = if method == Method::Local { 1..=3 } else { 3..=3 };
+        let more = layers.flat_map(|layer| ["answers", "losses"].map(|what| format!("training: {what} of layer {layer}")));
+        assert_eq!(crossing(&few).difference(&crossing(&all)).cloned().collect::<BTreeSet<_>>(), more.collect());
+        let programs = programs(&few, Plan::Layered);
+        for spec in programs.tensors.iter().filter(|spec| ["answers of", "losses of"].iter().any(|what| spec.name.contains(what)))
+        {
+            assert_eq!(spec.words, few.batch_size, "{}", spec.name);
+        }
+    }
+}
+
 /// What one says of images is a weight that is 0 or a constant: one bit an image. Nothing else crosses that did not before. With `own` it does
 /// where the partner sums the prototypes that guide the chooser.
 #[test]
 fn one_bit_an_image_crosses_where_images_are_selected() {
-    let crossing = |config: &TrainingConfig| {
-        let programs = programs(config, Plan::Layered);
-        let operands = programs.stages.iter().flatten().flat_map(|operation| operation.describe().operands());
-        let foreign = operands.filter(|operand| operand.whose != Whose::Own).filter_map(|operand| operand.tensor);
-        foreign.map(|tensor| programs.spec(tensor).name.clone()).collect::<BTreeSet<_>>()
-    };
     let trust_of = |layers: std::ops::RangeInclusive<usize>| -> BTreeSet<String> {
         layers.map(|layer| format!("training: trust of layer {layer}")).collect()
     };
@@ -256,7 +288,10 @@ fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
                     let stride = 4 * layout::quads(config.layers[0]);
                     numbers.chunks_exact_mut(stride).for_each(|row| row[..config.layers[0]].fill_with(|| generator.normal()));
                 }
-                Data::Words(words) => words.iter_mut().zip(0..).for_each(|(label, row)| *label = row % 3),
+                Data::Words(words) => {
+                    let has_label = |row: u32| config.few.labelled == Labelled::All || row < layout::labelled_rows(12) as u32;
+                    words.iter_mut().zip(0..).for_each(|(label, row)| *label = if has_label(row) { row % 3 } else { UNLABELLED });
+                }
             }
         }
     }
@@ -312,6 +347,8 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
     let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) };
     let dropping = TrainingConfig { dropout: 0.3, ..heads.clone() };
     let instances = TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..heads.clone() };
+    let few = TrainingConfig { few: with_few_labels().few, ..small(Recipe::Contrastive) };
+    let few_heads = TrainingConfig { few: few.few, ..heads.clone() };
     let selecting_heads = TrainingConfig { trust: selecting.trust, ..heads.clone() };
     for config in [
         small(Recipe::Paper),
@@ -320,6 +357,8 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
         plain,
         own,
         selecting,
+        few,
+        few_heads,
         heads,
         selecting_heads,
         dropping,

@@ -20,6 +20,7 @@ use crate::kernels::pair_gradient::PairGradient;
 use crate::kernels::pairs::Pairs;
 use crate::kernels::prototype_loss::PrototypeLoss;
 use crate::kernels::prototype_scores::PrototypeScores;
+use crate::kernels::pseudo_labels::PseudoLabels;
 use crate::kernels::trust::{Selection, Trust};
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
 use crate::kernels::{Element, Level, Operation, Pack, Tensor};
@@ -37,8 +38,19 @@ pub struct Training<'a> {
     rows: Option<Tensor>,
     /// What the host sees of the selection of images, if there is one.
     pub trust: Option<TrustTensors>,
-    /// From losses to selections, and what is made again of what they leave.
+    /// Some images have no labels.
+    has_unlabelled: bool,
+    /// From losses to selections or pseudo-labels, and what is made again of what they leave.
     select: [Vec<Operation>; 2],
+}
+
+/// Which rows a layer learns from, and as what.
+#[derive(Clone, Copy)]
+struct Target {
+    labels: Tensor,
+    /// The labels' leading index is `slot >> label_shift`.
+    label_shift: u32,
+    selection: Option<Selection>,
 }
 
 /// Tensors of the selection of images that the host reads and writes.
@@ -54,14 +66,14 @@ pub struct TrustTensors {
 
 impl<'a> Training<'a> {
     /// Without operations; `images` are those of the training set.
-    pub fn new(pass: Pass<'a>, row_metrics: Tensor, images: usize) -> Self {
+    pub fn new(pass: Pass<'a>, row_metrics: Tensor, images: usize, has_unlabelled: bool) -> Self {
         let is_selecting = pass.config.trust.trust != TrustBy::None && !pass.config.stages().is_empty();
         let trust = is_selecting.then(|| TrustTensors {
             rates: pass.tensors.add_words("trust rates", Level::Replica, 1),
             records: Vec::new(),
             images,
         });
-        Self { pass, row_metrics, pairs: None, rows: None, trust, select: Default::default() }
+        Self { pass, row_metrics, pairs: None, rows: None, trust, has_unlabelled, select: Default::default() }
     }
 
     /// One step of a stage, an operation a layer.
@@ -110,8 +122,8 @@ impl<'a> Training<'a> {
         let mut updates: Vec<(usize, LayerUpdate)> = losses.map(|index| self.update(Part::Network, index)).collect();
         if output {
             let logits = self.pass.tensor(Role::Outputs, Part::Network, layers - 1);
-            let selection = self.selection(layers - 1, logits);
-            learn.push(self.output_gradient(Part::Network, layers - 1, self.pass.config.output_loss, selection));
+            let target = self.target(layers - 1, logits);
+            learn.push(self.output_gradient(Part::Network, layers - 1, self.pass.config.output_loss, target));
             updates.push(self.update(Part::Network, layers - 1));
         }
         let top = match stage {
@@ -178,12 +190,19 @@ impl<'a> Training<'a> {
         let mut means = ClassPrototypes { shape: guide, rows: unit_rows, labels, prototypes, counts, selection: None };
         activate.push(means.clone().into());
         let mut selection = None;
-        if self.selects(index) {
+        if self.selects(index) || self.has_unlabelled {
             let words = self.pass.config.batch_size * 4 * layout::quads(classes);
             let scores = self.pass.tensors.add_to(Pack::Deltas, name("scores"), Level::Slot, words);
             self.select[0].push(PrototypeScores { shape: guide, rows: unit_rows, prototypes, counts, scores }.into());
-            selection = self.selection(index, scores);
-            let by_partner = self.pass.config.trust.trust.partner_chooses_prototypes(options.guide == Guide::Partner);
+            let target = self.target(index, scores);
+            (labels, selection) = (target.labels, target.selection);
+            for label_shift in [&mut shape.label_shift, &mut guide.label_shift, &mut means.shape.label_shift] {
+                *label_shift = target.label_shift;
+            }
+            // Of images without labels both models take part with what their partners say of them.
+            let by_partner =
+                self.trust.is_some() && self.pass.config.trust.trust.partner_chooses_prototypes(options.guide == Guide::Partner);
+            means.labels = labels;
             means.selection = selection.map(|selection| Selection { by_partner, ..selection });
             self.select[1].push(means.into());
         }
@@ -199,8 +218,8 @@ impl<'a> Training<'a> {
     fn head_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
         activate.push(self.pass.forward(Part::Projection, index, false));
         let logits = self.pass.tensor(Role::Outputs, Part::Projection, index);
-        let selection = self.selection(index, logits);
-        learn.push(self.output_gradient(Part::Projection, index, OutputLoss::CrossEntropy, selection));
+        let target = self.target(index, logits);
+        learn.push(self.output_gradient(Part::Projection, index, OutputLoss::CrossEntropy, target));
         learn.push(self.behind_projection(index));
     }
 
@@ -220,6 +239,34 @@ impl<'a> Training<'a> {
     fn selects(&self, index: usize) -> bool {
         let is_output = index + 1 == self.pass.shapes.network.len();
         self.trust.is_some() && (is_output || self.pass.config.trust.trust != TrustBy::Output)
+    }
+
+    /// Which rows a layer is to learn from, and as what: all at their labels, unless some are left out or have none.
+    fn target(&mut self, index: usize, logits: Tensor) -> Target {
+        if self.has_unlabelled {
+            return self.pseudo_labels(index, logits);
+        }
+        let (labels, label_shift) = (self.pass.batch.labels, self.pass.batch.views.shift());
+        Target { labels, label_shift, selection: self.selection(index, logits) }
+    }
+
+    /// Labels, and for images that have none the answer of the partner's `logits`.
+    fn pseudo_labels(&mut self, index: usize, logits: Tensor) -> Target {
+        let (config, tensors) = (self.pass.config, &mut *self.pass.tensors);
+        let (batch, classes) =
+            (config.batch_size, self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize));
+        let (labels, views) = (self.pass.batch.labels, self.pass.batch.views);
+        let name = |what: &str| format!("training: {what} of layer {}", index + 1);
+        let losses = tensors.add(name("losses"), Level::Slot, batch);
+        let answers = tensors.add_words(name("answers"), Level::Slot, batch);
+        let targets = tensors.add_words(name("pseudo-labels"), Level::Slot, batch);
+        let weights = tensors.add(name("weights of rows"), Level::Slot, batch);
+        let shape = layout::Rows::new(classes, batch, false).loss(views, 0, 1);
+        self.select[0].push(LabelLoss { shape, logits, labels, losses, answers }.into());
+        let shape = layout::PseudoLabels::new(views, batch, config.few.pseudo_threshold);
+        self.select[0].push(PseudoLabels { shape, labels, losses, answers, targets, weights }.into());
+        let selection = Some(Selection { weights, by_partner: false });
+        Target { labels: targets, label_shift: Views::Slot.shift(), selection }
     }
 
     /// Which rows a layer is to learn from, by its own losses or by its partner's: of `logits`, at the labels.
@@ -278,16 +325,17 @@ impl<'a> Training<'a> {
     }
 
     /// The loss of a layer's outputs as logits, and its gradient.
-    fn output_gradient(&mut self, part: Part, index: usize, loss: OutputLoss, selection: Option<Selection>) -> Operation {
+    fn output_gradient(&mut self, part: Part, index: usize, loss: OutputLoss, target: Target) -> Operation {
         OutputGradient {
-            shape: self.loss(part, index),
+            shape: RowLoss { label_shift: target.label_shift, ..self.loss(part, index) },
             loss,
             logits: self.pass.tensor(Role::Outputs, part, index),
-            labels: self.pass.batch.labels,
+            labels: target.labels,
             deltas: self.pass.tensor(Role::Deltas, part, index),
             row_metrics: self.row_metrics,
             counts: part == Part::Network,
-            selection,
+            labelled: self.has_unlabelled.then(|| layout::labelled_rows(self.pass.config.batch_size) as u32),
+            selection: target.selection,
         }
         .into()
     }

@@ -2,7 +2,7 @@
 
 use super::grid::Cell;
 use super::results::{Curve, SeedResult};
-use crate::config::{LabelNoise, TrainingConfig};
+use crate::config::{LabelNoise, Labelled, TrainingConfig};
 use crate::dataset::Dataset;
 use crate::engine::{Backend, Job, Open};
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ pub fn first_images(dataset: &Dataset, count: usize) -> Dataset {
         statistics: dataset.statistics.clone(),
         origin: dataset.origin,
         held_out: dataset.held_out,
+        unlabelled: dataset.unlabelled.iter().copied().filter(|&image| (image as usize) < count).collect(),
     }
 }
 
@@ -41,15 +42,16 @@ pub fn train_cell(
     open: &Open,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<SeedResult>> {
-    let noisy = match &cell.training.label_noise {
-        LabelNoise::None => None,
-        noise => {
-            let mut noisy = dataset.clone();
-            noisy.make_wrong(noise)?;
-            Some(noisy)
-        }
+    let (noise, labelled) = (&cell.training.label_noise, cell.training.few.labelled);
+    let changed = if *noise == LabelNoise::None && labelled == Labelled::All {
+        None
+    } else {
+        let mut changed = dataset.clone();
+        changed.make_wrong(noise)?;
+        changed.unlabel(labelled)?;
+        Some(changed)
     };
-    let dataset = noisy.as_ref().unwrap_or(dataset);
+    let dataset = changed.as_ref().unwrap_or(dataset);
     let mut results = Vec::new();
     let mut most = seeds.len();
     while let Some(&first) = seeds.get(results.len()) {

@@ -5,7 +5,7 @@ use crate::config::TrainingConfig;
 use crate::diagnosis::{Diagnosis, Sign};
 use crate::engine::{EpochMetrics, Job};
 use crate::error::{Error, Result};
-use crate::layout::EVALUATION_METRICS;
+use crate::layout::{EVALUATION_METRICS, labelled_rows};
 use serde::{Deserialize, Serialize};
 
 /// One replica's numbers after an epoch.
@@ -17,7 +17,7 @@ pub struct ReplicaReport {
     pub replica: usize,
     /// Mean loss of each layer over the epoch's training images and both models.
     pub layer_losses: Vec<f64>,
-    /// Share of right answers on the training images as they passed by, mean of A and B.
+    /// Share of right answers on the training images with labels as they passed by, mean of A and B.
     pub train_accuracy: f64,
     /// Share of right answers of A on the test set.
     pub test_accuracy_a: f64,
@@ -62,10 +62,12 @@ impl ReplicaReport {
 pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics, seconds: f64) -> Vec<ReplicaReport> {
     let (config, test_images) = (job.config, job.dataset.test.count());
     let images = (steps * config.batch_size) as f64;
+    // Where not all have labels, right answers are counted among those that do.
+    let counted = if job.dataset.unlabelled.is_empty() { images } else { (steps * labelled_rows(config.batch_size)) as f64 };
     let report = |(replica, counts): (usize, &[f32; EVALUATION_METRICS])| {
         let [a, b] = [0, 1].map(|model| &metrics.training[2 * replica + model]);
         let mut means: Vec<f64> = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) + f64::from(b)) / (2.0 * images)).collect();
-        let train_accuracy = means.pop().unwrap_or_default();
+        let train_accuracy = means.pop().unwrap_or_default() * (images / counted);
         let [test_accuracy_a, test_accuracy_b, test_accuracy_ensemble] =
             counts.map(|count| f64::from(count) / test_images as f64);
         ReplicaReport {

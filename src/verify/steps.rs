@@ -39,7 +39,8 @@ pub async fn check_async(
     make: impl AsyncFn(Job<'_>) -> Result<Box<dyn Backend>>,
 ) -> Result<Vec<Row>> {
     let images = (longest.min(20) * config.batch_size).max(200);
-    let dataset = digits::generate_with_counts(digits::SEED, images, 100);
+    let mut dataset = digits::generate_with_counts(digits::SEED, images, 100);
+    dataset.unlabel(config.few.labelled)?;
     let job = Job { config, dataset: &dataset };
     let start = config.initial_parameters()?;
     let mut device = make(job).await?;

@@ -4,8 +4,8 @@ use crate::adapter::context;
 use crate::harness::Device;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Adam, Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation,
-    TrainingConfig, Trust, TrustOptions, TrustRate,
+    Adam, Augmentation, CosineOptions, FewLabels, Guide, HiddenLoss, Labelled, Method, OutputLoss, PrototypeOptions, Recipe,
+    Representation, TrainingConfig, Trust, TrustOptions, TrustRate,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, Features, Images, digits};
@@ -28,7 +28,8 @@ tests! {
     gpu: steps_agree_with_the_twins, the_same_run_twice_gives_the_same_bits, replicas_are_single_runs,
         small_adapters_train_to_the_same_bits, limits_are_named;
     both: features_train_as_the_same_numbers_from_bytes_do, steps_beyond_the_data_are_refused, replicas_select_as_single_runs,
-        resumed_runs_come_to_the_same_bits, probabilities_agree_with_the_accuracy;
+        replicas_learn_from_the_same_labels, resumed_runs_come_to_the_same_bits,
+        probabilities_agree_with_the_accuracy;
 }
 
 fn small() -> TrainingConfig {
@@ -43,6 +44,11 @@ fn small_run_of(recipe: Recipe) -> TrainingConfig {
 /// Images are selected from the second step on.
 fn trusting(trust: Trust, trust_rate: TrustRate) -> TrustOptions {
     TrustOptions { trust, trust_rate, trust_ramp: 1 }
+}
+
+/// Most images without labels, and answers soon taken for theirs.
+fn few(count: usize, pseudo_threshold: f64) -> FewLabels {
+    FewLabels { labelled: Labelled::Drawn { count, seed: 0 }, pseudo_threshold, pseudo_ramp: 1 }
 }
 
 /// Trains and returns the parameters and each epoch's reports.
@@ -121,6 +127,9 @@ fn steps_agree_with_the_twins() {
         // the larger, and no bound holds for what follows. Which ones are left out is compared kernel by kernel, on equal losses.
         (TrainingConfig { trust: trusting(Trust::Partner, TrustRate::Auto), ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { trust: trusting(Trust::Own, TrustRate::Auto), method: Method::Backprop, ..small() }, 10),
+        // Nor is any answer as sure as that, for the same reason.
+        (TrainingConfig { few: few(50, 1.0), replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { few: few(50, 1.0), method: Method::Backprop, ..small() }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Head, replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Head, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Backprop, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
@@ -221,6 +230,38 @@ fn replicas_select_as_single_runs(device: Device) {
             assert_eq!((trust.layers.len(), trust.kept_true.len(), trust.wrong_found.len()), (3, 3, 3));
             assert!(rate == TrustRate::Auto || trust.wrong_found.iter().all(|&share| share > 0.0), "{trust:?}");
         }
+    }
+}
+
+/// Replicas share the labels that there are, and draw their batches as single runs do. What stood in the place of a missing label is not
+/// looked at; what the partner answers is.
+fn replicas_learn_from_the_same_labels(device: Device) {
+    for (method, threshold) in [(Method::Local, 0.3), (Method::Backprop, 0.3), (Method::Local, 1.0)] {
+        let method_config = TrainingConfig { method, ..small_run_of(Recipe::Contrastive) };
+        let config = TrainingConfig { few: few(60, threshold), replicas: 3, ..method_config };
+        let mut dataset = digits::generate_with_counts(0, 600, 200);
+        dataset.unlabel(config.few.labelled).unwrap();
+        let run = |config: &TrainingConfig, dataset: &Dataset| {
+            let job = Job { config, dataset };
+            let mut backend = open(device, None, job);
+            backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();
+            let mut trainer = Trainer::new(job, backend.as_mut());
+            while trainer.epoch(&mut |_| Ok(Continue(()))).unwrap() != Advance::Done {}
+            (trainer.last().to_vec(), trainer.finish().unwrap().parameters)
+        };
+        let (reports, parameters) = run(&config, &dataset);
+        for image in dataset.unlabelled.clone() {
+            dataset.train.labels[image as usize] = 3;
+        }
+        for replica in [0, 2] {
+            let single = TrainingConfig { replicas: 1, seed: config.seed + replica as u64, ..config.clone() };
+            let (alone, alone_parameters) = run(&single, &dataset);
+            assert_eq!(parameters.slots[2 * replica..2 * replica + 2], alone_parameters.slots[..], "replica {replica}");
+            assert_eq!(reports[replica].train_accuracy, alone[0].train_accuracy);
+            assert!((0.0..=1.0).contains(&alone[0].train_accuracy), "{}", alone[0].train_accuracy);
+        }
+        let other = TrainingConfig { few: few(60, 0.99999), ..config };
+        assert_eq!(run(&other, &dataset).1 == parameters, threshold == 1.0);
     }
 }
 
@@ -387,7 +428,10 @@ fn resumed_runs_come_to_the_same_bits(device: Device) {
         small(Recipe::Ffcl3),
         TrainingConfig { trust: estimated, augmentation: moved, ..small(Recipe::Contrastive) },
         TrainingConfig { trust: given, method: Method::Backprop, ..small(Recipe::Contrastive) },
+        TrainingConfig { few: few(50, 0.3), augmentation: moved, ..small(Recipe::Contrastive) },
     ] {
+        let mut dataset = dataset.clone();
+        dataset.unlabel(config.few.labelled).unwrap();
         let plans: &[Option<Plan>] = match device {
             Device::Cpu => &[None],
             Device::Gpu if fusible(&config) => &[Some(Plan::Fused), Some(Plan::Layered)],

@@ -2,7 +2,7 @@
 
 use super::{hold, variant};
 use ffcl_gpu::Error;
-use ffcl_gpu::config::{Drawn, LabelNoise, RunOptions, TrainingConfig, Trust, TrustRate, Widths};
+use ffcl_gpu::config::{Drawn, LabelNoise, Labelled, RunOptions, TrainingConfig, Trust, TrustRate, Widths};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -50,9 +50,14 @@ fn options() -> impl Strategy<Value = RunOptions> {
         Just(LabelNoise::File("labels.txt".into())),
     ];
     let rate = prop_oneof![Just(TrustRate::Auto), finite().prop_map(TrustRate::Given)];
-    let trust = (option::of(noise), option::of(variant::<Trust>()), option::of(rate), option::of(any::<u32>()));
+    let labelled = prop_oneof![
+        Just(Labelled::All),
+        (any::<usize>(), any::<u64>()).prop_map(|(count, seed)| Labelled::Drawn { count: count >> 1, seed }),
+    ];
+    let trust =
+        (option::of(noise), option::of(variant::<Trust>()), option::of(rate), option::of(any::<u32>()), option::of(labelled));
     (data, method, numbers, trust).prop_map(|(data, method, numbers, trust)| {
-        let (label_noise, trust, trust_rate, trust_ramp) = trust;
+        let (label_noise, trust, trust_rate, trust_ramp, labelled) = trust;
         let (standardize, shift, rotation, scale, shared_view, layers, hidden) = data;
         let (recipe, method, output_loss, hidden_loss, representation, centre, guide) = method;
         let (projection, temperature, mutual, normalize, epochs, batch_size, learning_rate, schedule) = numbers;
@@ -85,6 +90,9 @@ fn options() -> impl Strategy<Value = RunOptions> {
             trust,
             trust_rate,
             trust_ramp,
+            labelled,
+            pseudo_threshold: scale,
+            pseudo_ramp: trust_ramp,
         }
     })
 }

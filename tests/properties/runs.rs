@@ -4,8 +4,8 @@ use super::{hold, variant};
 use ffcl_gpu::Error;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Adam, Augmentation, CosineOptions, Guide, HiddenLoss, HiddenLossKind, LabelNoise, Method, OutputLoss, PrototypeOptions,
-    Recipe, Representation, Schedule, TrainingConfig, TrustOptions,
+    Adam, Augmentation, CosineOptions, FewLabels, Guide, HiddenLoss, HiddenLossKind, LabelNoise, Method, OutputLoss,
+    PrototypeOptions, Recipe, Representation, Schedule, TrainingConfig, TrustOptions,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, numbered};
@@ -36,7 +36,16 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         };
         let (train, test) = (images(train), images(test));
         let class_names = numbered(classes);
-        Dataset { name: "tiny".into(), train, test, class_names, statistics: None, origin: Origin::Known, held_out: None }
+        Dataset {
+            name: "tiny".into(),
+            train,
+            test,
+            class_names,
+            statistics: None,
+            origin: Origin::Known,
+            held_out: None,
+            unlabelled: Vec::new(),
+        }
     });
     let mostly = |usual: bool| prop::bool::weighted(if usual { 0.97 } else { 0.03 });
     let shape = (vec(1usize..=12, 0..4), mostly(true), mostly(true), mostly(false));
@@ -97,6 +106,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             },
             standardize,
             trust: TrustOptions::default(),
+            few: FewLabels::default(),
             label_noise: LabelNoise::None,
         };
         (dataset, config)

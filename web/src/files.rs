@@ -47,7 +47,16 @@ pub fn pictures(name: String, class_names: Vec<String>, shape: &[usize], sets: [
             return Err(Error::Dataset("the pictures do not fit their labels".into()));
         }
     }
-    Ok(Dataset { name, train, test, class_names, statistics: None, origin: Origin::Known, held_out: None })
+    Ok(Dataset {
+        name,
+        train,
+        test,
+        class_names,
+        statistics: None,
+        origin: Origin::Known,
+        held_out: None,
+        unlabelled: Vec::new(),
+    })
 }
 
 /// Images and labels find each other by their number; the more are trained on.
@@ -86,6 +95,7 @@ fn idx_files(files: &[File]) -> Result<Dataset> {
         statistics: None,
         origin: Origin::Known,
         held_out: None,
+        unlabelled: Vec::new(),
     };
     if alone {
         dataset.hold_out((dataset.train.count() as f64 * TEST_FRACTION) as usize)?;

@@ -2,7 +2,7 @@
 
 use super::super::hidden_loss::HiddenLossOptions;
 use super::super::{
-    Adam, Augmentation, HiddenLoss, LabelNoise, Method, OutputLoss, Recipe, Schedule, TrainingConfig, TrustOptions,
+    Adam, Augmentation, FewLabels, HiddenLoss, LabelNoise, Method, OutputLoss, Recipe, Schedule, TrainingConfig, TrustOptions,
 };
 use crate::error::Result;
 
@@ -60,6 +60,7 @@ pub fn common() -> TrainingConfig {
         augmentation: Augmentation::default(),
         standardize: false,
         trust: TrustOptions::default(),
+        few: FewLabels::default(),
         label_noise: LabelNoise::None,
     }
 }

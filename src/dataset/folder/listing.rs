@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
+/// The folder of images without a label, beside those of the classes.
+const UNLABELLED: &str = "unlabelled";
+
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;
 
@@ -18,6 +21,8 @@ pub struct Entry {
     pub path: PathBuf,
     /// Its class's place among all.
     pub class: u8,
+    /// Whether that is known; else it says nothing.
+    pub has_label: bool,
     /// A hash of class and name.
     rank: [u8; 32],
 }
@@ -60,7 +65,9 @@ pub fn list(root: &Path, test_fraction: Option<f64>, audit: bool) -> Result<List
         Layout::Split { train: Some(train_root), test: test_root } => {
             refuse_fraction(test_fraction, &test_root)?;
             let classes = class_names(&train_root, 2)?;
-            let train = of_classes(&train_root, &classes, &mut skipped)?.concat();
+            let mut train = of_classes(&train_root, &classes, &mut skipped)?.concat();
+            train.extend(unlabelled(&train_root, &mut skipped)?);
+            refuse_unlabelled(&test_root)?;
             let mut test = Vec::new();
             for name in class_names(&test_root, 1)? {
                 let folder = test_root.join(&name);
@@ -74,7 +81,8 @@ pub fn list(root: &Path, test_fraction: Option<f64>, audit: bool) -> Result<List
         }
         Layout::Whole(root) if audit => {
             let classes = class_names(&root, 2)?;
-            let train = of_classes(&root, &classes, &mut skipped)?.concat();
+            let mut train = of_classes(&root, &classes, &mut skipped)?.concat();
+            train.extend(unlabelled(&root, &mut skipped)?);
             (classes, train, Vec::new(), None)
         }
         Layout::Whole(root) => {
@@ -84,7 +92,8 @@ pub fn list(root: &Path, test_fraction: Option<f64>, audit: bool) -> Result<List
                 return Err(Error::Configuration(problem));
             }
             let classes = class_names(&root, 2)?;
-            let (train, test) = held_back(of_classes(&root, &classes, &mut skipped)?, fraction);
+            let (mut train, test) = held_back(of_classes(&root, &classes, &mut skipped)?, fraction);
+            train.extend(unlabelled(&root, &mut skipped)?);
             (classes, train, test, Some(fraction))
         }
     };
@@ -126,6 +135,7 @@ pub fn list_test(root: &Path, test_fraction: Option<f64>) -> Result<TestListing>
                     left_out += files(&train.join(&name), &name, 0, &mut Vec::new())?.len();
                 }
             }
+            refuse_unlabelled(&test)?;
             let classes = class_names(&test, 1)?;
             let test = of_roots(&[test], &classes, &mut skipped)?;
             (classes, test, left_out, None)
@@ -167,6 +177,27 @@ fn of_roots(roots: &[PathBuf], classes: &[String], skipped: &mut Vec<Skipped>) -
     Ok(all)
 }
 
+/// The files without a label, to learn from.
+fn unlabelled(root: &Path, skipped: &mut Vec<Skipped>) -> Result<Vec<Entry>> {
+    let folder = root.join(UNLABELLED);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = files(&folder, UNLABELLED, 0, skipped)?;
+    Ok(files.into_iter().map(|entry| Entry { has_label: false, ..entry }).collect())
+}
+
+fn refuse_unlabelled(test: &Path) -> Result<()> {
+    let folder = test.join(UNLABELLED);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    Err(Error::Dataset(format!(
+        "{} holds images without labels, and nothing can be measured on them; move it into the folder to learn from, or remove it",
+        folder.display()
+    )))
+}
+
 /// The files of each class; every class has some.
 fn of_classes(root: &Path, classes: &[String], skipped: &mut Vec<Skipped>) -> Result<Vec<Vec<Entry>>> {
     let mut by_class = Vec::new();
@@ -205,13 +236,14 @@ fn by_rank(one: &Entry, other: &Entry) -> std::cmp::Ordering {
     (&one.rank, &one.path).cmp(&(&other.rank, &other.path))
 }
 
-/// The names of a folder's folders, sorted: as many as there must be at least.
+/// The names of a folder's folders but that of images without labels, sorted: as many as there must be at least.
 fn class_names(folder: &Path, least: usize) -> Result<Vec<String>> {
     let fail = |problem: String| Err(Error::Dataset(format!("{} {problem}", folder.display())));
     let mut names = Vec::new();
     let children = children(folder)?;
     for path in children.iter().filter(|path| path.is_dir()) {
         match path.file_name().and_then(|name| name.to_str()) {
+            Some(UNLABELLED) => {}
             Some(name) => names.push(name.to_owned()),
             None => return fail(format!("holds {path:?}, whose name is no UTF-8; rename it")),
         }
@@ -244,7 +276,7 @@ fn files(folder: &Path, name: &str, class: u8, skipped: &mut Vec<Skipped>) -> Re
         }
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let rank = Sha256::digest(format!("{name}/{file}")).into();
-        files.push(Entry { path, class, rank });
+        files.push(Entry { path, class, has_label: true, rank });
     }
     Ok(files)
 }

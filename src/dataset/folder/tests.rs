@@ -186,3 +186,32 @@ fn folders_of_another_shape_are_refused() {
     let split = folder(SPLIT, gray);
     assert!(refusal(&split, FolderOptions { test_fraction: Some(0.2), ..FolderOptions::default() }).contains("leave it out"));
 }
+
+#[test]
+fn images_of_the_folder_unlabelled_have_no_labels() {
+    let whole = ["cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png", "unlabelled/e.png", "unlabelled/f.png"];
+    let split = [SPLIT, &["train/unlabelled/e.png", "train/unlabelled/f.png"]].concat();
+    for files in [&whole[..], &split] {
+        let folder = folder(files, gray);
+        fs::write(folder.path().join(files[files.len() - 1]).with_file_name("g.png"), "no picture").unwrap();
+        let loaded = read(&folder, FolderOptions { test_fraction: None, ..FolderOptions::default() }).unwrap();
+        let files: Vec<_> = loaded.dataset.unlabelled.iter().map(|&image| loaded.train_files[image as usize].clone()).collect();
+        let mut names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["e.png", "f.png"]);
+        assert!(!loaded.dataset.class_names.contains(&"unlabelled".to_owned()));
+        assert_eq!(loaded.skipped.len(), 1);
+        let test = load_test(folder.path(), Some(1.0), loaded.dataset.train.shape, &|_| Ok(vec![0; 12]), &|_, _| {}).unwrap();
+        assert_eq!((test.classes, test.images.count()), (loaded.dataset.class_names, files_with_labels(&folder)));
+    }
+    let tested = folder(&[SPLIT, &["test/unlabelled/e.png"]].concat(), gray);
+    assert!(refusal(&tested, FolderOptions::default()).contains("holds images without labels"));
+}
+
+fn files_with_labels(folder: &TempDir) -> usize {
+    fn count(folder: &Path) -> usize {
+        let children = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        children.filter(|path| !path.ends_with("unlabelled")).map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+    }
+    count(folder.path())
+}
