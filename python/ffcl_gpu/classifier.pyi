@@ -26,6 +26,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     flip: Any
     shared_view: Any
     label_noise: Any
+    labelled: Any
     output_loss: Any
     hidden_loss: Any
     representation: Any
@@ -39,6 +40,8 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     trust: Any
     trust_rate: Any
     trust_ramp: Any
+    pseudo_threshold: Any
+    pseudo_ramp: Any
     schedule: Any
     classes_: np.ndarray
     n_features_in_: int
@@ -67,6 +70,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         flip: Any = None,
         shared_view: Any = None,
         label_noise: Any = None,
+        labelled: Any = None,
         output_loss: Any = None,
         hidden_loss: Any = None,
         representation: Any = None,
@@ -80,6 +84,8 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         trust: Any = None,
         trust_rate: Any = None,
         trust_ramp: Any = None,
+        pseudo_threshold: Any = None,
+        pseudo_ramp: Any = None,
         schedule: Any = None,
     ) -> None: ...
     def fit(self, X: Any, y: Any) -> FFCLClassifier: ...
