@@ -28,6 +28,7 @@ class Run:
         *,
         train: NDArray[np.uint32] | None = None,
         test: NDArray[np.uint32] | None = None,
+        unlabelled: NDArray[np.uint32] | None = None,
         device: str = "auto",
         seed: int = 0,
         replicas: int = 1,

@@ -31,6 +31,7 @@ _OWN: dict[str, Any] = {
     "device": "auto",
     "random_state": None,
     "validation_fraction": None,
+    "unlabelled": None,
     "shuffle": True,
     "max_steps": None,
     "verbose": False,
@@ -69,6 +70,9 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         An int is the seed of the first replica, as `ffcl-gpu train --seed`.
     validation_fraction : float, optional
         Share of each class's rows that is not trained on, but measured on after each epoch (`test_…` in `history_`).
+    unlabelled : optional
+        What stands in y for "no label", such as -1, which scikit-learn's semi-supervised estimators take for it. Such rows are learned
+        from, too, by what the networks take them for. Without it every value of y is a class.
     shuffle : bool, default True
         A fresh order of the rows in each epoch.
     max_steps : int, optional
@@ -131,7 +135,8 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         if len(y) != len(X):
             raise ValueError(f"y has {len(y)} labels, and X has {len(X)} rows; give a label for each")
-        classes, counts = np.unique(y, return_counts=True)
+        has_label = np.ones(len(y), dtype=bool) if self.unlabelled is None else y != self.unlabelled
+        classes = np.unique(y[has_label])
         if len(classes) < 2:
             raise ValueError(f"y has {len(classes)} class; a classifier needs 2 classes or more")
         validation = self._validation_rows(y, classes)
@@ -146,7 +151,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         config = {name: getattr(self, name) for name in [*_TABLE, "recipe", "method", "learning_rate", "replicas", "shuffle"]}
         config |= {"device": str(self.device), "max_steps": self.max_steps, "batch_size": batch, "epochs": epochs}
         config |= {"hidden": np.asarray(self.hidden, dtype=int).reshape(-1).tolist(), "seed": self._seed()}
-        trainer = Trainer(config, X, y, validation=validation)
+        trainer = Trainer(config, X, y, validation=validation, unlabelled=self.unlabelled)
         show = _Show(self.verbose, trainer, epochs)
         for reports in trainer:
             show(reports)

@@ -34,7 +34,10 @@ class Trainer:
         Labels of any kind, 2 to 256 different ones.
     validation : array of int, optional
         Rows of X that are not trained on, but measured on after each epoch. Without them the reports' `test_…` are about the first
-        training rows, at most 512.
+        training rows with a label, at most 512.
+    unlabelled : optional
+        What stands in y for "no label", such as -1. Such rows are learned from by what the networks take them for (see "Few labels" in
+        the guide). Without it every value of y is a class.
     callbacks : sequence of callables
         Called with the trainer and the reports after each epoch. An exception ends the loop; the trainer can go on.
     progress : callable, optional
@@ -50,6 +53,7 @@ class Trainer:
         y: Any,
         *,
         validation: Any = None,
+        unlabelled: Any = None,
         callbacks: Sequence[Callable[[Trainer, list[dict[str, Any]]], Any]] = (),
         progress: Callable[[int, int], Any] | None = None,
     ) -> None:
@@ -63,11 +67,14 @@ class Trainer:
         labels = np.asarray(y)
         if labels.shape != (len(rows),):
             raise ValueError(f"y has the shape {labels.shape}, and X has {len(rows)} rows; give a label for each")
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        has_label = np.ones(len(rows), dtype=bool) if unlabelled is None else labels != unlabelled
+        codes = np.zeros(len(rows), dtype=np.uint8)
+        self.classes_, found = np.unique(labels[has_label], return_inverse=True)
         if not 2 <= len(self.classes_) <= 256:
             raise ValueError(f"y has {len(self.classes_)} class(es); give 2 to 256")
+        codes[has_label] = found
         if validation is None:
-            train, test = None, np.arange(min(len(rows), 512), dtype=np.uint32)
+            train, test = None, np.flatnonzero(has_label)[:512].astype(np.uint32)
         else:
             test = np.asarray(validation, dtype=np.uint32)
             mask = np.ones(len(rows), dtype=bool)
@@ -75,6 +82,8 @@ class Trainer:
             train = np.flatnonzero(mask).astype(np.uint32)
             if not len(train) or not len(test):
                 raise ValueError("validation must leave rows to train and to measure on")
+            if not has_label[test].all():
+                raise ValueError("validation has rows without a label, on which nothing can be measured; leave them out")
         self._rows, self._train = len(rows), train
         self.callbacks = list(callbacks)
         self.progress = progress
@@ -82,11 +91,12 @@ class Trainer:
         self._run = _ffcl.Run(
             options,
             rows,
-            codes.astype(np.uint8),
+            codes,
             [str(name) for name in self.classes_.tolist()],
             list(shape),
             train=train,
             test=test,
+            unlabelled=np.flatnonzero(~(has_label if train is None else has_label[train])).astype(np.uint32),
             **extent,
         )
 

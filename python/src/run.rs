@@ -131,9 +131,9 @@ struct Extent {
 #[pymethods]
 impl Run {
     /// `options`: JSON of the table's options. `x`: [n, numbers] of uint8 or float32; `y`: [n] numbers of classes. `train` and `test` are
-    /// rows of `x`, without which all are both.
+    /// rows of `x`, without which all are both; `unlabelled`: ascending places among those to train on.
     #[new]
-    #[pyo3(signature = (options, x, y, classes, shape, *, train=None, test=None, device="auto", seed=0, replicas=1, shuffle=true, max_steps=None))]
+    #[pyo3(signature = (options, x, y, classes, shape, *, train=None, test=None, unlabelled=None, device="auto", seed=0, replicas=1, shuffle=true, max_steps=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         py: Python<'_>,
@@ -144,6 +144,7 @@ impl Run {
         shape: [usize; 3],
         train: Option<PyReadonlyArray1<'_, u32>>,
         test: Option<PyReadonlyArray1<'_, u32>>,
+        unlabelled: Option<PyReadonlyArray1<'_, u32>>,
         device: &str,
         seed: u64,
         replicas: usize,
@@ -167,6 +168,11 @@ impl Run {
             unlabelled: Vec::new(),
         };
         drop(all);
+        let unlabelled: Vec<u32> = unlabelled.map_or_else(Vec::new, |places| places.as_array().iter().copied().collect());
+        if !unlabelled.is_sorted() || unlabelled.last().is_some_and(|&last| last as usize >= dataset.train.count()) {
+            return Err(PyValueError::new_err("unlabelled must be ascending places of rows to train on"));
+        }
+        dataset.set_unlabelled(unlabelled);
         let request: DeviceRequest = device.parse().unwrap_or(DeviceRequest::Auto);
         let options = options.for_dataset(&dataset);
         let extent = Extent { seed, replicas, shuffle, max_steps };

@@ -250,3 +250,27 @@ def test_trust_finds_wrong_labels(digits):
     # What the engine makes wrong, it counts.
     report = small(trust="own", trust_rate=0.2, label_noise="sym:0.2", epochs=2, batch_size=64).fit(x_train, y_train).history_[-1]
     assert len(report["trust"]["kept_true"]) == len(report["trust"]["layers"])
+
+
+def test_rows_without_labels_are_learned_from(digits):
+    x_train, x_test, y_train, y_test = digits
+    few = np.full_like(y_train, -1)
+    for label in range(10):
+        few[np.flatnonzero(y_train == label)[:3]] = label
+    alone = small(epochs=30, batch_size=10).fit(x_train[few >= 0], few[few >= 0])
+    model = small(epochs=30, batch_size=64, unlabelled=-1).fit(x_train, few)
+    assert model.classes_.tolist() == list(range(10))
+    assert model.score(x_test, y_test) > alone.score(x_test, y_test) + 0.03
+    # Without being told, -1 is a class like others.
+    assert small(epochs=1).fit(x_train, few).classes_.tolist() == [-1, *range(10)]
+    # What the engine leaves without a label is learned from as well.
+    assert small(epochs=1, batch_size=64, labelled=30).fit(x_train, y_train).history_[-1]["train_accuracy"] <= 1
+    for wrong, words_of in [({"recipe": "paper"}, "labels"), ({"trust": "own"}, "--trust"), ({"labelled": 5}, "--labelled 5")]:
+        with pytest.raises(ValueError, match=words_of):
+            small(batch_size=64, **({"unlabelled": -1} | wrong)).fit(x_train, few)
+    with pytest.raises(ValueError, match="2 classes"):
+        small(unlabelled=-1).fit(x_train, np.where(few == 0, 0, -1))
+    held = ffcl_gpu.Trainer({"epochs": 1, "device": DEVICE}, x_train, few, unlabelled=-1, validation=np.flatnonzero(few >= 0)[:10])
+    assert held.epoch()[0]["epoch"] == 1
+    with pytest.raises(ValueError, match="without a label"):
+        ffcl_gpu.Trainer({"device": DEVICE}, x_train, few, unlabelled=-1, validation=np.arange(100))
