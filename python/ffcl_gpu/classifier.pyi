@@ -16,6 +16,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     device: Any
     random_state: Any
     validation_fraction: Any
+    unlabelled: Any
     shuffle: Any
     max_steps: Any
     verbose: Any
@@ -60,6 +61,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         device: Any = 'auto',
         random_state: Any = None,
         validation_fraction: Any = None,
+        unlabelled: Any = None,
         shuffle: Any = True,
         max_steps: Any = None,
         verbose: Any = False,
