@@ -1,6 +1,7 @@
 //! A watch for each replica.
 
 use super::report::ReplicaReport;
+use super::trust::TrustReport;
 use crate::diagnosis::{Observation, Sign, Watch};
 use crate::engine::Job;
 use std::collections::BTreeSet;
@@ -37,8 +38,9 @@ impl Watches {
             let (losses, diagnosis) = (&report.layer_losses[..], &report.diagnosis);
             let decayed = rate < DECAYED * config.adam.learning_rate;
             let learned = epoch - first_epoch >= config.trust.trust_ramp;
-            let agreement = report.trust.as_ref().and_then(|trust| trust.agreement).filter(|_| learned);
-            report.signs = watch.observe(&Observation { losses, accuracy, diagnosis, decayed, agreement }, job.dataset.classes());
+            let unsure_of_labels = learned && report.trust.as_ref().is_some_and(TrustReport::is_unsure);
+            report.signs =
+                watch.observe(&Observation { losses, accuracy, diagnosis, decayed, unsure_of_labels }, job.dataset.classes());
         }
         let signs: BTreeSet<Sign> = reports.iter().flat_map(|report| &report.signs).copied().collect();
         let new = signs.into_iter().filter(|&sign| self.warned.insert(sign));
