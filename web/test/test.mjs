@@ -31,7 +31,14 @@ async function draw(page) {
   await page.mouse.move(...at(0.5, 0.8), { steps: 12 });
   await page.mouse.up();
   await page.waitForFunction(() => document.querySelector("#verdict").dataset.both !== undefined);
-  return page.getAttribute("#verdict", "data-both");
+  // Every part of the stroke has an answer of its own: the last one is that which stays.
+  for (let answer, same = 0; ; ) {
+    const now = await page.getAttribute("#verdict", "data-both");
+    same = now === answer ? same + 1 : 0;
+    answer = now;
+    if (same === 10) return answer;
+    await page.waitForTimeout(200);
+  }
 }
 
 /** IDX files of little images: a stripe whose place is the label. */
