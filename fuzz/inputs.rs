@@ -8,9 +8,10 @@
 
 use ffcl_gpu::config::{HiddenLoss, PrototypeOptions, Recipe, RunOptions, TrainingConfig};
 use ffcl_gpu::cpu::backend;
-use ffcl_gpu::dataset::file::{self, Sets, Share};
+use ffcl_gpu::dataset::file::{self, Share};
 use ffcl_gpu::dataset::gzip::Unpacked;
-use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, archive, cifar, idx as idx_format, numbered};
+use ffcl_gpu::dataset::numbers::Sets;
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, archive, cifar, idx as idx_format, numbered};
 use ffcl_gpu::dataset::{npz as npz_format, table as table_format};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::model::{LayerParameters, Parameters};
@@ -290,16 +291,7 @@ fn tiny_dataset() -> Dataset {
         shape: ImageShape::gray(2, 2),
         features: None,
     };
-    Dataset {
-        name: "tiny".into(),
-        train: images(7),
-        test: images(3),
-        class_names: numbered(2),
-        statistics: None,
-        origin: Origin::Known,
-        held_out: None,
-        unlabelled: Vec::new(),
-    }
+    Dataset::of("tiny", images(7), images(3), numbered(2))
 }
 
 /// Checkpoints. No mutation has the right checksum: the bytes say what is in a checkpoint, which is then written; the run that

@@ -11,6 +11,7 @@ mod output_loss;
 mod recipe;
 mod trust;
 mod widths;
+mod words;
 
 pub use adam::{Adam, Schedule};
 pub use augmentation::Augmentation;

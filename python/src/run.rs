@@ -157,16 +157,8 @@ impl Run {
         let all = images(x, y.as_array().iter().copied().collect(), shape)?;
         let part =
             |rows: Option<PyReadonlyArray1<'_, u32>>| rows.map_or_else(|| Ok(all.head(all.count())), |rows| select(&all, &rows));
-        let mut dataset = Dataset {
-            name: "arrays".into(),
-            train: part(train)?,
-            test: part(test)?,
-            class_names: classes,
-            statistics: None,
-            origin: Origin::File { test_fraction: None },
-            held_out: None,
-            unlabelled: Vec::new(),
-        };
+        let origin = Origin::File { test_fraction: None };
+        let mut dataset = Dataset { origin, ..Dataset::of("arrays", part(train)?, part(test)?, classes) };
         drop(all);
         let unlabelled: Vec<u32> = unlabelled.map_or_else(Vec::new, |places| places.as_array().iter().copied().collect());
         if !unlabelled.is_sorted() || unlabelled.last().is_some_and(|&last| last as usize >= dataset.train.count()) {

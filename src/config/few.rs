@@ -1,12 +1,13 @@
 //! Learning from few labels: how many images keep theirs, and what takes the place of the others.
 
+use super::words::NumberOrWord;
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 /// Which training images keep their labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Word", into = "Word")]
+#[serde(try_from = "NumberOrWord<usize>", into = "NumberOrWord<usize>")]
 pub enum Labelled {
     /// All that have one.
     #[default]
@@ -20,28 +21,20 @@ pub enum Labelled {
     },
 }
 
-/// As files have it: a number, or the word.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Word {
-    Number(usize),
-    Word(String),
-}
-
 const ALL: &str = "all";
 
-impl TryFrom<Word> for Labelled {
+impl TryFrom<NumberOrWord<usize>> for Labelled {
     type Error = String;
 
-    fn try_from(word: Word) -> Result<Self, String> {
-        match word {
-            Word::Number(count) => Ok(Self::Drawn { count, seed: 0 }),
-            Word::Word(word) => word.parse(),
+    fn try_from(given: NumberOrWord<usize>) -> Result<Self, String> {
+        match given {
+            NumberOrWord::Number(count) => Ok(Self::Drawn { count, seed: 0 }),
+            NumberOrWord::Word(word) => word.parse(),
         }
     }
 }
 
-impl From<Labelled> for Word {
+impl From<Labelled> for NumberOrWord<usize> {
     fn from(labelled: Labelled) -> Self {
         match labelled {
             Labelled::Drawn { count, seed: 0 } => Self::Number(count),

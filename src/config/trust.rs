@@ -1,6 +1,7 @@
 //! Learning from labels of which some are wrong: which images are trusted, and the wrong labels of experiments.
 
 use super::TrainingConfig;
+use super::words::NumberOrWord;
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::ops::Range;
@@ -44,7 +45,7 @@ impl Trust {
 
 /// The share of wrong labels that is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Word", into = "Word")]
+#[serde(try_from = "NumberOrWord<f64>", into = "NumberOrWord<f64>")]
 pub enum TrustRate {
     /// It is known.
     Given(f64),
@@ -52,28 +53,20 @@ pub enum TrustRate {
     Auto,
 }
 
-/// As files have it: a number, or the word.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Word {
-    Number(f64),
-    Word(String),
-}
-
 const AUTO: &str = "auto";
 
-impl TryFrom<Word> for TrustRate {
+impl TryFrom<NumberOrWord<f64>> for TrustRate {
     type Error = String;
 
-    fn try_from(word: Word) -> Result<Self, String> {
-        match word {
-            Word::Number(rate) => Ok(Self::Given(rate)),
-            Word::Word(word) => word.parse(),
+    fn try_from(given: NumberOrWord<f64>) -> Result<Self, String> {
+        match given {
+            NumberOrWord::Number(rate) => Ok(Self::Given(rate)),
+            NumberOrWord::Word(word) => word.parse(),
         }
     }
 }
 
-impl From<TrustRate> for Word {
+impl From<TrustRate> for NumberOrWord<f64> {
     fn from(rate: TrustRate) -> Self {
         match rate {
             TrustRate::Given(rate) => Self::Number(rate),

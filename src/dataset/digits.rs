@@ -7,7 +7,7 @@
 
 mod strokes;
 
-use super::{Dataset, ImageShape, Images, Origin, numbered};
+use super::{Dataset, ImageShape, Images, numbered};
 use crate::parallel;
 use crate::random::{Generator, Stream};
 use strokes::{Knot, STYLES, Style};
@@ -50,16 +50,7 @@ pub fn generate(seed: u64) -> Dataset {
 /// The first `train` and `test` images of the endless sequences that `seed` stands for: a smaller set is a prefix of a
 /// larger one. Zero is taken as one, since [`Images`] are never empty.
 pub fn generate_with_counts(seed: u64, train: usize, test: usize) -> Dataset {
-    Dataset {
-        name: NAME.to_owned(),
-        train: images(seed, 0, train.max(1)),
-        test: images(seed, 1, test.max(1)),
-        class_names: numbered(CLASSES),
-        statistics: None,
-        origin: Origin::Known,
-        held_out: None,
-        unlabelled: Vec::new(),
-    }
+    Dataset::of(NAME, images(seed, 0, train.max(1)), images(seed, 1, test.max(1)), numbered(CLASSES))
 }
 
 fn images(seed: u64, split: u8, count: usize) -> Images {

@@ -24,6 +24,8 @@ pub mod idx;
 mod noise;
 #[cfg(feature = "files")]
 pub mod npz;
+#[cfg(feature = "files")]
+pub mod numbers;
 #[cfg(feature = "program")]
 pub mod places;
 #[cfg(feature = "files")]
@@ -213,6 +215,12 @@ pub fn numbered(classes: usize) -> Vec<String> {
 }
 
 impl Dataset {
+    /// A known set, of whose training images each has a label.
+    pub fn of(name: impl Into<String>, train: Images, test: Images, class_names: Vec<String>) -> Self {
+        let (statistics, origin, held_out, unlabelled) = (None, Origin::Known, None, Vec::new());
+        Self { name: name.into(), train, test, class_names, statistics, origin, held_out, unlabelled }
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()

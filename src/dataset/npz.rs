@@ -3,7 +3,7 @@
 //! An `.npz` file is a zip archive of `.npy` files. Such a file has a header that is a literal of Python's, `{'descr': '|u1',
 //! 'fortran_order': False, 'shape': (60000, 28, 28), }`, and the numbers behind it.
 
-use super::file::{Labelled, Numbers, Sets};
+use super::numbers::{Labelled, Numbers, Sets};
 use crate::error::{Error, Result};
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;

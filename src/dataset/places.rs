@@ -1,7 +1,7 @@
 //! Where the files of data sets are: in the folder that the user names, else in the cache that `data fetch` fills.
 
 use super::catalogue::{DatasetName, Files, Format, KNOWN, Known};
-use super::{Dataset, Origin, cifar, digits, idx};
+use super::{Dataset, cifar, digits, idx};
 use crate::error::{Error, Result};
 use crate::home;
 use crate::suggestion::nearest;
@@ -136,16 +136,7 @@ impl DatasetName {
             (_, [train @ .., test]) => cifar::load(train, test)?,
             (_, []) => return Err(Error::Dataset(format!("data set {} has no files; report this as a bug", known.text))),
         };
-        Ok(Dataset {
-            name: known.text.to_owned(),
-            train,
-            test,
-            class_names: known.classes.iter().map(ToString::to_string).collect(),
-            statistics: None,
-            origin: Origin::Known,
-            held_out: None,
-            unlabelled: Vec::new(),
-        })
+        Ok(Dataset::of(known.text, train, test, known.classes.iter().map(ToString::to_string).collect()))
     }
 
     /// The known name that `text` is probably a slip of.

@@ -1,6 +1,6 @@
 //! Tables of comma-separated values: in each row a label and numbers, below a line of names. Kaggle has MNIST so, `label,pixel0,pixel1,…`.
 
-use super::file::{Labelled, Numbers, Sets};
+use super::numbers::{Labelled, Numbers, Sets};
 use crate::error::{Error, Result};
 use csv::ByteRecord;
 use std::io::{BufRead, BufReader, Read};

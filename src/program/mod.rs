@@ -20,7 +20,7 @@ pub use tensors::{Content, Set, TensorSpec};
 pub use training::TrustTensors;
 
 use crate::config::{Labelled, Stage, TrainingConfig};
-use crate::dataset::{Dataset, ImageShape, Images, Origin, numbered};
+use crate::dataset::{Dataset, ImageShape, Images, numbered};
 use crate::diagnosis::SAMPLE;
 use crate::engine::{Job, evaluation_batch_size, sample_size};
 use crate::error::Result;
@@ -65,16 +65,8 @@ pub fn blank_dataset(config: &TrainingConfig) -> Result<Dataset> {
     // As in every batch of a run that has some.
     let first = if config.few.labelled == Labelled::All { config.batch_size } else { labelled_rows(config.batch_size) };
     let unlabelled = (first as u32..config.batch_size as u32).collect();
-    Ok(Dataset {
-        name: "blank".into(),
-        train: images(config.batch_size),
-        test: images(1),
-        class_names: numbered(architecture.classes()),
-        statistics: None,
-        held_out: None,
-        unlabelled,
-        origin: Origin::Known,
-    })
+    let (train, test) = (images(config.batch_size), images(1));
+    Ok(Dataset { unlabelled, ..Dataset::of("blank", train, test, numbered(architecture.classes())) })
 }
 
 /// The programs of a run, and what the host does with their tensors.

@@ -16,6 +16,10 @@ mod killed;
 mod locality;
 mod plans;
 mod program;
+mod refused;
+mod replicas;
+mod resume;
+mod runs;
 mod signs;
 mod training;
 
@@ -29,6 +33,9 @@ fn main() -> ExitCode {
         locality::tests(),
         plans::tests(),
         program::tests(),
+        refused::tests(),
+        replicas::tests(),
+        resume::tests(),
         signs::tests(),
         training::tests(),
         #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ use ffcl_gpu::config::{
     PrototypeOptions, Recipe, Representation, Schedule, TrainingConfig, TrustOptions,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
-use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, numbered};
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, numbered};
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::kernels::{Pack, Tensor};
 use ffcl_gpu::layout::Linear;
@@ -35,17 +35,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             features: None,
         };
         let (train, test) = (images(train), images(test));
-        let class_names = numbered(classes);
-        Dataset {
-            name: "tiny".into(),
-            train,
-            test,
-            class_names,
-            statistics: None,
-            origin: Origin::Known,
-            held_out: None,
-            unlabelled: Vec::new(),
-        }
+        Dataset::of("tiny", train, test, numbered(classes))
     });
     let mostly = |usual: bool| prop::bool::weighted(if usual { 0.97 } else { 0.03 });
     let shape = (vec(1usize..=12, 0..4), mostly(true), mostly(true), mostly(false));

@@ -1,7 +1,7 @@
 //! Data sets that are dropped on the page: what each file is, its content says.
 
 use ffcl_gpu::dataset::file::{self, Share};
-use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Origin, idx, npz, numbered, table};
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, idx, npz, numbered, table};
 use ffcl_gpu::{Error, Result};
 use std::path::Path;
 
@@ -47,16 +47,7 @@ pub fn pictures(name: String, class_names: Vec<String>, shape: &[usize], sets: [
             return Err(Error::Dataset("the pictures do not fit their labels".into()));
         }
     }
-    Ok(Dataset {
-        name,
-        train,
-        test,
-        class_names,
-        statistics: None,
-        origin: Origin::Known,
-        held_out: None,
-        unlabelled: Vec::new(),
-    })
+    Ok(Dataset::of(name, train, test, class_names))
 }
 
 /// Images and labels find each other by their number; the more are trained on.
@@ -87,16 +78,7 @@ fn idx_files(files: &[File]) -> Result<Dataset> {
         Some(test) => (test, false),
         None => (train.clone(), true),
     };
-    let mut dataset = Dataset {
-        name: "mnist".into(),
-        train,
-        test,
-        class_names: numbered(classes),
-        statistics: None,
-        origin: Origin::Known,
-        held_out: None,
-        unlabelled: Vec::new(),
-    };
+    let mut dataset = Dataset::of("mnist", train, test, numbered(classes));
     if alone {
         dataset.hold_out((dataset.train.count() as f64 * TEST_FRACTION) as usize)?;
     }
