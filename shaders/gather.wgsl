@@ -4,7 +4,8 @@
 //     FEATURES: inputs[view, row] = (features of row order[view, first_row + row], 0 ...)     standardised before they came here
 //
 // MOVE: each view's copy of an image is shifted by a random whole number of pixels, new in each epoch (shared/augment.wgsl), zeros
-// outside, and mirrored by chance where that was asked for. TURN: it is turned and resized too, each pixel sampled bilinearly where it came from. All channels move alike.
+// outside, and mirrored by chance where that was asked for. TURN: it is turned and resized too, each pixel sampled bilinearly where it came
+// from. BEND: that place is displaced as the nodes around it are, between which displacements are interpolated. All channels move alike.
 //
 // A data set that exceeds one binding is cut into shards; the kernel runs once a shard, and a row is written by the one run
 // whose shard holds its image. Rows past the batch's end repeat the last image; whoever reads them must ignore them.
@@ -16,6 +17,7 @@
 #import Step
 #import random
 #import augment
+#import constants
 #import records
 
 @group(0) @binding(0) var<uniform> shard: Shard;
@@ -27,6 +29,8 @@
 @group(0) @binding(6) var<storage, read_write> labels: array<u32>;
 
 var<workgroup> row_change: Change;
+// BEND: of each node of the grid.
+var<workgroup> displacements: array<vec2<f32>, ELASTIC_NODES>;
 
 // What stands at a place of the channel whose first pixel is `plane`; the place may be outside.
 fn pixel_at(record: u32, plane: u32, place: vec2<i32>) -> f32 {
@@ -46,7 +50,10 @@ fn moved(record: u32, pixel: u32) -> f32 {
         return pixel_at(record, plane, place);
     }
     let middle = 0.5 * vec2<f32>(f32(shard.width) - 1.0, f32(shard.height) - 1.0);
-    let from_middle = vec2<f32>(place) - middle;
+    var from_middle = vec2<f32>(place) - middle;
+    if (BEND) {
+        from_middle += displaced(within % shard.width, within / shard.width);
+    }
     let source = middle + vec2<f32>(
         row_change.turn.x * from_middle.x + row_change.turn.y * from_middle.y,
         row_change.turn.x * from_middle.y - row_change.turn.y * from_middle.x,
@@ -57,6 +64,23 @@ fn moved(record: u32, pixel: u32) -> f32 {
     let left = mix_by(pixel_at(record, plane, at), pixel_at(record, plane, at + vec2<i32>(0, 1)), share.y);
     let right = mix_by(pixel_at(record, plane, at + vec2<i32>(1, 0)), pixel_at(record, plane, at + vec2<i32>(1, 1)), share.y);
     return mix_by(left, right, share.x);
+}
+
+// The cell of the grid that holds a place along an axis of so many pixels, and the place's share of the way through it.
+fn cell(place: u32, length: u32) -> vec2<f32> {
+    let span = max(length - 1u, 1u);
+    let first = min(ELASTIC_CELLS * place / span, ELASTIC_CELLS - 1u);
+    return vec2<f32>(f32(first), f32(ELASTIC_CELLS * place - first * span) / f32(span));
+}
+
+fn displaced(column: u32, row: u32) -> vec2<f32> {
+    let across = cell(column, shard.width);
+    let down = cell(row, shard.height);
+    let node = u32(down.x) * (ELASTIC_CELLS + 1u) + u32(across.x);
+    let below = node + ELASTIC_CELLS + 1u;
+    let left = displacements[node] + down.y * (displacements[below] - displacements[node]);
+    let right = displacements[node + 1u] + down.y * (displacements[below + 1u] - displacements[node + 1u]);
+    return left + across.y * (right - left);
 }
 
 fn mix_by(a: f32, b: f32, share: f32) -> f32 {
@@ -73,6 +97,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
         // The same for the whole row.
         if (thread == 0u) {
             row_change = change(shard, step.epoch, view, place);
+        }
+        if (BEND && thread < ELASTIC_NODES) {
+            displacements[thread] = displacement(shard, step.epoch, view, place, thread);
         }
         workgroupBarrier();
     }

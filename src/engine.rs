@@ -181,7 +181,8 @@ impl Job<'_> {
         let (train, test) = (&self.dataset.train, &self.dataset.test);
         self.config.check_against(train.count(), train.pixels_per_image(), self.dataset.classes())?;
         if train.has_features() && self.config.augmentation != Augmentation::default() {
-            let message = "--shift, --rotation, --scale and --flip change images, and this data has features; leave them out";
+            let message =
+                "--shift, --rotation, --scale, --elastic and --flip change images, and this data has features; leave them out";
             return Err(Error::Configuration(message.into()));
         }
         if !self.dataset.unlabelled.is_empty() {

@@ -89,6 +89,10 @@ device_constants! {
     EPOCH_MASK: u32 = 0x7fffff,
     /// One, as shares of a batch are counted: products of two shares, and of a share and the largest batch, are below 2³².
     WHOLE: u32 = 0x8000,
+    /// Cells along each axis of the grid that bends an image,
+    ELASTIC_CELLS: u32 = 4,
+    /// and its nodes in all: one more than cells along each axis.
+    ELASTIC_NODES: u32 = 25,
 }
 
 device_struct! {

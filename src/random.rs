@@ -32,6 +32,8 @@ pub enum Stream {
     Augmentation {
         /// 0 for A, 1 for B.
         model: u8,
+        /// 0 for what happens to the whole image, then a number for each place that is displaced.
+        place: u8,
     },
     /// Pairs of rows of a batch; the counter is the row's position in the epoch's order and, above it, the epoch.
     Pairs {
@@ -67,7 +69,7 @@ impl Stream {
             Stream::Digits { split } => 0x0300_0000 | split as u32,
             Stream::Check => 0x0400_0000,
             Stream::Projection { model, layer } => 0x0500_0000 | (model as u32) << 16 | layer as u32,
-            Stream::Augmentation { model } => 0x0600_0000 | model as u32,
+            Stream::Augmentation { model, place } => 0x0600_0000 | (place as u32) << 8 | model as u32,
             Stream::Pairs { model } => 0x0700_0000 | model as u32,
             Stream::LabelNoise => 0x0800_0000,
             Stream::Labelled => 0x0a00_0000,
@@ -177,8 +179,9 @@ mod tests {
             Stream::Check,
             Stream::Projection { model: 0, layer: 0 },
             Stream::Projection { model: 1, layer: 0 },
-            Stream::Augmentation { model: 0 },
-            Stream::Augmentation { model: 1 },
+            Stream::Augmentation { model: 0, place: 0 },
+            Stream::Augmentation { model: 1, place: 0 },
+            Stream::Augmentation { model: 0, place: 1 },
             Stream::Pairs { model: 0 },
             Stream::Pairs { model: 1 },
             Stream::Dropout { model: 0, layer: 0 },

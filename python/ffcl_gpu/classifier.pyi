@@ -24,6 +24,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     shift: Any
     rotation: Any
     scale: Any
+    elastic: Any
     flip: Any
     shared_view: Any
     label_noise: Any
@@ -69,6 +70,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         shift: Any = None,
         rotation: Any = None,
         scale: Any = None,
+        elastic: Any = None,
         flip: Any = None,
         shared_view: Any = None,
         label_noise: Any = None,

@@ -1,5 +1,5 @@
-// How one image of one epoch is changed: a shift, and a turn with a change of size about the middle. Word for word the functions of
-// src/cpu/gather.rs; additions and products only, so that both differ by rounding at most.
+// How one image of one epoch is changed: a shift, a turn with a change of size about the middle, and displacements of the nodes of a
+// grid over the image. Word for word the functions of src/kernels/gather.rs; additions and products only, so that both differ by rounding at most.
 
 #import Shard
 #import random
@@ -38,4 +38,13 @@ fn change(shard: Shard, epoch: u32, view: u32, image: u32) -> Change {
     let size = 1.0 + shard.scale * signed_unit(words.w);
     // The lowest bit, which the factor of size does not use.
     return Change(shift, vec2<f32>(cosine, sine) / size, (shard.flip & words.w) == 1u);
+}
+
+// How far a node of the grid is displaced, in pixels; row by row.
+fn displacement(shard: Shard, epoch: u32, view: u32, image: u32, node: u32) -> vec2<f32> {
+    let replica = view >> shard.order_shift;
+    let seed = replica_seed(vec2<u32>(shard.seed_low, shard.seed_high), replica);
+    let model = view & ((1u << shard.order_shift) - 1u);
+    let words = philox(seed, shard.stream + ((node + 1u) << 8u) + model, vec2<u32>(image, epoch));
+    return shard.elastic * vec2<f32>(signed_unit(words.x), signed_unit(words.y));
 }

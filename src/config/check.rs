@@ -155,6 +155,9 @@ impl Augmentation {
         if self.shift > 64 || !(0.0..=180.0).contains(&self.rotation) || !(0.0..=0.5).contains(&self.scale) {
             return fail("--shift must be 0 to 64 pixels, --rotation 0 to 180 degrees, --scale 0 to 0.5");
         }
+        if !(0.0..=16.0).contains(&self.elastic) {
+            return fail("--elastic must be 0 to 16 pixels");
+        }
         Ok(())
     }
 }

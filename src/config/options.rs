@@ -58,6 +58,9 @@ table::options! {
         /// Resize each training image by up to this fraction, either way.
         #[arg(value_name = "FRACTION")]
         scale: f64 => run.augmentation.scale, [];
+        /// Bend each training image: places move by up to so many pixels along each axis, smoothly.
+        #[arg(value_name = "PIXELS")]
+        elastic: f64 => run.augmentation.elastic, [];
         /// Mirror each training image left to right, or not, by chance: for photographs, not for digits.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         flip: bool => run.augmentation.flip, [];

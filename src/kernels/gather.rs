@@ -7,7 +7,7 @@ use crate::arithmetic::Arithmetic;
 use crate::config::Augmentation;
 use crate::dataset::{Features, ImageShape, Images};
 use crate::error::Result;
-use crate::layout::{Shard, Shuffle, Step, Views};
+use crate::layout::{ELASTIC_CELLS, ELASTIC_NODES, Shard, Shuffle, Step, Views};
 use crate::random::{philox_words, unit};
 
 /// Numbers from the bytes of the images that the step names, as far as they are in one shard.
@@ -56,6 +56,7 @@ impl Describe for Gather {
         Variant::new(Kernel::Gather)
             .flag("MOVE", self.shard.moves())
             .flag("TURN", self.shard.turns())
+            .flag("BEND", self.shard.bends())
             .flag("FEATURES", self.shard.has_features())
     }
 
@@ -124,6 +125,8 @@ struct Change {
     turn: [f32; 2],
     /// Whether it is mirrored before all else.
     flip: bool,
+    /// How far the nodes of a grid over the image are displaced, in pixels; row by row.
+    displacements: [[f32; 2]; ELASTIC_NODES as usize],
 }
 
 impl Change {
@@ -144,8 +147,35 @@ impl Change {
         let size = 1.0 + shard.scale * signed_unit(words[3]);
         // The lowest bit, which the factor of size does not use.
         let flip = shard.flip & words[3] == 1;
-        Self { shift: [shift(words[0]), shift(words[1])], turn: [cosine / size, sine / size], flip }
+        let mut displacements = [[0.0; 2]; ELASTIC_NODES as usize];
+        if shard.bends() {
+            for (node, displacement) in (1..).zip(&mut displacements) {
+                let words = philox_words(seed, shard.stream + (node << 8) + model, u64::from(epoch) << 32 | u64::from(image));
+                *displacement = [words[0], words[1]].map(|word| shard.elastic * signed_unit(word));
+            }
+        }
+        Self { shift: [shift(words[0]), shift(words[1])], turn: [cosine / size, sine / size], flip, displacements }
     }
+
+    /// How far a place is displaced: interpolated between the nodes around it.
+    fn displaced(&self, shard: &Shard, column: u32, row: u32) -> [f32; 2] {
+        let ((column, across), (row, down)) = (cell(column, shard.width), cell(row, shard.height));
+        let nodes = ELASTIC_CELLS as usize + 1;
+        let node = row * nodes + column;
+        let below = node + nodes;
+        let mix = |a: f32, b: f32, share: f32| a + share * (b - a);
+        [0, 1].map(|axis| {
+            let at = |node: usize| self.displacements[node][axis];
+            mix(mix(at(node), at(below), down), mix(at(node + 1), at(below + 1), down), across)
+        })
+    }
+}
+
+/// The cell of the grid that holds a place along an axis of so many pixels, and the place's share of the way through it.
+fn cell(place: u32, length: u32) -> (usize, f32) {
+    let span = (length - 1).max(1);
+    let first = (ELASTIC_CELLS * place / span).min(ELASTIC_CELLS - 1);
+    (first as usize, (ELASTIC_CELLS * place - first * span) as f32 / span as f32)
 }
 
 fn signed_unit(word: u32) -> f32 {
@@ -170,7 +200,11 @@ fn moved(shard: &Shard, change: &Change, record: &[u32], table: &[f32; 256], pix
         return at(x, y);
     }
     let middle = [0.5 * (shard.width as f32 - 1.0), 0.5 * (shard.height as f32 - 1.0)];
-    let (across, down) = (x as f32 - middle[0], y as f32 - middle[1]);
+    let (mut across, mut down) = (x as f32 - middle[0], y as f32 - middle[1]);
+    if shard.bends() {
+        let [right, below] = change.displaced(shard, within % shard.width, within / shard.width);
+        (across, down) = (across + right, down + below);
+    }
     let [cosine, sine] = change.turn;
     let source = [middle[0] + (cosine * across + sine * down), middle[1] + (cosine * down - sine * across)];
     let corner = source.map(f32::floor);
@@ -201,7 +235,9 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
     let moves = [
         Augmentation { shift: 1, flip: true, ..still },
         Augmentation { shift: 40, ..still },
-        Augmentation { shift: 2, rotation: 20.0, scale: 0.2, flip: true, shared: false },
+        Augmentation { shift: 2, rotation: 20.0, scale: 0.2, flip: true, ..still },
+        Augmentation { shift: 1, rotation: 10.0, scale: 0.1, elastic: 2.0, flip: true, ..still },
+        Augmentation { elastic: 16.0, ..still },
         Augmentation { rotation: 180.0, scale: 0.5, ..still },
         Augmentation { flip: true, ..still },
     ];
@@ -292,13 +328,14 @@ fn case(
     let mut tolerance = 0.0;
     if shard.turns() {
         // Where a pixel comes from is a product of numbers of at most 2 (the turn over the size) and of the distance from the
-        // middle, shift included. The angle's series, its doublings and this product round some 24 times, and divisions and
-        // products of a device may be 2.5 units off: 60 units of 2⁻²³ times that distance, in both axes. Bilinear sampling is
+        // middle, shift and displacement included. The angle's series, its doublings and this product round some 24 times, and divisions
+        // and products of a device may be 2.5 units off: 60 units of 2⁻²³ times that distance, in both axes. A displacement is a division
+        // and three interpolations, of three roundings each, of numbers of at most twice the largest: 30 units of it. Bilinear sampling is
         // continuous, so the number changes by at most the largest step between neighbours for each pixel of displacement; then
         // come its own roundings.
         let shape = images.shape;
-        let distance = 2.0 * (shape.height.max(shape.width) as f64 + f64::from(augmentation.shift));
-        tolerance = 2f64.powi(-23) * range * (2.0 * 60.0 * distance + 12.0);
+        let distance = 2.0 * (shape.height.max(shape.width) as f64 + f64::from(augmentation.shift) + augmentation.elastic);
+        tolerance = 2f64.powi(-23) * range * (2.0 * (60.0 * distance + 2.0 * 30.0 * augmentation.elastic) + 12.0);
     }
     contents.compare(operation.inputs, Comparison::Within(tolerance));
     let name = format!("{part:?} of {images:?}, batch {batch_size}, {augmentation:?}");
@@ -381,7 +418,7 @@ mod tests {
         let table = std::array::from_fn(|byte| byte as f32);
         for augmentation in [
             Augmentation { shift: 2, ..Augmentation::default() },
-            Augmentation { shift: 1, rotation: 40.0, scale: 0.3, ..Augmentation::default() },
+            Augmentation { shift: 1, rotation: 40.0, scale: 0.3, elastic: 1.0, ..Augmentation::default() },
         ] {
             let images = Images {
                 pixels: colours.clone(),
@@ -420,6 +457,45 @@ mod tests {
         });
         // 200 expected with a deviation of 10; four of them are exceeded once in 16,000.
         assert!((160..=240).contains(&count.count()));
+    }
+
+    /// Displacements are those of the nodes, and between neighbouring pixels they differ by no more than across a cell. A picture that is
+    /// linear in x and y shows them: bilinear sampling is exact there.
+    #[test]
+    fn elastic_displacements_are_smooth() {
+        let pixels: Vec<u8> = (0..81).map(|pixel| (20 * (pixel / 9) + pixel % 9) as u8).collect();
+        let images = Images { pixels, labels: vec![0], shape: ImageShape::gray(9, 9), features: None };
+        let augmentation = Augmentation { elastic: 0.9, ..Augmentation::default() };
+        let shard = Shard::new(&images, 0, 1, 1, Views::Replica).augmented(&augmentation, 9);
+        let records = shard.records(&images, &[], None);
+        let table = std::array::from_fn(|byte| byte as f32);
+        let mut largest = 0f32;
+        for epoch in 0..50 {
+            let change = Change::new(&shard, epoch, 0, 0);
+            let at = |column: usize, row: usize| change.displaced(&shard, column as u32, row as u32);
+            let (mut inputs, mut labels) = (vec![f32::NAN; 84], [0]);
+            let step = Step { epoch, ..Step::evaluation(0, 1) };
+            gather(&shard, &step, 0, &records, &[0], &table, &mut inputs, &mut labels);
+            for (row, column) in (0..9).flat_map(|row| (0..9).map(move |column| (row, column))) {
+                let [right, below] = at(column, row);
+                largest = largest.max(right.abs()).max(below.abs());
+                if row % 2 == 0 && column % 2 == 0 {
+                    // At the last node of a row the interpolation rounds.
+                    let [at_right, at_below] = change.displacements[row / 2 * 5 + column / 2];
+                    assert!((right - at_right).abs() < 1e-6 && (below - at_below).abs() < 1e-6);
+                }
+                if column > 0 {
+                    // Half a cell, whose ends are at most 1.8 apart.
+                    assert!((right - at(column - 1, row)[0]).abs() <= 0.9001);
+                }
+                if (1..8).contains(&row) && (1..8).contains(&column) {
+                    let expected = 20.0 * (row as f32 + below) + column as f32 + right;
+                    // A few roundings of numbers below 256.
+                    assert!((inputs[9 * row + column] - expected).abs() < 2e-4, "{} for {expected}", inputs[9 * row + column]);
+                }
+            }
+        }
+        assert!((0.85..=0.9).contains(&largest), "{largest}");
     }
 
     /// Half a turn about the middle mirrors both axes; the generator's angle is uniform, so look for one near it.

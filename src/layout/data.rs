@@ -43,12 +43,12 @@ device_struct! {
         seed_high: u32,
         /// 1: images are mirrored or not, by chance.
         flip: u32,
+        /// Largest displacement of a place, in pixels.
+        elastic: f32,
         /// Padding to a multiple of 16 bytes.
         padding_0: u32,
         /// Padding.
         padding_1: u32,
-        /// Padding.
-        padding_2: u32,
     }
 }
 
@@ -204,16 +204,22 @@ impl Shard {
             flip: u32::from(augmentation.flip),
             rotation: augmentation.rotation.to_radians() as f32,
             scale: augmentation.scale as f32,
-            stream: Stream::Augmentation { model: 0 }.id(),
+            elastic: augmentation.elastic as f32,
+            stream: Stream::Augmentation { model: 0, place: 0 }.id(),
             seed_low: seed as u32,
             seed_high: (seed >> 32) as u32,
             ..self
         }
     }
 
-    /// Whether images are turned or resized.
+    /// Whether images are turned, resized or bent.
     pub fn turns(&self) -> bool {
-        self.rotation > 0.0 || self.scale > 0.0
+        self.rotation > 0.0 || self.scale > 0.0 || self.bends()
+    }
+
+    /// Whether places of an image are displaced.
+    pub fn bends(&self) -> bool {
+        self.elastic > 0.0
     }
 
     /// Whether images are changed at all.

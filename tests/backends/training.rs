@@ -37,7 +37,7 @@ fn steps_agree_with_the_twins() {
         TrainingConfig { hidden_loss: HiddenLoss::Prototypes(options), ..small_run_of(Recipe::Contrastive) }
     };
     let shifted = Augmentation { shift: 1, ..Augmentation::default() };
-    let turned = Augmentation { rotation: 10.0, shared: true, ..Augmentation::default() };
+    let turned = Augmentation { rotation: 10.0, elastic: 2.0, shared: true, ..Augmentation::default() };
     let variants = [
         (TrainingConfig { batch_size: 64, ..small() }, 100),
         (TrainingConfig { layers: vec![784, 10], output_loss: OutputLoss::CrossEntropy, ..small() }, 10),

@@ -66,6 +66,7 @@ fn impossible_options_are_refused() {
         ("--shift 1000", USAGE, &["--shift"]),
         ("--rotation nan", USAGE, &["--rotation"]),
         ("--scale 1", USAGE, &["--scale"]),
+        ("--elastic 17", USAGE, &["--elastic", "16"]),
         ("--normalize maybe", Refusal::Parser, &["maybe"]),
         ("--normalize=maybe", Refusal::Parser, &["--normalize"]),
         ("--recipe best", Refusal::Parser, &["contrastive", "paper"]),

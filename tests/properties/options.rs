@@ -66,6 +66,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
             shift,
             rotation,
             scale,
+            elastic: scale,
             flip: centre,
             shared_view,
             layers,

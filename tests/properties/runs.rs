@@ -90,7 +90,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
             normalize,
             dropout: if shared { numbers.2 } else { 0.0 },
             augmentation: if moving {
-                Augmentation { shift: moves.0, rotation: moves.1, scale: moves.2, flip: centre, shared }
+                Augmentation { shift: moves.0, rotation: moves.1, scale: moves.2, elastic: moves.2, flip: centre, shared }
             } else {
                 Augmentation::default()
             },
