@@ -8,7 +8,7 @@
 // from. BEND: that place is displaced as the nodes around it are, between which displacements are interpolated. All channels move alike.
 //
 // A data set that exceeds one binding is cut into shards; the kernel runs once a shard, and a row is written by the one run
-// whose shard holds its image. Rows past the batch's end repeat the last image; whoever reads them must ignore them.
+// whose shard holds its image. Rows past the batch's end repeat the last image; their readers must ignore them.
 //
 // Grid: x = quads of a row (64 an invocation group), y = rows, z = views.
 // Memory: 4 + 1 bytes read and 16 written a quad; with MOVE and with FEATURES 16 bytes read, with TURN 64.

@@ -1,7 +1,7 @@
 // trust
 // Which rows of the batch are worth learning from (shared/selection.wgsl states it), as a weight for each.
 //
-// What the layer thought of each image is left on record for the host, under the image's own number: the bits of the loss; and the answer,
+// The layer's loss and answer for each image are recorded for the host, under the image's own number: the bits of the loss; and the answer,
 // the epoch and, as the highest bit, whether it was kept.
 //
 // Grid: x = rows (64 a workgroup), y = slots; one invocation a row looks at all losses of the batch.

@@ -38,7 +38,7 @@ pub struct Row<'a> {
     pub agreement: f64,
 }
 
-/// What networks thought of a data set's labels.
+/// What an audit found out about a data set's labels.
 #[derive(Clone, Debug)]
 pub struct Findings<'a> {
     /// The data.

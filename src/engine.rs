@@ -55,13 +55,13 @@ pub struct EpochMetrics {
     pub training: Vec<Vec<f32>>,
     /// `[replica][3]`: right answers on the test set by A, B and the ensemble.
     pub test: Vec<[f32; EVALUATION_METRICS]>,
-    /// `[slot][layer]`: the look at the layers,
+    /// `[slot][layer]`: the diagnostics of the layers,
     pub layers: Vec<Vec<LayerSums>>,
-    /// and the images that it was taken on.
+    /// and the number of images that they were taken on.
     pub sample: usize,
 }
 
-/// Hears of steps that are done, and may ask to stop.
+/// A callback: it gets the number of steps done since its last call, and stops the training by `Break`.
 pub type Progress<'a> = dyn FnMut(usize) -> ControlFlow<()> + 'a;
 
 /// What a device holds for every weight.
@@ -127,7 +127,7 @@ pub trait Backend {
     /// selected, it does nothing.
     fn set_trust_rates(&mut self, rates: &[u32]) -> Result<()>;
 
-    /// What the layers that select images thought of each when they last saw it, `[layer][slot, images, 2]`
+    /// Loss and answer of each layer that selects images, for each image when it last came, `[layer][slot, images, 2]`
     /// ([`crate::layout::Trust::note`]); empty where images are not selected.
     fn trust_records_async(&mut self) -> Waiting<'_, Vec<Vec<u32>>>;
 

@@ -34,7 +34,7 @@ pub enum Event<'a> {
         /// Steps of this epoch.
         steps: usize,
     },
-    /// What layers thought of the images of an epoch that is done, in runs that select them: before its reports.
+    /// The layers' losses and answers for the images of a finished epoch, in runs that select images: comes before its reports.
     Records(&'a Records<'a>),
     /// An epoch is done: a report for each replica.
     Epoch(&'a [ReplicaReport]),
@@ -49,7 +49,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Hears what happens. A break stops the run where it stands, in the middle of an epoch too; an error ends it.
+/// A callback for events. `Break` stops the run at once, in the middle of an epoch too; an error ends it.
 pub type Observer<'a> = dyn FnMut(Event) -> Result<ControlFlow<()>> + 'a;
 
 /// How an epoch ended.

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// How often it is asked whether somebody pressed Ctrl-C.
+/// How often Ctrl-C is looked for.
 const ATTENTION: Duration = Duration::from_millis(50);
 
 /// Opens a device and prepares a job on it.
@@ -85,7 +85,7 @@ impl Failure {
     }
 }
 
-/// Where it stands, for whoever looks from outside.
+/// Where it stands, readable from outside.
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
@@ -174,7 +174,7 @@ impl Run {
         Self::start(py, Work { config, options, dataset, truth, request })
     }
 
-    /// Trains until the end of the next epoch. Returns its reports as JSON, or None where none was left. `hear(done, all)` hears of steps.
+    /// Trains until the end of the next epoch. Returns its reports as JSON, or None where none was left. `hear(done, all)` is called back with steps done and steps in all.
     #[pyo3(signature = (hear=None))]
     fn epoch(&mut self, py: Python<'_>, hear: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>> {
         if self.done {

@@ -34,7 +34,7 @@ fn main(
                 }
             }
         }
-        // Nobody may load the next tiles before everybody is done with these.
+        // All must be done with these tiles before one loads the next.
         workgroupBarrier();
     }
     for (var row = 0u; row < 4u; row++) {

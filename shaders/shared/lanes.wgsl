@@ -14,7 +14,7 @@ fn sum_over_lanes(value: vec2<f32>, thread: u32) -> vec2<f32> {
         workgroupBarrier();
     }
     let total = partial_sums[thread - lane];
-    // Nobody may start the next sum before everybody has read this one.
+    // All must have read this sum before one starts the next.
     workgroupBarrier();
     return total;
 }

@@ -1,4 +1,4 @@
-// Every invocation has a row to itself: the sum is the value, and nobody waits. (The other form of sum_over_lanes has barriers, which
+// Every invocation has a row to itself: the sum is the value, without barriers. (The other form of sum_over_lanes has barriers, which
 // software adapters pay for, and which no compiler lets stand where rows go different ways.)
 
 fn sum_over_lanes(value: vec2<f32>, thread: u32) -> vec2<f32> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The exit code of a program that Ctrl-C ended.
 pub const EXIT_CODE: u8 = 130;
 
-/// Whether somebody asked to stop.
+/// Whether the user asked to stop.
 #[derive(Clone, Debug)]
 pub struct Interruption(Arc<AtomicBool>);
 

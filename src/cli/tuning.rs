@@ -8,7 +8,7 @@ use ffcl_gpu::config::TrainingConfig;
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::gpu::backend::GpuOptions;
 use ffcl_gpu::gpu::context::Context;
-use ffcl_gpu::gpu::tuning::{Candidate, Effort, tune};
+use ffcl_gpu::gpu::tuning::{Candidate, Effort, Tuned, tune};
 use ffcl_gpu::kernels::tiles::Tiles;
 use ffcl_gpu::output::whole_file::write_whole;
 use ffcl_gpu::program::{Plan, blank_dataset};
@@ -71,9 +71,19 @@ pub fn choose(tuning: Tuning, context: Context, options: GpuOptions, job: Job) -
     report(
         "note: this adapter is new to this kind of run; its kernels are timed once to choose their tiles (--tune off skips it)",
     );
-    let (context, tiles, _) = tune(job, context, options, Effort::QUICK)?;
-    keep(key, tiles);
-    Ok((context, tiles))
+    let (context, tuned) = tune(job, context, options, Effort::QUICK)?;
+    warn_of_other_bits(&tuned);
+    keep(key, tuned.tiles);
+    Ok((context, tuned.tiles))
+}
+
+fn warn_of_other_bits(tuned: &Tuned) {
+    if tuned.differs {
+        report(
+            "warning: the fastest tiles compute other numbers than the built-in ones here, which they must not; the built-in ones stay. \
+             `ffcl-gpu verify --every-tile` tells which kernels this driver gets wrong",
+        );
+    }
 }
 
 /// `ffcl-gpu tune`: times all candidates at length, prints them, and keeps the winners.
@@ -89,14 +99,15 @@ pub fn run(options: &TuneOptions) -> Result<()> {
     let key = key(&context, &config, plan);
     let gpu = GpuOptions { plan, ..GpuOptions::for_device(&context) };
     let device = context.description.clone();
-    let (_, tiles, table) = tune(job, context, gpu, Effort::LONG)?;
-    keep(key, tiles);
+    let (_, tuned) = tune(job, context, gpu, Effort::LONG)?;
+    warn_of_other_bits(&tuned);
+    keep(key, tuned.tiles);
     if options.json {
-        return table.iter().try_for_each(|candidate| print_line(&json!(candidate).to_string()));
+        return tuned.candidates.iter().try_for_each(|candidate| print_line(&json!(candidate).to_string()));
     }
     print_line(&format!("device    {device}"))?;
     print_line("\n| kernels | tile | µs a step | chosen |\n|---|---|---|---|")?;
-    for Candidate { knob, setting, microseconds, chosen } in &table {
+    for Candidate { knob, setting, microseconds, chosen } in &tuned.candidates {
         let time = microseconds.map_or_else(|| "does not fit".to_owned(), |time| format!("{time:.1}"));
         print_line(&format!("| {knob} | {setting} | {time} | {} |", if *chosen { "yes" } else { "" }))?;
     }

@@ -13,7 +13,7 @@ use std::str::FromStr;
 #[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Trust {
-    /// Nobody: it learns from all.
+    /// No selection: a layer learns from all images.
     #[default]
     None,
     /// The layer itself: those of its smallest losses, in its loss and in the prototypes that guide it.

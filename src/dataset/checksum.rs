@@ -24,7 +24,7 @@ pub enum State {
         /// The checksum it has.
         has: String,
     },
-    /// Nobody knows its checksum.
+    /// Its checksum is not known.
     Unknown,
 }
 

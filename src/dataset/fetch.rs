@@ -21,7 +21,7 @@ const REMEDY: &str = "free some space, or give --data-dir a folder that can be w
 /// What a server answers.
 type Response = ureq::http::Response<ureq::Body>;
 
-/// Hears of a file: its name, bytes that are here, bytes in all.
+/// A callback: the file's name, bytes received, bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
 /// Fetches what `folder` lacks of a data set, from the known mirrors or from others. True if something had to be fetched.

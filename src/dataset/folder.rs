@@ -140,7 +140,7 @@ pub struct Skipped {
     pub problem: String,
 }
 
-/// Hears how many files of how many are done, from any thread.
+/// A callback, from any thread: files done, files in all.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Reads the images of a folder. Files that are no images are left out, unless nothing of a class is left.

@@ -55,7 +55,7 @@ pub struct Images {
     pub pixels: Vec<u8>,
     /// `[count]`, each below the data set's number of classes.
     pub labels: Vec<u8>,
-    /// Of each image. Features have one, too; where nobody gave them another, they stand in one row.
+    /// Of each image. Features have one, too: a single row, unless another was given.
     pub shape: ImageShape,
     /// Numbers of other kinds than bytes.
     pub features: Option<Features>,

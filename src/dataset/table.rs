@@ -9,7 +9,7 @@ use std::path::Path;
 /// The most columns that a table may have: as many as a layer may be wide, and the label.
 const MAX_COLUMNS: usize = crate::model::MAX_WIDTH + 1;
 
-/// What the column of labels is called where nobody said.
+/// Names of the column of labels, where none was given.
 const LABELS: [&str; 4] = ["label", "class", "target", "y"];
 
 const REMEDY: &str = "give a table with a label and numbers in each row, below a line such as label,pixel0,pixel1";

@@ -198,7 +198,7 @@ impl GpuBackend {
     }
 
     /// Runs `units` of work, each the walk over `dispatches` with its own entry of a table of steps, in submissions of the size
-    /// that `pace` says and learns. `progress` hears as in [`Backend::train`]; returns the number of units that were begun, and
+    /// that `pace` says and learns. `progress` is called as in [`Backend::train`]; returns the number of units that were begun, and
     /// what it said.
     async fn run(
         &self,
@@ -225,7 +225,7 @@ impl GpuBackend {
                 }
             }
         }
-        // All that has begun will end: whoever wanted to stop reads the state next, which waits for it.
+        // All that has begun will end: after a stop the state is read next, which waits for it.
         let flow = progress(in_flight.into_iter().map(|(_, count, _)| count).sum());
         self.context.check(during)?;
         Ok((begun, flow))
@@ -318,7 +318,7 @@ impl Backend for GpuBackend {
         Box::pin(async move {
             let mut records = Vec::new();
             for &(_, tensor) in self.programs.trust.iter().flat_map(|trust| &trust.records) {
-                records.push(self.read_back(tensor, "reading what was thought of the images").await?);
+                records.push(self.read_back(tensor, "reading the losses of the images").await?);
             }
             Ok(records)
         })
@@ -328,7 +328,7 @@ impl Backend for GpuBackend {
         let tensors = self.programs.trust.iter().flat_map(|trust| &trust.records);
         tensors
             .zip(records)
-            .try_for_each(|(&(_, tensor), record)| self.write_words(tensor, record, "uploading what was thought of the images"))
+            .try_for_each(|(&(_, tensor), record)| self.write_words(tensor, record, "uploading the losses of the images"))
     }
 
     fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>> {

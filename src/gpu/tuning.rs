@@ -1,13 +1,15 @@
 //! Shapes of tiles chosen by measuring: the candidates run on a run's own tensors, and the fastest stays.
 //!
 //! Counting says which shapes are worth a try, not which one an adapter likes. No shape changes a bit of a result
-//! ([`crate::kernels::tiles::Knob`]), so a choice may differ from machine to machine and from day to day.
+//! ([`crate::kernels::tiles::Knob`]), so a choice may differ from machine to machine and from day to day. A driver that computes one of them
+//! wrong must not spoil a run: what was chosen has to train to the same bits as what is built in, or it is not taken (`same_bits.rs`).
 
 use super::backend::{GpuBackend, GpuOptions};
 use super::bound_dispatch::BoundDispatch;
 use super::buffers::Allocator;
 use super::choice::fits;
 use super::context::Context;
+use super::same_bits::trains_to_the_same_bits;
 use crate::engine::Job;
 use crate::error::Result;
 use crate::kernels::tiles::{Knob, Tiles};
@@ -101,8 +103,19 @@ impl GpuBackend {
     }
 }
 
-/// The tiles that are fastest for `job`, and what was measured. The dispatches run on tensors of the job that hold nothing yet.
-pub fn tune(job: Job, context: Context, options: GpuOptions, effort: Effort) -> Result<(Context, Tiles, Vec<Candidate>)> {
+/// What tuning came to.
+#[derive(Clone, Debug)]
+pub struct Tuned {
+    /// The fastest tiles; those of the options where [`Self::differs`].
+    pub tiles: Tiles,
+    /// All that was measured.
+    pub candidates: Vec<Candidate>,
+    /// The fastest tiles train to other bits than those of the options, which is a fault of the driver.
+    pub differs: bool,
+}
+
+/// Looks for the tiles that are fastest for `job`. The dispatches run on tensors of the job that hold nothing yet.
+pub fn tune(job: Job, context: Context, options: GpuOptions, effort: Effort) -> Result<(Context, Tuned)> {
     let subgroup_size = context.subgroup_size;
     let mut backend = GpuBackend::new(job, context, options)?;
     let (mut best, mut table) = (options.tiles, Vec::new());
@@ -127,5 +140,9 @@ pub fn tune(job: Job, context: Context, options: GpuOptions, effort: Effort) -> 
         table[first + chosen].chosen = true;
         best = candidates[chosen];
     }
-    Ok((backend.into_context(), best, table))
+    let (context, same) = match best == options.tiles {
+        true => (backend.into_context(), true),
+        false => trains_to_the_same_bits(job, backend.into_context(), [options, GpuOptions { tiles: best, ..options }])?,
+    };
+    Ok((context, Tuned { tiles: if same { best } else { options.tiles }, candidates: table, differs: !same }))
 }

@@ -24,7 +24,7 @@ pub struct Trust {
     pub orders: Tensor,
     /// `[slot, batch]`.
     pub weights: Tensor,
-    /// What was thought of each image when it was last seen, `[slot, images, 2]`, whole numbers: [`Shape::note`].
+    /// Loss and answer for each image when it last came, `[slot, images, 2]`, whole numbers: [`Shape::note`].
     pub record: Tensor,
 }
 

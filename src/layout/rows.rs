@@ -206,7 +206,7 @@ pub const fn labelled_rows(batch_size: usize) -> usize {
     batch_size.div_ceil(2)
 }
 
-/// What a layer thought of an image when it last saw it.
+/// A layer's loss and answer for an image when it last came.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {
     /// Its loss at the label.

@@ -60,7 +60,7 @@ pub fn save(path: &Path, state: &TrainingState, of: Identity) -> Result<()> {
     write_whole(path, &to_bytes(path, state, of)?)
 }
 
-/// Words that somebody keeps beside a run, in a tensor of this name.
+/// Words that a caller keeps beside a run, in a tensor of this name.
 #[derive(Clone, Copy, Debug)]
 pub struct Beside<'a> {
     /// The tensor's name.

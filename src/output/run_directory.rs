@@ -58,7 +58,7 @@ pub struct RunRecord<'a, O: Serialize> {
 pub struct FileOptions {
     /// Their values, by name.
     pub values: Map<String, Value>,
-    /// Whether it is the record of a run, which has them all, and not what somebody wrote.
+    /// Whether it is the record of a run, which has them all, and not a file written by hand.
     pub is_record: bool,
 }
 
@@ -103,7 +103,7 @@ pub fn read_record(folder: &Path) -> Result<Map<String, Value>> {
     text::json(&bytes).map_err(fail)
 }
 
-/// An open run directory. Nobody else can write to it meanwhile.
+/// An open run directory, locked against other writers.
 pub struct RunDirectory {
     path: PathBuf,
     metrics: File,

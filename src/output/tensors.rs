@@ -134,7 +134,7 @@ pub(super) const MAXIMUM_HEADER: u64 = 100_000_000;
 pub(super) struct TensorFile<'a> {
     path: &'a Path,
     tensors: SafeTensors<'a>,
-    /// Its metadata, if this program wrote it and nobody dropped them since.
+    /// Its metadata, if this program wrote it and they were not dropped since.
     pub header: Option<Header>,
     /// What it says of the model, in the metadata or in a tensor.
     pub model: Option<ModelDescription>,

@@ -11,7 +11,7 @@ pub(crate) const REMEDY: &str = "free some space, or give --out a folder that ca
 const UNFINISHED: &str = ".part";
 
 #[cfg(feature = "program")]
-/// Removes temporary files that a killed process left in `folder`, in which nobody else may be writing.
+/// Removes temporary files that a killed process left in `folder`, in which no other process may be writing.
 #[cfg(feature = "program")]
 pub(crate) fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {

@@ -57,7 +57,7 @@ enum Phase {
     Backward,
 }
 
-/// Which of them does what an operation would. Where somebody is trusted, what rows count is known only behind the way forward.
+/// Which of them does what an operation would. With `--trust`, the weights of rows are known only after the forward pass.
 fn phase(operation: &Operation, trust: TrustBy) -> Phase {
     let trusting = trust != TrustBy::None;
     match operation {

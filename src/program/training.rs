@@ -58,7 +58,7 @@ struct Target {
 pub struct TrustTensors {
     /// Expected share of wrong labels, `[replica]`.
     pub rates: Tensor,
-    /// Layers that select, each with `[slot, images, 2]`, what it thought of each image.
+    /// Layers that select, each with `[slot, images, 2]`: its loss and answer for each image.
     pub records: Vec<(usize, Tensor)>,
     /// Images of the training set.
     pub images: usize,

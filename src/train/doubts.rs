@@ -8,7 +8,7 @@ pub const EARLY: u32 = 5;
 /// Words of an image beside its votes.
 const WORDS: usize = 5;
 
-/// What the layers that select thought of each training image, over the epochs after the first [`EARLY`].
+/// Losses and answers of the selecting layers for each training image, over the epochs after the first [`EARLY`].
 ///
 /// The score of an image is its loss at its label, mean over the hidden layers, all networks and these epochs; where only the output layer
 /// selects, it is the output's. The label that is proposed is what most of those layers took the image for.
@@ -23,7 +23,7 @@ pub struct Doubts {
     kept: Vec<(u32, u32)>,
 }
 
-/// What is thought of a training image and its label.
+/// The verdict on a training image and its label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Doubt {
     /// The image's place among the training images, from 0.
@@ -112,7 +112,7 @@ impl Doubts {
         self.kept.iter().map(|&(kept, of)| kept as f32 / of as f32).collect()
     }
 
-    /// The score of each image; not a number where nobody saw it.
+    /// The score of each image; not a number where it was never in a batch.
     pub fn scores(&self) -> Vec<f32> {
         self.losses.iter().map(|&(sum, count)| (sum / f64::from(count)) as f32).collect()
     }

@@ -92,7 +92,7 @@ pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics
     metrics.test.iter().enumerate().map(report).collect()
 }
 
-/// Fails where a loss, or what the look at the layers says of weights and activations, is not finite. None follows from another: a
+/// Fails where a loss, a weight or an activation of the diagnostics is not finite. Each is looked at, since none follows from another: a
 /// rectified NaN may be 0.
 pub(super) fn check_finite(reports: &[ReplicaReport], metrics: &EpochMetrics) -> Result<()> {
     let fail = |report: &ReplicaReport, what: &str, layer: usize, value: f64| {

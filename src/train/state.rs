@@ -61,7 +61,7 @@ pub struct TrainingState {
 pub struct TrustState {
     /// For each replica the share of wrong labels that it expects, of [`crate::layout::WHOLE`].
     pub rates: Vec<u32>,
-    /// What layers thought of the images, `[layer][slot, images, 2]`; in the middle of an epoch.
+    /// The layers' losses and answers for the images, `[layer][slot, images, 2]`; in the middle of an epoch.
     pub records: Vec<Vec<u32>>,
 }
 

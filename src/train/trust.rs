@@ -1,4 +1,4 @@
-//! What layers thought of the training images: how many labels are wrong, and how well the wrong ones are found.
+//! How many labels are wrong, estimated from the layers' losses and answers; and how well the wrong ones are found.
 
 use crate::config::{Trust, TrustRate};
 use crate::engine::Job;
@@ -37,7 +37,7 @@ impl TrustReport {
     }
 }
 
-/// What all layers of all networks thought of the images of one epoch.
+/// Losses and answers of all layers of all networks for the images of one epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct Records<'a> {
     /// `[layer][slot, images, 2]`.

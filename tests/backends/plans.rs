@@ -6,7 +6,8 @@ use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job, Quantity};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
-use ffcl_gpu::kernels::tiles::Tiles;
+use ffcl_gpu::gpu::same_bits::trains_to_the_same_bits;
+use ffcl_gpu::kernels::tiles::{Knob, Tiles};
 use ffcl_gpu::layout::Step;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::program::Plan;
@@ -14,7 +15,7 @@ use std::ops::ControlFlow::Continue;
 
 tests! {
     gpu: fused_and_layered_give_the_same_bits, the_fused_plan_takes_a_few_dispatches_at_any_depth,
-        an_epoch_makes_nothing_and_reads_once, memory_is_counted_beforehand, device_memory_stays_flat;
+        an_epoch_makes_nothing_and_reads_once, settings_that_compute_other_bits_are_found, memory_is_counted_beforehand, device_memory_stays_flat;
 }
 
 fn config() -> TrainingConfig {
@@ -43,6 +44,26 @@ fn backend_on(context: Context, config: &TrainingConfig, tiles: Option<Tiles>, p
 fn steps(config: &TrainingConfig, count: usize) -> Vec<Step> {
     let step = |index: usize| Step::new(index % 20 * config.batch_size, config.batch_size, &config.adam, index as u64 + 1);
     (0..count).map(step).collect()
+}
+
+/// What tuning asks before it takes other tiles than those built in: what it may choose passes; the other plan, which splits the sums of this run
+/// otherwise, does not.
+fn settings_that_compute_other_bits_are_found() {
+    let config = TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 150, ..Recipe::Contrastive.config() };
+    let dataset = digits::generate_with_counts(0, 200, 10);
+    let job = Job { config: &config, dataset: &dataset };
+    let mut context = context(&ContextOptions::default());
+    let layered = GpuOptions { plan: Some(Plan::Layered), ..GpuOptions::for_device(&context) };
+    let last = |knob| layered.tiles.candidates(knob, context.subgroup_size).pop().filter(|&tiles| tiles != layered.tiles);
+    let candidates: Vec<Tiles> = Knob::ALL.into_iter().filter_map(last).collect();
+    assert!(candidates.len() > 2);
+    for tiles in candidates {
+        let (again, same) = trains_to_the_same_bits(job, context, [layered, GpuOptions { tiles, ..layered }]).unwrap();
+        assert!(same, "{tiles:?}");
+        context = again;
+    }
+    let fused = GpuOptions { plan: Some(Plan::Fused), ..layered };
+    assert!(!trains_to_the_same_bits(job, context, [layered, fused]).unwrap().1);
 }
 
 /// Where no sum is split, both plans add the same numbers in the same order: parameters and metrics agree to the last bit.

@@ -176,7 +176,7 @@ impl Lab {
         dataset.as_ref().map(|dataset| dataset.test.image(index % dataset.test.count()).to_vec()).unwrap_or_default()
     }
 
-    /// Trains as `request` says; `listener` hears of it. Ends with the run.
+    /// Trains as `request` says and calls `listener` back. Ends with the run.
     pub async fn train(&self, request: String, listener: Function) -> std::result::Result<(), JsValue> {
         self.train_now(&request, &listener).await.map_err(|error| {
             if error.is_device_loss() {
@@ -278,7 +278,7 @@ impl Lab {
         Ok(told)
     }
 
-    /// Compares every kernel on this browser's GPU with its twin on the processor, and whole training steps; `listener` hears of each row.
+    /// Compares every kernel on this browser's GPU with its twin on the processor, and whole training steps; `listener` is called with each row.
     pub async fn verify(&self, listener: Function) -> std::result::Result<(), JsValue> {
         self.verify_now(&listener).await.map_err(|error| failure(&error))
     }

@@ -59,7 +59,7 @@ pub struct Controls {
     pub stopped: Cell<bool>,
 }
 
-/// What the page hears.
+/// Messages to the page.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Told<'a> {

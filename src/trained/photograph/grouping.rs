@@ -217,7 +217,7 @@ fn is_edge_of_paper(page: &Page, bounds: &Bounds) -> bool {
     2 * differ as u32 > longer
 }
 
-/// Whether somebody drew this, with a pen that has an edge.
+/// Whether this was drawn, with a pen that has an edge.
 fn is_drawn(page: &Page, labelled: &Labelled, index: usize) -> bool {
     let component = &labelled.list[index];
     let least = if is_faint(page, component.contrast) { LEAST_SHARP_FAINT } else { LEAST_SHARP };

@@ -70,7 +70,7 @@ pub(super) fn remove(mask: &GrayImage) -> GrayImage {
     without
 }
 
-/// Which segments nobody wrote: the long ones, and those that end at others at both ends, until no free end is left.
+/// Which segments are no handwriting: the long ones, and those that end at others at both ends, until no free end is left.
 fn printed(segments: &[Segment], mask: &GrayImage) -> Vec<bool> {
     let (width, height) = (mask.width() as f32, mask.height() as f32);
     let shorter = width.min(height);
