@@ -41,7 +41,7 @@ pub enum PlanName {
     /// Fused where it is possible, layered elsewhere and on software adapters.
     #[default]
     Auto,
-    /// Two to six dispatches a step, for layers up to 128 wide; not with --centre, --dropout, --hidden-loss pairs or instances, --method independent or ffcl3.
+    /// Two to six dispatches a step, for layers up to 128 wide; an error says why where a run has none, as with --centre or --dropout.
     Fused,
     /// A dispatch for each layer and kernel.
     Layered,

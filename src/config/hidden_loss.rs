@@ -62,6 +62,16 @@ impl HiddenLoss {
         matches!(self, Self::Prototypes(_) | Self::Head)
     }
 
+    /// Why it can be no part of the kernels that take a tile of the batch through all layers, if so.
+    pub(crate) fn unfusible(&self) -> Option<&'static str> {
+        match self {
+            Self::Cosine(options) if options.centre => Some("--centre needs means over the batch"),
+            Self::Cosine(_) | Self::Prototypes(_) | Self::Head => None,
+            Self::Pairs => Some("--hidden-loss pairs compares rows of different workgroups"),
+            Self::Instances(_) => Some("--hidden-loss instances compares every row with all rows of the batch"),
+        }
+    }
+
     /// Refuses what the loss cannot do with so many images in a step.
     pub(super) fn check(&self, batch_size: usize) -> Result<()> {
         match self {

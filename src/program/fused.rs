@@ -34,17 +34,10 @@ pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
             Some("--trust there is for networks with hidden layers")
         }
         (Method::Backprop, _) => None,
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(options)) if options.centre => {
-            Some("--centre needs means over the batch")
+        (Method::Local | Method::FrozenPartner, loss) => loss.unfusible(),
+        (Method::Independent | Method::Ffcl3 | Method::Inference, _) => {
+            Some("it is for --method local, frozen-partner and backprop")
         }
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_) | HiddenLoss::Prototypes(_) | HiddenLoss::Head) => None,
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Pairs) => {
-            Some("--hidden-loss pairs compares rows of different workgroups")
-        }
-        (Method::Local | Method::FrozenPartner, HiddenLoss::Instances(_)) => {
-            Some("--hidden-loss instances compares every row with all rows of the batch")
-        }
-        _ => Some("it is for --method local, frozen-partner and backprop"),
     }
 }
 

@@ -1,13 +1,16 @@
 use super::*;
 use crate::arithmetic::Single;
 use crate::config::{
-    Augmentation, FewLabels, Guide, HiddenLoss, Labelled, Method, PrototypeOptions, Recipe, Stage, Trust, TrustOptions, TrustRate,
+    Augmentation, CosineOptions, FewLabels, Guide, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions, Recipe, Stage,
+    Trust, TrustOptions, TrustRate,
 };
 use crate::cpu::executor::Store;
 use crate::dataset::digits;
-use crate::kernels::{Access, Data, Kernel, Whose};
+use crate::kernels::{Access, Data, Kernel, Memory, Whose};
 use crate::layout::{Step, UNLABELLED, WHOLE};
 use crate::random::{Generator, Stream};
+use clap::ValueEnum;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// The programs of a run on a few images.
@@ -33,8 +36,6 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
     let trusting = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..trusting(Trust::Partner) });
     let few = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..with_few_labels() });
     let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..Recipe::Contrastive.config() };
-    let instances =
-        TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..Recipe::Contrastive.config() };
     let dropping = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, dropout: 0.3, ..heads.clone() });
     let configs = recipes
         .into_iter()
@@ -42,9 +43,17 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
         .chain(trusting)
         .chain(few)
         .chain(dropping)
-        .chain([heads, instances])
+        .chain(every_hidden_loss())
         .map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
     configs.filter(|config| config.architecture().is_ok()).collect()
+}
+
+/// The default recipe with each hidden loss that there is.
+fn every_hidden_loss() -> impl Iterator<Item = TrainingConfig> {
+    HiddenLossKind::value_variants().iter().map(|&kind| {
+        let hidden_loss = HiddenLoss::new(kind, CosineOptions::default(), PrototypeOptions::default());
+        TrainingConfig { hidden_loss, ..Recipe::Contrastive.config() }
+    })
 }
 
 /// The default recipe, where layers select images.
@@ -265,6 +274,112 @@ fn no_tensor_is_idle() {
     }
 }
 
+/// Main memory that notes what an operation reaches.
+struct Noting<'a> {
+    specs: &'a [TensorSpec],
+    /// `[tensor][copy]`.
+    values: Vec<Vec<Data<f32>>>,
+    step: Step,
+    slot: usize,
+    seen: RefCell<Vec<(Tensor, Access, Whose)>>,
+}
+
+impl<'a> Noting<'a> {
+    fn new(programs: &'a Programs, step: Step) -> Self {
+        let zeros = |spec: &TensorSpec| match spec.element {
+            Element::Number => Data::Numbers(vec![0.0; spec.words]),
+            Element::Word => Data::Words(vec![0; spec.words]),
+        };
+        let copies = |spec: &TensorSpec| vec![zeros(spec); spec.per.count(programs.slots)];
+        let values = programs.tensors.iter().map(copies).collect();
+        Self { specs: &programs.tensors, values, step, slot: 0, seen: RefCell::default() }
+    }
+
+    fn note(&self, tensor: Tensor, access: Access, whose: Whose) {
+        let seen = (tensor, access, whose);
+        if !self.seen.borrow().contains(&seen) {
+            self.seen.borrow_mut().push(seen);
+        }
+    }
+
+    fn written(&mut self, tensor: Tensor) -> &mut Data<f32> {
+        self.note(tensor, Access::Write, Whose::Own);
+        &mut self.values[tensor.index()][self.specs[tensor.index()].per.unit(self.slot)]
+    }
+}
+
+impl Memory<f32> for Noting<'_> {
+    fn step(&self) -> &Step {
+        &self.step
+    }
+
+    fn slot(&self) -> usize {
+        self.slot
+    }
+
+    fn copy(&self, tensor: Tensor, copy: usize) -> &Data<f32> {
+        self.note(tensor, Access::Read, Whose::All);
+        &self.values[tensor.index()][copy]
+    }
+
+    fn of(&self, tensor: Tensor, slot: usize) -> &Data<f32> {
+        self.note(tensor, Access::Read, if slot == self.slot { Whose::Own } else { Whose::Partner });
+        &self.values[tensor.index()][self.specs[tensor.index()].per.unit(slot)]
+    }
+
+    fn take(&mut self, tensor: Tensor) -> Vec<f32> {
+        self.written(tensor).numbers().to_vec()
+    }
+
+    fn take_words(&mut self, tensor: Tensor) -> Vec<u32> {
+        self.written(tensor).words().to_vec()
+    }
+
+    fn put(&mut self, tensor: Tensor, values: Data<f32>) {
+        *self.written(tensor) = values;
+    }
+
+    fn take_scratch(&mut self, length: usize) -> Vec<f32> {
+        vec![0.0; length]
+    }
+
+    fn put_scratch(&mut self, _: Vec<f32>) {}
+}
+
+/// Main memory gives an operation that writes something else nothing to write to, and its phase might not wait for what it reads; so operands
+/// must be all that a reference reaches, and no more.
+#[test]
+fn references_reach_their_operands_and_nothing_else() {
+    for config in configs(&[12, 9, 7, 5]) {
+        let programs = programs(&config, Plan::Layered);
+        let mut memory = Noting::new(&programs, Step::new(0, config.batch_size, &config.adam, 1));
+        for operation in programs.operations() {
+            let description = operation.describe();
+            for unit in 0..description.level().count(programs.slots) {
+                memory.slot = description.level().first_slot(unit);
+                operation.run::<Single>(&mut memory);
+            }
+            let seen = memory.seen.take();
+            let operands: Vec<_> = description
+                .operands()
+                .iter()
+                .filter_map(|operand| Some((operand.tensor?, operand.access, operand.whose)))
+                .collect();
+            for &(tensor, access, whose) in &seen {
+                let own = access == Access::Read && whose == Whose::Own;
+                // Who reads the partner's copy may read its own beside it, and who writes may read what it wrote.
+                let allowed = |&(other, granted, of): &(Tensor, Access, Whose)| {
+                    other == tensor && (own || (granted, of) == (access, whose))
+                };
+                assert!(operands.iter().any(allowed), "{operation:?} reaches {}", programs.spec(tensor).name);
+            }
+            for operand in &operands {
+                assert!(seen.contains(operand), "{operation:?} does without {}", programs.spec(operand.0).name);
+            }
+        }
+    }
+}
+
 /// Everything that a layer learns in a step, given what the slots computed on the way forward. With `perturb` all other weights of slot 0,
 /// and what its partner computed in other layers, are something else by then.
 fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
@@ -346,11 +461,11 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
     let selecting = TrainingConfig { trust: trusting(Trust::Partner).trust, ..small(Recipe::Contrastive) };
     let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) };
     let dropping = TrainingConfig { dropout: 0.3, ..heads.clone() };
-    let instances = TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..heads.clone() };
     let few = TrainingConfig { few: with_few_labels().few, ..small(Recipe::Contrastive) };
     let few_heads = TrainingConfig { few: few.few, ..heads.clone() };
     let selecting_heads = TrainingConfig { trust: selecting.trust, ..heads.clone() };
-    for config in [
+    let losses = every_hidden_loss().map(|config| TrainingConfig { hidden_loss: config.hidden_loss, ..heads.clone() });
+    let others = [
         small(Recipe::Paper),
         small(Recipe::Centred),
         small(Recipe::Contrastive),
@@ -359,11 +474,10 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
         selecting,
         few,
         few_heads,
-        heads,
         selecting_heads,
         dropping,
-        instances,
-    ] {
+    ];
+    for config in losses.chain(others) {
         for layer in 0..3 {
             assert_eq!(learned(&config, layer, false), learned(&config, layer, true), "{config:?} layer {layer}");
         }
