@@ -5,6 +5,7 @@ use super::shapes::Part;
 use super::tensors::Tensors;
 use super::training::Training;
 use crate::config::{HiddenLoss, Labelled, Method, OutputLoss, Representation, Stage, TrainingConfig, Trust as TrustBy};
+use crate::error::{Error, Result};
 use crate::kernels::fused_backward::{BackLayer, FusedBackward};
 use crate::kernels::fused_forward::{FusedForward, FusedLayer};
 use crate::kernels::fused_scores::{FusedScores, ScoreLayer};
@@ -50,10 +51,11 @@ enum Phase {
     Backward,
 }
 
-/// Which of them does what an operation would. With `--trust`, the weights of rows are known only after the forward pass.
-fn phase(operation: &Operation, trust: TrustBy) -> Phase {
+/// Which of them does what an operation would. With `--trust`, the weights of rows are known only after the forward pass. Fails for an
+/// operation that none of them does, and that [`unfusible`] should have refused.
+fn phase(operation: &Operation, trust: TrustBy) -> Result<Phase> {
     let trusting = trust != TrustBy::None;
-    match operation {
+    Ok(match operation {
         Operation::PrototypeScores(_) | Operation::LabelLoss(_) => Phase::Scores,
         // Where hidden layers choose, they do so by prototypes of all rows.
         Operation::ClassPrototypes(means) if trusting && trust != TrustBy::Output && means.selection.is_none() => Phase::Scores,
@@ -64,9 +66,13 @@ fn phase(operation: &Operation, trust: TrustBy) -> Phase {
             Kernel::ClassPrototypes | Kernel::PrototypeLoss | Kernel::InputGradient | Kernel::NormalizeGradient => {
                 Phase::Backward
             }
-            _ => Phase::Forward,
+            Kernel::Forward | Kernel::Normalize | Kernel::CosineGradient | Kernel::OutputGradient => Phase::Forward,
+            other => {
+                let message = format!("no fused kernel does what {} does; use --plan layered", other.name());
+                return Err(Error::Configuration(message));
+            }
         },
-    }
+    })
 }
 
 /// The loss of a hidden layer's head, if that is what an operation takes.
@@ -84,7 +90,7 @@ pub fn fusible(config: &TrainingConfig) -> bool {
 
 impl Training<'_> {
     /// The same for runs that are [`fusible`], in a few operations for any depth.
-    pub fn fused_step(&mut self, stage: Stage) -> Vec<Operation> {
+    pub fn fused_step(&mut self, stage: Stage) -> Result<Vec<Operation>> {
         let config = self.pass.config;
         let layers = self.pass.shapes.network.len();
         let cosine = matches!(config.hidden_loss, HiddenLoss::Cosine(_)) && stage == Stage::Local;
@@ -99,7 +105,7 @@ impl Training<'_> {
         let (activate, learn, updates) = self.parts(stage);
         let mut parts: [Vec<Operation>; 4] = Default::default();
         for operation in activate.into_iter().chain(learn) {
-            parts[phase(&operation, config.trust.trust) as usize].push(operation);
+            parts[phase(&operation, config.trust.trust)? as usize].push(operation);
         }
         let [forth, scores, selection, back] = parts;
         let gather = self.pass.batch.plain().cloned();
@@ -119,7 +125,7 @@ impl Training<'_> {
             LayerUpdate { places: Places { weights, inputs, outputs: 0, deltas }, ..update }
         });
         operations.push(WeightUpdate { layers: layers.collect() }.into());
-        operations
+        Ok(operations)
     }
 
     /// Where a layer's tensors stand in the buffers that all layers share.

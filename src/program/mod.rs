@@ -129,8 +129,8 @@ impl Programs {
         let shuffle = vec![Shuffle { shape: order, orders: batch.orders, halves }.into()];
         let pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING);
         let mut training = Training::new(pass, row_metrics, train.count(), has_unlabelled);
-        let step = |&stage: &Stage| if plan == Plan::Fused { training.fused_step(stage) } else { training.step(stage) };
-        let stages = config.stages().iter().map(step).collect();
+        let step = |&stage: &Stage| if plan == Plan::Fused { training.fused_step(stage) } else { Ok(training.step(stage)) };
+        let stages = config.stages().iter().map(step).collect::<Result<_>>()?;
         let trust = training.trust;
 
         let rows = evaluation_batch_size(config, test.count(), largest_binding);
