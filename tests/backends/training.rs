@@ -3,11 +3,10 @@
 use crate::adapter::context;
 use crate::harness::Device;
 use crate::runs::{few, numbers, open, run, run_gpu, small, small_run_of, trusting};
-use clap::ValueEnum;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Augmentation, CosineOptions, Guide, HiddenLoss, HiddenLossKind, Method, OutputLoss, PrototypeOptions, Recipe, Representation,
-    TrainingConfig, Trust, TrustRate,
+    Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation, TrainingConfig,
+    Trust, TrustRate,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, Features, Images, digits};
@@ -66,6 +65,7 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { hidden_loss: HiddenLoss::Head, replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Head, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Backprop, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..small() }, 10),
         (TrainingConfig { augmentation: turned, ..small_run_of(Recipe::Contrastive) }, 10),
         // Epochs 1 and 10, which the steps are taken in: of the first stage; of the first and the second; of the first and the
         // third.
@@ -74,14 +74,9 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { epochs: 3, ..small_run_of(Recipe::Ffcl3) }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Pairs, augmentation: shifted, normalize: true, ..small() }, 10),
     ];
-    // Each hidden loss that there is, as it comes.
-    let losses = HiddenLossKind::value_variants().iter().map(|&kind| {
-        let hidden_loss = HiddenLoss::new(kind, CosineOptions::default(), PrototypeOptions::default());
-        (TrainingConfig { hidden_loss, ..small() }, 10)
-    });
     // All of them within what the smallest adapter that WebGPU allows has, and with wgpu's own checks in the shaders.
     let smallest = ContextOptions { limits: Some(wgpu::Limits::defaults()), shader_checks: Some(true) };
-    for (config, longest) in variants.into_iter().chain(losses) {
+    for (config, longest) in variants {
         for tiles in Tiles::possible(context(&smallest).subgroup_size) {
             let fused = fusible(&config) && !config.layers.contains(&129);
             for plan in [Plan::Layered].into_iter().chain(fused.then_some(Plan::Fused)) {
