@@ -107,7 +107,7 @@ impl AuditOptions {
         run.refuse_idle(&self.run.given())?;
         if config.trust.trust == Trust::None {
             return Err(Error::Configuration(
-                "--trust none doubts no label; give --trust own, partner, exchange or output".into(),
+                "--trust none doubts no label; give --trust own, partner, exchange, output or co-teaching".into(),
             ));
         }
         Ok(TrainingConfig { seed: self.seed, replicas: self.replicas, ..config })
@@ -254,6 +254,7 @@ fn networks(config: &TrainingConfig) -> String {
         Trust::Partner => "the partner's losses",
         Trust::Exchange => "exchange",
         Trust::Output => "the output's losses",
+        Trust::CoTeaching => "the partner's output",
     };
     format!("{} × {}, {} epochs, trust by {who}", 2 * config.replicas, widths.join("-"), config.epochs)
 }

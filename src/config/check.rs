@@ -1,7 +1,10 @@
 //! What is refused about a run, each with the option that is at fault.
 
 use super::hidden_loss::HiddenLossOptions;
-use super::{Augmentation, HiddenLossKind, Labelled, Method, PrototypeOptions, Representation, TrainingConfig, Trust, TrustRate};
+use super::{
+    Augmentation, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions, Representation, TrainingConfig, Trust,
+    TrustRate,
+};
 use crate::error::{Error, Result};
 use crate::model::Architecture;
 
@@ -87,6 +90,11 @@ impl TrainingConfig {
         if !self.learns_by_labels() {
             return fail(
                 "--trust ranks images by what each layer's loss says of their labels, and these hidden losses have none of an image; use --recipe contrastive, --hidden-loss head or --method backprop, or leave --trust out",
+            );
+        }
+        if self.trust.trust == Trust::CoTeaching && self.has_hidden_losses() && self.hidden_loss != HiddenLoss::Head {
+            return fail(
+                "--trust co-teaching is for --recipe heads and --method backprop; prototypes do not gain by it, so use --trust exchange with them",
             );
         }
         if self.batch_size > MAX_RANKED_BATCH {

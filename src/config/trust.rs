@@ -25,18 +25,20 @@ pub enum Trust {
     Exchange,
     /// The output layer itself, for its own loss; hidden layers learn from all images.
     Output,
+    /// The output layer of the other network, for all layers: co-teaching (arXiv 1804.06872), here also for layers with heads of their own.
+    CoTeaching,
 }
 
 impl Trust {
     /// Whether a slot's loss goes by its partner's verdict.
     pub fn partner_chooses(self) -> bool {
-        self == Self::Partner
+        matches!(self, Self::Partner | Self::CoTeaching)
     }
 
     /// Whether a slot sums its own prototypes by its partner's verdict; `guides_partner`: they guide the partner and not itself.
     pub fn partner_chooses_prototypes(self, guides_partner: bool) -> bool {
         match self {
-            Self::None | Self::Exchange | Self::Output => false,
+            Self::None | Self::Exchange | Self::Output | Self::CoTeaching => false,
             Self::Own => guides_partner,
             Self::Partner => !guides_partner,
         }

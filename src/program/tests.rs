@@ -216,6 +216,9 @@ fn one_bit_an_image_crosses_where_images_are_selected() {
         assert_eq!(more(Trust::Own), own);
         assert_eq!(more(Trust::Partner), partner);
     }
+    let heads = |trust| crossing(&TrainingConfig { hidden_loss: HiddenLoss::Head, ..trusting(trust) });
+    assert_eq!(heads(Trust::Partner), trust_of(1..=3));
+    assert_eq!(heads(Trust::CoTeaching), trust_of(3..=3));
 }
 
 /// Who chooses the images of the loss and of its prototypes, for every way of guiding.

@@ -38,6 +38,8 @@ pub struct Training<'a> {
     rows: Option<Tensor>,
     /// What the host sees of the selection of images, if there is one.
     pub trust: Option<TrustTensors>,
+    /// The output layer's selection, where all layers go by it.
+    of_output: Option<Selection>,
     /// Some images have no labels.
     has_unlabelled: bool,
     /// From losses to selections or pseudo-labels, and what is made again of what they leave.
@@ -73,7 +75,7 @@ impl<'a> Training<'a> {
             records: Vec::new(),
             images,
         });
-        Self { pass, row_metrics, pairs: None, rows: None, trust, has_unlabelled, select: Default::default() }
+        Self { pass, row_metrics, pairs: None, rows: None, trust, of_output: None, has_unlabelled, select: Default::default() }
     }
 
     /// One step of a stage, an operation a layer.
@@ -101,6 +103,10 @@ impl<'a> Training<'a> {
         let (mut learn, mut projected) = (Vec::new(), Vec::new());
         if config.hidden_loss == HiddenLoss::Pairs && !losses.is_empty() {
             activate.push(self.pairs());
+        }
+        if output && config.trust.trust == TrustBy::CoTeaching {
+            let logits = self.pass.tensor(Role::Outputs, Part::Network, layers - 1);
+            self.of_output = self.selection(layers - 1, logits);
         }
         for index in losses.clone() {
             match config.hidden_loss {
@@ -238,7 +244,7 @@ impl<'a> Training<'a> {
     /// Whether a layer chooses what it learns from.
     fn selects(&self, index: usize) -> bool {
         let is_output = index + 1 == self.pass.shapes.network.len();
-        self.trust.is_some() && (is_output || self.pass.config.trust.trust != TrustBy::Output)
+        self.trust.is_some() && (is_output || !matches!(self.pass.config.trust.trust, TrustBy::Output | TrustBy::CoTeaching))
     }
 
     /// Which rows a layer is to learn from, and as what: all at their labels, unless some are left out or have none.
@@ -271,6 +277,9 @@ impl<'a> Training<'a> {
 
     /// Which rows a layer is to learn from, by its own losses or by its partner's: of `logits`, at the labels.
     fn selection(&mut self, index: usize, logits: Tensor) -> Option<Selection> {
+        if self.of_output.is_some() {
+            return self.of_output;
+        }
         let TrustTensors { rates, images, .. } = *self.trust.as_ref()?;
         if !self.selects(index) {
             return None;

@@ -55,6 +55,7 @@ pub fn configs() -> Vec<TrainingConfig> {
         trusting(Trust::Own, heads(true)),
         trusting(Trust::Output, heads(false)),
         trusting(Trust::Output, prototypes(|_| (), true)),
+        trusting(Trust::CoTeaching, heads(true)),
     ];
     // Each setting meets every network, and every batch size with some of them.
     let of_setting = |(i, config): (usize, TrainingConfig)| {

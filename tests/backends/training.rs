@@ -58,6 +58,7 @@ fn steps_agree_with_the_twins() {
         // Here no share of wrong labels is set, so that all images are kept: of losses that all but tie, rounding would decide which is
         // the larger, and no bound holds for what follows. Which ones are left out is compared kernel by kernel, on equal losses.
         (TrainingConfig { trust: trusting(Trust::Partner, TrustRate::Auto), ..small_run_of(Recipe::Contrastive) }, 10),
+        (TrainingConfig { trust: trusting(Trust::CoTeaching, TrustRate::Auto), hidden_loss: HiddenLoss::Head, ..small() }, 10),
         (TrainingConfig { trust: trusting(Trust::Own, TrustRate::Auto), method: Method::Backprop, ..small() }, 10),
         // Nor is any answer as sure as that, for the same reason.
         (TrainingConfig { few: few(50, 1.0), replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),

@@ -35,7 +35,7 @@ impl fmt::Display for Owner {
             Self::Cosine => write!(formatter, "--hidden-loss cosine {hidden}"),
             Self::Prototypes => write!(formatter, "--hidden-loss prototypes or instances {hidden}"),
             Self::ClassPrototypes => write!(formatter, "--hidden-loss prototypes {hidden}"),
-            Self::Trust => formatter.write_str("--trust own, partner, exchange or output"),
+            Self::Trust => formatter.write_str("--trust own, partner, exchange, output or co-teaching"),
         }
     }
 }

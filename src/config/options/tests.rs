@@ -110,8 +110,8 @@ fn what_was_typed_and_changes_nothing_is_refused() {
         ("method = 'backprop'\ntemperature = 0.3", "--temperature", "--method"),
         ("hidden-loss = 'instances'\nmutual = 0", "--mutual", "--hidden-loss prototypes"),
         ("representation = 'activation'", "--representation", "--hidden-loss cosine"),
-        ("trust-rate = 0.2", "--trust-rate", "--trust own, partner, exchange or output"),
-        ("trust-ramp = 2", "--trust-ramp", "--trust own, partner, exchange or output"),
+        ("trust-rate = 0.2", "--trust-rate", "--trust own, partner, exchange, output or co-teaching"),
+        ("trust-ramp = 2", "--trust-ramp", "--trust own, partner, exchange, output or co-teaching"),
     ] {
         let options = options(text);
         options.config().unwrap();
