@@ -7,9 +7,11 @@ mod components;
 mod grouping;
 mod illumination;
 mod lines;
+mod sheet;
 
 use image::imageops::thumbnail;
 use image::{GrayImage, ImageBuffer, Luma};
+use sheet::Sheet;
 use std::fmt;
 
 /// How much ink each pixel has: 0 for paper, 1 where no light comes back.
@@ -109,13 +111,7 @@ pub(super) fn digits(gray: &GrayImage) -> Vec<Found> {
     let scale = (f64::from(gray.width().max(gray.height())) / f64::from(LONGEST_SIDE)).max(1.0);
     let reduced = |length: u32| ((f64::from(length) / scale).round() as u32).max(1);
     let small = if scale > 1.0 { &thumbnail(gray, reduced(gray.width()), reduced(gray.height())) } else { gray };
-    let mut found = Vec::new();
-    for pen in illumination::pens(small) {
-        found = search(small, pen);
-        if !found.is_empty() {
-            break;
-        }
-    }
+    let mut found = on_sheet(small).unwrap_or_else(|| look(small));
     // Rounded outwards: what was reduced may lie anywhere in its pixel.
     let (across, down) =
         (f64::from(gray.width()) / f64::from(small.width()), f64::from(gray.height()) / f64::from(small.height()));
@@ -143,6 +139,26 @@ pub(super) fn main_digit(gray: &GrayImage) -> Option<Found> {
         f64::from(found.bounds.longer()) / (1.0 + 0.5 * away)
     };
     digits(gray).into_iter().max_by(|one, other| weight(one).total_cmp(&weight(other)))
+}
+
+/// What is written on a sheet that lies in the picture: all that counts, unless something reaches beyond what was taken for a sheet. A dark
+/// thing that nothing is written on may be anything that lies on the paper, such as a phone.
+fn on_sheet(gray: &GrayImage) -> Option<Vec<Found>> {
+    let sheet = Sheet::find(gray)?;
+    let mut found = look(&sheet.gray);
+    if found.iter().any(|digit| digit.doubts.contains(&Doubt::AtEdge)) || sheet.dark && found.is_empty() {
+        return None;
+    }
+    for digit in &mut found {
+        digit.bounds = sheet.place(digit.bounds, gray.dimensions());
+    }
+    Some(found)
+}
+
+/// The digits of the likeliest pen with which there are some.
+fn look(gray: &GrayImage) -> Vec<Found> {
+    let found = illumination::pens(gray).into_iter().map(|pen| search(gray, pen));
+    found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 fn search(gray: &GrayImage, pen: illumination::Pen) -> Vec<Found> {

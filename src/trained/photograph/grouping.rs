@@ -25,8 +25,8 @@ const WIDEST: f32 = 4.0;
 const LEAST_SHARP: f32 = 0.45;
 /// The same of what is hardly darker than the unevenness around it.
 const LEAST_SHARP_FAINT: f32 = 0.75;
-/// How much fainter than the darkest digit another one may be.
-const LEAST_OF_DARKEST: f32 = 0.4;
+/// How much fainter than the darkest digit another one may be: the same pen leaves about the same ink, shadows and folds leave less.
+const LEAST_OF_DARKEST: f32 = 0.6;
 
 /// What may be a digit.
 struct Candidate {
@@ -156,12 +156,14 @@ fn attach(groups: &mut [Group], list: &[Component]) {
     }
 }
 
-/// Whether what is left over is as much as what was found.
+/// Whether what is left over is as much as what was found, and about as dark: the pieces of a texture are alike. A shadow, or a fold of
+/// the paper, may be large, but is fainter than what was written.
 fn is_texture(list: &[Component], groups: &[Group]) -> bool {
-    let area = |index: &usize| u64::from(list[*index].area);
-    let found: u64 = groups.iter().flat_map(|group| &group.members).map(area).sum();
-    let inner: u64 = list.iter().filter(|component| component.at_edge == 0).map(|component| u64::from(component.area)).sum();
-    inner > 2 * found
+    let members: Vec<&Component> = groups.iter().flat_map(|group| &group.members).map(|&index| &list[index]).collect();
+    let darkest = members.iter().map(|component| component.contrast).fold(0.0, f32::max);
+    let found: u64 = members.iter().map(|component| u64::from(component.area)).sum();
+    let rivals = list.iter().filter(|component| component.at_edge == 0 && component.contrast > LEAST_OF_DARKEST * darkest);
+    rivals.map(|component| u64::from(component.area)).sum::<u64>() > 2 * found
 }
 
 /// The group's ink, cut out.

@@ -101,6 +101,49 @@ fn lines_frames_and_edges_are_no_ink() {
 }
 
 #[test]
+fn large_shadows_beside_a_digit_are_no_texture() {
+    // Of the fingers that hold the camera: narrow, and together far larger than the digit.
+    let finger = |x: u32, y: u32, row: f32| {
+        let away = ((x as f32 - 300.0) / 170.0).hypot((y as f32 - row) / 30.0);
+        1.0 / (1.0 + ((away - 1.0) * 7.0).exp())
+    };
+    let light = |x: u32, y: u32| {
+        1.0 - 0.4 * [60.0, 140.0, 220.0, 600.0, 680.0].map(|row| finger(x, y, row)).into_iter().fold(0.0, f32::max)
+    };
+    check_seven(&shaded(&with_seven(), light), "fingers");
+    assert!(digits(&shaded(&page(), light)).is_empty(), "fingers alone");
+}
+
+#[test]
+fn what_is_around_a_sheet_is_no_ink() {
+    let planks = GrayImage::from_fn(800, 1000, |x, y| Luma([if (x + y / 9) % 90 < 12 { 40 } else { 110 }]));
+    for (what, sheet, expected) in [("a blank sheet", page(), 0), ("a sheet", with_seven(), 1)] {
+        let mut picture = planks.clone();
+        image::imageops::replace(&mut picture, &sheet, 110, 90);
+        let found: Vec<Bounds> = digits(&picture).iter().map(|found| found.bounds).collect();
+        assert_eq!(found.len(), expected, "{what}: {found:?}");
+        for Bounds { left, top, width, height } in found {
+            let near = |one: u32, other: u32| one.abs_diff(other) <= 8;
+            assert!(
+                near(left, 310) && near(top, 390) && near(width, 120) && near(height, 200),
+                "{what}: {left} {top} {width} {height}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_dark_thing_without_a_digit_is_no_sheet() {
+    let mut page = with_seven();
+    fill(&mut page, (350, 60), (200, 600), 40);
+    assert!(on_sheet(&page).is_none(), "a phone on the paper");
+    let mut slate = GrayImage::from_pixel(800, 1000, Luma([PAPER]));
+    fill(&mut slate, (110, 90), (600, 800), 40);
+    seven(&mut slate, 310, 390, 220);
+    assert_eq!(on_sheet(&slate).map(|found| found.len()), Some(1), "a slate");
+}
+
+#[test]
 fn digits_are_found_one_by_one_in_the_order_of_reading() {
     let mut page = page();
     let places = [(50, 60), (230, 20), (420, 80), (60, 420), (300, 450)];
