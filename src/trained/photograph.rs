@@ -141,6 +141,11 @@ pub(super) fn main_digit(gray: &GrayImage) -> Option<Found> {
     digits(gray).into_iter().max_by(|one, other| weight(one).total_cmp(&weight(other)))
 }
 
+/// Whether a sheet of paper lies in the picture, with its edges in view.
+pub(super) fn shows_sheet(gray: &GrayImage) -> bool {
+    Sheet::find(gray).is_some()
+}
+
 /// What is written on a sheet that lies in the picture: all that counts, unless something reaches beyond what was taken for a sheet. A dark
 /// thing that nothing is written on may be anything that lies on the paper, such as a phone.
 fn on_sheet(gray: &GrayImage) -> Option<Vec<Found>> {

@@ -88,8 +88,8 @@ impl Preparation {
             return Ok(vec![Prepared { pixels: framed(&ink, shape), bounds: Some(bounds), doubts: Vec::new() }]);
         }
         let found = photograph::digits(&gray);
-        // On paper of one shade a single thing with room around it is a digit, however it is drawn.
-        if found.is_empty() && is_alone(&gray, &bounds, &ink) {
+        // On paper of one shade a single thing with room around it is a digit, however it is drawn; but not a sheet on a desk of one shade.
+        if found.is_empty() && is_alone(&gray, &bounds, &ink) && !photograph::shows_sheet(&gray) {
             return Ok(vec![Prepared { pixels: framed(&ink, shape), bounds: Some(bounds), doubts: Vec::new() }]);
         }
         if let [one] = &found[..]

@@ -89,6 +89,14 @@ fn one_shade_shows_nothing_and_odd_shapes_do_no_harm() {
 }
 
 #[test]
+fn a_blank_sheet_on_a_desk_is_no_digit() {
+    let sheet =
+        RgbImage::from_fn(500, 600, |x, y| Rgb([if (60..430).contains(&x) && (50..540).contains(&y) { 230 } else { 60 }; 3]));
+    let picture = Picture { name: "it".into(), image: sheet.into(), plain: None };
+    assert!(Preparation::Digit.find(&picture, FRAME).unwrap().is_empty());
+}
+
+#[test]
 fn resizing_keeps_colours_and_nothing_else_changes() {
     let pixels = RgbImage::from_fn(4, 2, |x, _| if x < 2 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
     let picture = Picture { name: "it".into(), image: pixels.into(), plain: None };
