@@ -1,5 +1,5 @@
 // How one image of one epoch is changed: a shift, a turn with a change of size about the middle, and displacements of the nodes of a
-// grid over the image. Word for word the functions of src/kernels/gather.rs; additions and products only, so that both differ by rounding at most.
+// grid over the image. Word for word the functions of src/kernels/augment.rs; additions and products only, so that both differ by rounding at most.
 
 #import Shard
 #import random

@@ -3,6 +3,7 @@
 //!
 //! **The table of kernels is the `kernels!` below.** A kernel has the shader `shaders/<name>.wgsl` and the file `<name>.rs` here.
 
+mod augment;
 pub mod case;
 mod memory;
 mod operand;
