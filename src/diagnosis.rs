@@ -108,7 +108,7 @@ impl Sign {
             }
             Sign::Diverging => "a hidden layer's loss rises again: A and B lose each other; try a smaller --learning-rate",
             Sign::NearChance => {
-                "the accuracy is near that of guessing; look for collapsed or dead layers in metrics.jsonl, or try --recipe contrastive"
+                "the accuracy is near that of guessing; where an epoch has few steps, try a smaller --batch-size; else look for collapsed or dead layers in metrics.jsonl, or try --recipe contrastive"
             }
             Sign::UnsureOfLabels => {
                 "A and B are often mistaken themselves, so that the estimated share of wrong labels is too high; give the share by --trust-rate"

@@ -91,6 +91,7 @@ impl Run<'_> {
             check_continuation(reopened.directory.path(), config, state.position, &device, options.quiet || options.json)?;
         }
         if state.is_none() {
+            self.note_few_steps();
             let mut parameters = config.initial_parameters()?;
             if let Some(path) = &options.init_from {
                 let converted;
@@ -177,6 +178,25 @@ fn record<'a>(options: &'a TrainOptions, job: Job<'a>, device: &'a DeviceDescrip
         train_images: job.dataset.train.count(),
         test_images: job.dataset.test.count(),
         device,
+    }
+}
+
+/// Runs of fewer steps hardly learn, however many images a step has.
+const FEW_STEPS: usize = 200;
+
+impl Run<'_> {
+    /// A small data set in batches of the usual size gives few steps: says what to do about it, unless somebody asked for just that.
+    fn note_few_steps(&self) {
+        let Self { options, job, .. } = self;
+        let (config, images) = (job.config, job.dataset.train.count());
+        let steps = self.steps_per_epoch() * config.epochs as usize;
+        let asked = options.run.epochs.is_some() || options.run.batch_size.is_some() || config.max_steps.is_some();
+        if steps < FEW_STEPS && !asked && !options.quiet && !options.json {
+            let batch_size = (images / 16).clamp(1, config.batch_size);
+            warn(&format!(
+                "note: {steps} steps are few to learn by; {images} images learn better with a smaller --batch-size, such as {batch_size}, or more --epochs"
+            ));
+        }
     }
 }
 
