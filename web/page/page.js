@@ -222,6 +222,7 @@ function told(event) {
       $("right-b").textContent = rate(mean((report) => report.test_accuracy_b));
       $("right-both").textContent = rate(mean((report) => report.test_accuracy_ensemble));
       charts.add(event.reports[0]);
+      $("progress").value = event.reports[0].epoch / epochs;
       document.body.dataset.epoch = event.reports[0].epoch;
       break;
     }
