@@ -61,6 +61,9 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     }
 }
 
+/// Runs of fewer steps hardly learn, however many images a step has.
+const FEW_STEPS: usize = 200;
+
 /// A run, and what outlives the loss of its device.
 struct Run<'a> {
     options: &'a TrainOptions,
@@ -165,6 +168,20 @@ impl Run<'_> {
         }
     }
 
+    /// A small data set in batches of the usual size gives few steps: says what to do about it, unless somebody asked for just that.
+    fn note_few_steps(&self) {
+        let Self { options, job, .. } = self;
+        let (config, images) = (job.config, job.dataset.train.count());
+        let steps = self.steps_per_epoch() * config.epochs as usize;
+        let asked = options.run.epochs.is_some() || options.run.batch_size.is_some() || config.max_steps.is_some();
+        if steps < FEW_STEPS && !asked && !options.quiet && !options.json {
+            let batch_size = (images / 16).max(8).min(config.batch_size);
+            warn(&format!(
+                "note: {steps} steps are few to learn by; {images} images learn better with a smaller --batch-size, such as {batch_size}, or more --epochs"
+            ));
+        }
+    }
+
     fn steps_per_epoch(&self) -> usize {
         self.job.config.steps_per_epoch(self.job.dataset.train.count())
     }
@@ -178,25 +195,6 @@ fn record<'a>(options: &'a TrainOptions, job: Job<'a>, device: &'a DeviceDescrip
         train_images: job.dataset.train.count(),
         test_images: job.dataset.test.count(),
         device,
-    }
-}
-
-/// Runs of fewer steps hardly learn, however many images a step has.
-const FEW_STEPS: usize = 200;
-
-impl Run<'_> {
-    /// A small data set in batches of the usual size gives few steps: says what to do about it, unless somebody asked for just that.
-    fn note_few_steps(&self) {
-        let Self { options, job, .. } = self;
-        let (config, images) = (job.config, job.dataset.train.count());
-        let steps = self.steps_per_epoch() * config.epochs as usize;
-        let asked = options.run.epochs.is_some() || options.run.batch_size.is_some() || config.max_steps.is_some();
-        if steps < FEW_STEPS && !asked && !options.quiet && !options.json {
-            let batch_size = (images / 16).clamp(1, config.batch_size);
-            warn(&format!(
-                "note: {steps} steps are few to learn by; {images} images learn better with a smaller --batch-size, such as {batch_size}, or more --epochs"
-            ));
-        }
     }
 }
 

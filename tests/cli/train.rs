@@ -44,6 +44,21 @@ fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
     assert!(rest[1].starts_with("layer") && rest[4].trim_start().starts_with('3'), "{rest:?}");
 }
 
+/// A few hundred images in batches of the usual size make a run too short to learn by. Whoever chose the epochs knows.
+#[test]
+fn a_run_of_few_steps_says_what_helps() {
+    let few = ["train", "--device", "cpu", "--limit-train", "640", "--layers", "784,16,10", "--no-out"];
+    let ran = run(&few).succeeded();
+    assert!(
+        ran.stderr.starts_with("note: 150 steps are few") && ran.stderr.contains("--batch-size, such as 40,"),
+        "{}",
+        ran.stderr
+    );
+    for others in [["--epochs", "30"], ["--batch-size", "128"]] {
+        assert_eq!(run(&join(&[&few, &others])).succeeded().stderr, "");
+    }
+}
+
 #[test]
 fn quiet_prints_nothing() {
     let ran = run(&join(&[SMALL, &["--quiet"]])).succeeded();
