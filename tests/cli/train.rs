@@ -55,7 +55,8 @@ fn a_run_of_few_steps_says_what_helps() {
         ran.stderr
     );
     for others in [["--epochs", "30"], ["--batch-size", "128"]] {
-        assert_eq!(run(&join(&[&few, &others])).succeeded().stderr, "");
+        let ran = run(&join(&[&few, &others])).succeeded();
+        assert!(!ran.stderr.contains("few to learn by"), "{}", ran.stderr);
     }
 }
 
