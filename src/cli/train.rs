@@ -61,7 +61,7 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     }
 }
 
-/// Runs of fewer steps hardly learn, however many images a step has.
+/// Runs of fewer steps learn less than their images allow.
 const FEW_STEPS: usize = 200;
 
 /// A run, and what outlives the loss of its device.
