@@ -88,7 +88,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                     // Padding stays, and so does a bias that is not trained.
                     let is_bias = row == 4u * layer.input_quads && next < trained.bias;
                     if (row + next < layer.input_width || is_bias) {
-                        move_quad(at + next * layer.output_quads, staged_sum(thread, &sums, tile + next));
+                        move_quad(at + next * layer.output_quads, trained.rate, staged_sum(thread, &sums, tile + next));
                     }
                 }
             }
@@ -97,8 +97,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 }
 
 // Four neighbours of a weight row.
-fn move_quad(at: u32, gradient: vec4<f32>) {
-    let next = adam(step, gradient, Moments(first_moments[at], second_moments[at], weights[at]));
+fn move_quad(at: u32, rate: f32, gradient: vec4<f32>) {
+    let next = adam(step, rate, gradient, Moments(first_moments[at], second_moments[at], weights[at]));
     first_moments[at] = next.first;
     second_moments[at] = next.second;
     weights[at] = next.weight;

@@ -16,7 +16,9 @@ mod words;
 pub use adam::{Adam, Schedule};
 pub use augmentation::Augmentation;
 pub use few::{FewLabels, Labelled};
-pub use hidden_loss::{CosineOptions, Guide, HiddenLoss, HiddenLossKind, PrototypeOptions, Representation};
+pub use hidden_loss::{
+    CosineOptions, Guide, HeadOptions, HeadRate, HiddenLoss, HiddenLossKind, PrototypeOptions, Representation,
+};
 pub use method::{Method, Stage};
 pub use options::{OptionFacts, RunOptions};
 pub use output_loss::OutputLoss;
@@ -99,7 +101,7 @@ impl TrainingConfig {
             HiddenLoss::Prototypes(options) | HiddenLoss::Instances(options) if self.has_hidden_losses() => {
                 Some(options.projection).filter(|&width| width > 0)
             }
-            HiddenLoss::Head if self.has_hidden_losses() => self.layers.last().copied(),
+            HiddenLoss::Head(_) if self.has_hidden_losses() => self.layers.last().copied(),
             _ => None,
         }
     }

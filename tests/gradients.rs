@@ -7,7 +7,7 @@ use ffcl_gpu::kernels::forward::forward;
 use ffcl_gpu::kernels::input_gradient::input_gradient;
 use ffcl_gpu::kernels::output_gradient::output_gradient;
 use ffcl_gpu::kernels::weight_update::{Learned, weight_update};
-use ffcl_gpu::layout::{Linear, Step, Views};
+use ffcl_gpu::layout::{Linear, Step, Trained, Views};
 use ffcl_gpu::model::LayerParameters;
 use ffcl_gpu::random::{Generator, Stream};
 
@@ -82,7 +82,7 @@ fn local_gradients_match_finite_differences() {
         let [mut first, mut second, mut scratch] = [(); 3].map(|()| vec![0.0; layer.weight_len()]);
         let learned = Learned { weights: &mut weights, first_moments: &mut first, second_moments: &mut second };
         let step = Step::new(0, BATCH, &Adam::default(), 1);
-        weight_update::<Double>(&layer, true, &step, &padded_rows, &deltas, learned, &mut scratch);
+        weight_update::<Double>(&layer, Trained::ALL, &step, &padded_rows, &deltas, learned, &mut scratch);
         let moments = layer.unpack(&first);
 
         let mut values: Vec<f64> = parameters.weight.iter().chain(&parameters.bias).map(|&value| value.into()).collect();
@@ -120,14 +120,14 @@ fn gradients_of_a_head_match_finite_differences() {
     // Only the network's own answers are counted.
     assert!(metrics[..BATCH].iter().all(|&loss| loss > 0.0) && metrics[BATCH..] == [0.0; BATCH]);
     input_gradient::<Double>(&branch, Some(&activations), &errors, &branch_weights, &mut deltas);
-    let moments = |layer: &Linear, bias: bool, rows: &[f32], deltas: &[f32], weights: &mut [f32]| {
+    let moments = |layer: &Linear, trained: Trained, rows: &[f32], deltas: &[f32], weights: &mut [f32]| {
         let [mut first, mut second, mut scratch] = [(); 3].map(|()| vec![0.0; layer.weight_len()]);
         let learned = Learned { weights, first_moments: &mut first, second_moments: &mut second };
-        weight_update::<Double>(layer, bias, &Step::new(0, BATCH, &Adam::default(), 1), rows, deltas, learned, &mut scratch);
+        weight_update::<Double>(layer, trained, &Step::new(0, BATCH, &Adam::default(), 1), rows, deltas, learned, &mut scratch);
         layer.unpack(&first)
     };
-    let of_hidden = moments(&layer, true, &rows, &deltas, &mut weights);
-    let of_head = moments(&branch, false, &activations, &errors, &mut branch_weights);
+    let of_hidden = moments(&layer, Trained::ALL, &rows, &deltas, &mut weights);
+    let of_head = moments(&branch, Trained { bias: 0, ..Trained::ALL }, &activations, &errors, &mut branch_weights);
 
     let rows: Vec<Vec<f64>> = rows.chunks(inputs).map(|row| row.iter().map(|&value| value.into()).collect()).collect();
     let loss = |values: &[f64]| {

@@ -48,7 +48,7 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     let paper = TrainingConfig { seed: 1, ..Recipe::Paper.config() };
     let contrastive = TrainingConfig { seed: 1, ..Recipe::Contrastive.config() };
     let backprop = TrainingConfig { method: Method::Backprop, ..contrastive.clone() };
-    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..contrastive.clone() };
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::HEAD, ..contrastive.clone() };
     let runs = [
         ("paper, fused", &paper, Plan::Fused),
         ("paper, layered", &paper, Plan::Layered),

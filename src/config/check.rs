@@ -2,8 +2,8 @@
 
 use super::hidden_loss::HiddenLossOptions;
 use super::{
-    Augmentation, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions, Representation, TrainingConfig, Trust,
-    TrustRate,
+    Augmentation, HeadOptions, HeadRate, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions, Representation,
+    TrainingConfig, Trust, TrustRate,
 };
 use crate::error::{Error, Result};
 use crate::model::Architecture;
@@ -92,7 +92,7 @@ impl TrainingConfig {
                 "--trust ranks images by what each layer's loss says of their labels, and these hidden losses have none of an image; use --recipe contrastive, --hidden-loss head or --method backprop, or leave --trust out",
             );
         }
-        if self.trust.trust == Trust::CoTeaching && self.has_hidden_losses() && self.hidden_loss != HiddenLoss::Head {
+        if self.trust.trust == Trust::CoTeaching && self.has_hidden_losses() && !matches!(self.hidden_loss, HiddenLoss::Head(_)) {
             return fail(
                 "--trust co-teaching is for --recipe heads and --method backprop; prototypes do not gain by it, so use --trust exchange with them",
             );
@@ -186,10 +186,22 @@ impl PrototypeOptions {
     }
 }
 
+impl HeadOptions {
+    pub(super) fn check(&self) -> Result<()> {
+        match self.head_rate {
+            HeadRate::Times(times) if !(0.01..=100.0).contains(&times) => {
+                fail(format!("--head-rate {times} is out of range; give 0.01 to 100, such as 4, or auto"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl HiddenLossOptions {
     /// Refuses what makes no sense with the loss that was chosen, or with any.
     pub(super) fn check(&self) -> Result<()> {
         self.prototypes.check()?;
+        self.head.check()?;
         if self.prototypes.mutual > 0.0 && self.kind != HiddenLossKind::Prototypes {
             return fail("--mutual belongs to --hidden-loss prototypes; add that (or --recipe contrastive), or leave it out");
         }

@@ -1,5 +1,6 @@
 //! The loss of the hidden layers, with the options that belong to it.
 
+use super::words::{NumberOrWord, number_or_auto};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -15,20 +16,23 @@ pub enum HiddenLoss {
     /// (arXiv 2305.02927).
     Pairs,
     /// Cross-entropy of a linear head of the layer's own, trained with it and dropped at test time. Needs no partner.
-    Head,
+    Head(HeadOptions),
     /// Cross-entropy over the cosines to the guide's representations of all images of the batch: which of them is the same image. Needs no
     /// labels.
     Instances(PrototypeOptions),
 }
 
 impl HiddenLoss {
+    /// A linear head that learns at the network's rate.
+    pub const HEAD: Self = Self::Head(HeadOptions { head_rate: HeadRate::Times(1.0) });
+
     /// The loss of that name, with its own options of those given.
-    pub fn new(kind: HiddenLossKind, cosine: CosineOptions, prototypes: PrototypeOptions) -> Self {
+    pub fn new(kind: HiddenLossKind, cosine: CosineOptions, prototypes: PrototypeOptions, head: HeadOptions) -> Self {
         match kind {
             HiddenLossKind::Cosine => Self::Cosine(cosine),
             HiddenLossKind::Prototypes => Self::Prototypes(prototypes),
             HiddenLossKind::Pairs => Self::Pairs,
-            HiddenLossKind::Head => Self::Head,
+            HiddenLossKind::Head => Self::Head(head),
             HiddenLossKind::Instances => Self::Instances(PrototypeOptions { mutual: 0.0, ..prototypes }),
         }
     }
@@ -37,7 +41,7 @@ impl HiddenLoss {
     pub fn representation(&self) -> Representation {
         match self {
             Self::Cosine(options) => options.representation,
-            Self::Prototypes(_) | Self::Pairs | Self::Head | Self::Instances(_) => Representation::Activation,
+            Self::Prototypes(_) | Self::Pairs | Self::Head(_) | Self::Instances(_) => Representation::Activation,
         }
     }
 
@@ -53,20 +57,24 @@ impl HiddenLoss {
                 format!("{what} of {whose}{rows} at temperature {temperature}")
             }
             Self::Pairs => "pairs".into(),
-            Self::Head => "a linear head each".into(),
+            Self::Head(HeadOptions { head_rate }) => match head_rate {
+                HeadRate::Times(1.0) => "a linear head each".into(),
+                HeadRate::Times(times) => format!("a linear head each, at {times} times the rate"),
+                HeadRate::Auto => "a linear head each, at a rate by its width".into(),
+            },
         }
     }
 
     /// Whether it says of each image how badly its label fits.
     pub fn has_label_losses(&self) -> bool {
-        matches!(self, Self::Prototypes(_) | Self::Head)
+        matches!(self, Self::Prototypes(_) | Self::Head(_))
     }
 
     /// Why it can be no part of the kernels that take a tile of the batch through all layers, if so.
     pub(crate) fn unfusible(&self) -> Option<&'static str> {
         match self {
             Self::Cosine(options) if options.centre => Some("--centre needs means over the batch"),
-            Self::Cosine(_) | Self::Prototypes(_) | Self::Head => None,
+            Self::Cosine(_) | Self::Prototypes(_) | Self::Head(_) => None,
             Self::Pairs => Some("--hidden-loss pairs compares rows of different workgroups"),
             Self::Instances(_) => Some("--hidden-loss instances compares every row with all rows of the batch"),
         }
@@ -76,6 +84,7 @@ impl HiddenLoss {
     pub(super) fn check(&self, batch_size: usize) -> Result<()> {
         match self {
             Self::Prototypes(options) => options.check(),
+            Self::Head(options) => options.check(),
             Self::Instances(_) if batch_size > MAX_INSTANCES => Err(Error::Configuration(format!(
                 "--batch-size {batch_size} is too large for --hidden-loss instances, where every row looks for its image among all; give at most {MAX_INSTANCES}"
             ))),
@@ -157,6 +166,46 @@ impl Default for PrototypeOptions {
     }
 }
 
+/// Options of [`HiddenLoss::Head`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeadOptions {
+    /// How many times the learning rate the heads learn at.
+    pub head_rate: HeadRate,
+}
+
+/// How many times the learning rate heads learn at. A step of Adam moves each weight by about that rate, so that what a head
+/// answers moves by as much as it has inputs: a rate that suits heads of one width suits all, divided by the width.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "NumberOrWord<f64>", into = "NumberOrWord<f64>")]
+pub enum HeadRate {
+    /// So many times.
+    Times(f64),
+    /// In inverse proportion to the width of the head's layer: 8 times for 64.
+    Auto,
+}
+
+number_or_auto!(HeadRate, Times, "rate", "4");
+
+/// The width whose heads learn best at the network's own rate (docs/explanation/results.md).
+const WIDTH_OF_EQUAL_RATE: f64 = 512.0;
+
+impl HeadRate {
+    /// How many times the learning rate a head behind so many units learns at.
+    pub fn behind(self, width: usize) -> f64 {
+        match self {
+            Self::Times(times) => times,
+            Self::Auto => WIDTH_OF_EQUAL_RATE / width as f64,
+        }
+    }
+}
+
+impl Default for HeadRate {
+    fn default() -> Self {
+        Self::Times(1.0)
+    }
+}
+
 /// Whose prototypes guide a hidden layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "program", derive(clap::ValueEnum))]
@@ -181,11 +230,14 @@ pub(super) struct HiddenLossOptions {
     /// What it is if that one is meant.
     #[serde(flatten)]
     pub prototypes: PrototypeOptions,
+    /// What it is if that one is meant.
+    #[serde(flatten)]
+    pub head: HeadOptions,
 }
 
 impl From<HiddenLossOptions> for HiddenLoss {
     fn from(options: HiddenLossOptions) -> Self {
-        Self::new(options.kind, options.cosine, options.prototypes)
+        Self::new(options.kind, options.cosine, options.prototypes, options.head)
     }
 }
 
@@ -195,7 +247,7 @@ impl From<HiddenLoss> for HiddenLossOptions {
             HiddenLoss::Cosine(cosine) => Self { kind: HiddenLossKind::Cosine, cosine, ..Self::default() },
             HiddenLoss::Prototypes(prototypes) => Self { kind: HiddenLossKind::Prototypes, prototypes, ..Self::default() },
             HiddenLoss::Pairs => Self { kind: HiddenLossKind::Pairs, ..Self::default() },
-            HiddenLoss::Head => Self { kind: HiddenLossKind::Head, ..Self::default() },
+            HiddenLoss::Head(head) => Self { kind: HiddenLossKind::Head, head, ..Self::default() },
             HiddenLoss::Instances(prototypes) => Self { kind: HiddenLossKind::Instances, prototypes, ..Self::default() },
         }
     }

@@ -8,8 +8,8 @@ pub(super) use draft::{Draft, common};
 use owner::Owner;
 
 use super::{
-    Guide, HiddenLossKind, LabelNoise, Labelled, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig, Trust,
-    TrustRate, Widths,
+    Guide, HeadRate, HiddenLossKind, LabelNoise, Labelled, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig,
+    Trust, TrustRate, Widths,
 };
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -112,6 +112,9 @@ table::options! {
         /// Share of a hidden layer's target that is the partner's answer about the same image instead of the label.
         #[arg(value_name = "FRACTION")]
         mutual: f64 => hidden.prototypes.mutual, [of_recipe] of ClassPrototypes;
+        /// How many times the learning rate heads learn at, or auto for 512 divided by the width of their layer.
+        #[arg(value_name = "TIMES")]
+        head_rate: HeadRate => hidden.head.head_rate, [of_recipe] of Head;
         /// Bring each row of a hidden layer's output to one length before the next layer reads it.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         normalize: bool => run.normalize, [of_recipe];

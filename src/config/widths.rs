@@ -1,11 +1,11 @@
 //! Widths of a network as they are asked for: numbers, or the data's own.
 
+use super::words::AUTO;
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 /// The word for a width that the data decides.
-const AUTO: &str = "auto";
 
 /// Widths of a network, input first, classes last. The first and the last may be left to the data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -108,7 +108,7 @@ impl WeightUpdate {
             let [weights, first, second] = &mut values;
             let learned = Learned { weights, first_moments: first, second_moments: second };
             let (inputs, deltas) = (memory.own(update.inputs), memory.own(update.deltas));
-            weight_update::<A>(&update.layer, update.trained.bias > 0, memory.step(), inputs, deltas, learned, &mut scratch);
+            weight_update::<A>(&update.layer, update.trained, memory.step(), inputs, deltas, learned, &mut scratch);
             memory.put_scratch(scratch);
             state.into_iter().zip(values).for_each(|(tensor, values)| memory.put(tensor, Data::Numbers(values)));
         }
@@ -134,7 +134,7 @@ pub fn scratch_len(layer: &Linear) -> usize {
 /// registers.
 pub fn weight_update<A: Arithmetic>(
     layer: &Linear,
-    bias: bool,
+    trained: Trained,
     step: &Step,
     inputs: &[f32],
     deltas: &[f32],
@@ -150,7 +150,7 @@ pub fn weight_update<A: Arithmetic>(
             #[inline(always)]
             || {
                 for ((weight, (first, second)), gradient) in weights.zip(moments).zip(gradients) {
-                    adam::<A>(step, *gradient, weight, first, second);
+                    adam::<A>(step, trained.rate, *gradient, weight, first, second);
                 }
             },
         );
@@ -163,7 +163,7 @@ pub fn weight_update<A: Arithmetic>(
         A::multiply(layer.batch_size as usize, left, right, stride, gradients);
         update(range, gradients);
     }
-    if bias {
+    if trained.bias > 0 {
         let gradients = &mut gradients[..stride];
         // The constant 1 that the bias is multiplied with, for each row of the batch.
         let ones = Matrix { values: &[1.0], stride: 0, transposed: true };
@@ -174,13 +174,20 @@ pub fn weight_update<A: Arithmetic>(
 
 /// One step of Adam on one parameter.
 #[inline(always)]
-fn adam<A: Arithmetic>(step: &Step, gradient: A::Stored, weight: &mut A::Stored, first: &mut A::Stored, second: &mut A::Stored) {
+fn adam<A: Arithmetic>(
+    step: &Step,
+    rate: f32,
+    gradient: A::Stored,
+    weight: &mut A::Stored,
+    first: &mut A::Stored,
+    second: &mut A::Stored,
+) {
     let (lift, gradient) = (A::Number::lift, A::load(gradient));
     let mean = (lift(step.beta_1) * A::load(*first) + lift(step.one_minus_beta_1) * gradient).flushed();
     let square = (lift(step.beta_2) * A::load(*second) + lift(step.one_minus_beta_2) * gradient * gradient).flushed();
     let numerator = mean * lift(step.first_correction);
     let denominator = (square * lift(step.second_correction)).sqrt() + lift(step.epsilon);
-    *weight = A::store(A::load(*weight) - lift(step.learning_rate) * numerator / denominator);
+    *weight = A::store(A::load(*weight) - lift(step.learning_rate) * lift(rate) * numerator / denominator);
     *first = A::store(mean);
     *second = A::store(square);
 }
@@ -190,10 +197,10 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
     for (i, inputs) in SIZES.into_iter().enumerate() {
         for (j, batch_size) in BATCHES.into_iter().enumerate() {
             let outputs = SIZES[(i + 2 * j + 1) % SIZES.len()];
-            // Projections have no bias, and a frozen partner does not move.
+            // Projections have no bias, heads learn at a rate of their own, and a frozen partner does not move.
             let settings = [
-                (Views::Replica, Trained { bias: 1, ..Trained::default() }, 1),
-                (Views::Slot, Trained { frozen: 0b10, ..Trained::default() }, 1000),
+                (Views::Replica, Trained::ALL, 1),
+                (Views::Slot, Trained { bias: 0, frozen: 0b10, rate: 3.0, ..Trained::ALL }, 1000),
             ];
             for (views, trained, time) in settings {
                 let layer = Linear { view_shift: views.shift(), ..Linear::new(inputs, outputs, batch_size) };
@@ -250,7 +257,7 @@ mod tests {
         for gradient in [0.5f32, -3.0] {
             let (mut weight, mut first, mut second) = (1.0f32, 0.0, 0.0);
             for time in 1..=1000 {
-                adam::<Single>(&Step::new(0, 1, &settings, time), gradient, &mut weight, &mut first, &mut second);
+                adam::<Single>(&Step::new(0, 1, &settings, time), 1.0, gradient, &mut weight, &mut first, &mut second);
             }
             let expected = 1.0 - 1000.0 * 1e-4 * f64::from(gradient.signum());
             // A thousand roundings of a weight near 1 (2⁻²⁴ each), and a few 2⁻²⁴ of a step, each time.
@@ -261,7 +268,7 @@ mod tests {
     #[test]
     fn zero_gradient_moves_nothing() {
         let (mut weight, mut first, mut second) = (0.25, 0.0, 0.0);
-        adam::<Single>(&Step::new(0, 1, &Adam::default(), 1), 0.0, &mut weight, &mut first, &mut second);
+        adam::<Single>(&Step::new(0, 1, &Adam::default(), 1), 1.0, 0.0, &mut weight, &mut first, &mut second);
         assert_eq!((weight, first, second), (0.25, 0.0, 0.0));
     }
 
@@ -270,7 +277,7 @@ mod tests {
     fn moments_do_not_become_subnormal() {
         let (mut weight, mut first, mut second) = (0.25f32, 1e-3f32, 1e-12f32);
         for time in 1..=100_000 {
-            adam::<Single>(&Step::new(0, 1, &Adam::default(), time), 0.0, &mut weight, &mut first, &mut second);
+            adam::<Single>(&Step::new(0, 1, &Adam::default(), time), 1.0, 0.0, &mut weight, &mut first, &mut second);
             assert!([first, second].iter().all(|moment| *moment == 0.0 || moment.is_normal()), "{time}: {first:e} {second:e}");
         }
         assert_eq!((first, second), (0.0, 0.0));

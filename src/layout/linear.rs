@@ -90,10 +90,10 @@ device_struct! {
         bias: u32,
         /// Bit m: model m does not move.
         frozen: u32,
+        /// How many times the step's learning rate they learn at.
+        rate: f32,
         /// Padding to a multiple of 16 bytes.
         padding_0: u32,
-        /// Padding.
-        padding_1: u32,
     }
 }
 
@@ -172,6 +172,9 @@ impl Linear {
 }
 
 impl Trained {
+    /// Weights and bias of both models, at the step's learning rate.
+    pub const ALL: Self = Self { bias: 1, frozen: 0, rate: 1.0, padding_0: 0 };
+
     /// Whether a slot's weights move.
     pub fn moves(&self, slot: usize) -> bool {
         self.frozen >> (slot & 1) & 1 == 0

@@ -1,6 +1,6 @@
 //! The layers of a run.
 
-use crate::config::{Method, TrainingConfig};
+use crate::config::{HiddenLoss, Method, TrainingConfig};
 use crate::layout::{Linear, Prototypes, RowLoss, Rows, Trained, Views};
 use crate::model::{Architecture, Product};
 
@@ -98,10 +98,14 @@ impl Shapes {
 }
 
 /// What of a layer learns.
-pub fn trained(config: &TrainingConfig, part: Part) -> Trained {
+pub fn trained(config: &TrainingConfig, part: Part, layer: &Linear) -> Trained {
     Trained {
         bias: u32::from(part == Part::Network),
         frozen: if config.method == Method::FrozenPartner { 0b10 } else { 0 },
-        ..Trained::default()
+        rate: match (part, config.hidden_loss) {
+            (Part::Projection, HiddenLoss::Head(options)) => options.head_rate.behind(layer.input_width as usize) as f32,
+            _ => 1.0,
+        },
+        ..Trained::ALL
     }
 }

@@ -118,7 +118,7 @@ impl<'a> Training<'a> {
                     }
                 }
                 HiddenLoss::Pairs => learn.push(self.pair_gradient(index)),
-                HiddenLoss::Head => {
+                HiddenLoss::Head(_) => {
                     self.head_loss(index, &mut activate, &mut learn);
                     projected.push(self.update(Part::Projection, index));
                 }
@@ -369,10 +369,11 @@ impl<'a> Training<'a> {
 
     fn update(&mut self, part: Part, index: usize) -> (usize, LayerUpdate) {
         let parameters = self.pass.parameters(part, index);
+        let layer = *self.pass.shapes.of(part, index);
         let update = LayerUpdate {
-            layer: *self.pass.shapes.of(part, index),
+            layer,
             places: Places::default(),
-            trained: trained(self.pass.config, part),
+            trained: trained(self.pass.config, part, &layer),
             inputs: self.pass.inputs(part, index),
             deltas: self.pass.tensor(Role::Deltas, part, index),
             weights: parameters.weights,

@@ -37,7 +37,7 @@ pub fn configs() -> Vec<TrainingConfig> {
         config
     };
     let backprop = |normalize| TrainingConfig { method: Method::Backprop, normalize, ..Recipe::Contrastive.config() };
-    let heads = |normalize| TrainingConfig { hidden_loss: HiddenLoss::Head, normalize, ..Recipe::Contrastive.config() };
+    let heads = |normalize| TrainingConfig { hidden_loss: HiddenLoss::HEAD, normalize, ..Recipe::Contrastive.config() };
     let trusting = |trust, config: TrainingConfig| TrainingConfig { trust: TrustOptions { trust, ..config.trust }, ..config };
     let settings = [
         cosine(Representation::Activation, OutputLoss::BinaryCrossEntropy, false),

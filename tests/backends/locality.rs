@@ -33,7 +33,7 @@ fn prototypes(guide: Guide, projection: usize) -> TrainingConfig {
 
 /// The contrastive recipe with a head behind each hidden layer.
 fn heads() -> TrainingConfig {
-    TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) }
+    TrainingConfig { hidden_loss: HiddenLoss::HEAD, ..small(Recipe::Contrastive) }
 }
 
 /// The contrastive recipe without labels in its hidden losses.

@@ -5,8 +5,8 @@ use crate::harness::{Device, is_long};
 use crate::runs::{few, numbers, open, run, run_gpu, small, small_run_of, trusting};
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation, TrainingConfig,
-    Trust, TrustRate,
+    Augmentation, CosineOptions, Guide, HeadOptions, HeadRate, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe,
+    Representation, TrainingConfig, Trust, TrustRate,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, Features, Images, digits};
@@ -58,13 +58,20 @@ fn steps_agree_with_the_twins() {
         // Here no share of wrong labels is set, so that all images are kept: of losses that all but tie, rounding would decide which is
         // the larger, and no bound holds for what follows. Which ones are left out is compared kernel by kernel, on equal losses.
         (TrainingConfig { trust: trusting(Trust::Partner, TrustRate::Auto), ..small_run_of(Recipe::Contrastive) }, 10),
-        (TrainingConfig { trust: trusting(Trust::CoTeaching, TrustRate::Auto), hidden_loss: HiddenLoss::Head, ..small() }, 10),
+        (TrainingConfig { trust: trusting(Trust::CoTeaching, TrustRate::Auto), hidden_loss: HiddenLoss::HEAD, ..small() }, 10),
         (TrainingConfig { trust: trusting(Trust::Own, TrustRate::Auto), method: Method::Backprop, ..small() }, 10),
         // Nor is any answer as sure as that, for the same reason.
         (TrainingConfig { few: few(50, 1.0), replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { few: few(50, 1.0), method: Method::Backprop, ..small() }, 10),
-        (TrainingConfig { hidden_loss: HiddenLoss::Head, replicas: 2, ..small_run_of(Recipe::Contrastive) }, 10),
-        (TrainingConfig { hidden_loss: HiddenLoss::Head, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
+        (
+            TrainingConfig {
+                hidden_loss: HiddenLoss::Head(HeadOptions { head_rate: HeadRate::Auto }),
+                replicas: 2,
+                ..small_run_of(Recipe::Contrastive)
+            },
+            10,
+        ),
+        (TrainingConfig { hidden_loss: HiddenLoss::HEAD, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Backprop, dropout: 0.3, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { hidden_loss: HiddenLoss::Instances(PrototypeOptions::default()), ..small() }, 10),
         (TrainingConfig { augmentation: turned, ..small_run_of(Recipe::Contrastive) }, 10),

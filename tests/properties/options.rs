@@ -2,7 +2,7 @@
 
 use super::{hold, variant};
 use ffcl_gpu::Error;
-use ffcl_gpu::config::{Drawn, LabelNoise, Labelled, RunOptions, TrainingConfig, Trust, TrustRate, Widths};
+use ffcl_gpu::config::{Drawn, HeadRate, LabelNoise, Labelled, RunOptions, TrainingConfig, Trust, TrustRate, Widths};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -37,6 +37,9 @@ fn options() -> impl Strategy<Value = RunOptions> {
         option::of(prop_oneof![6 => 0usize..=64, 1 => any::<usize>()]),
         option::of(prop_oneof![6 => 1e-3..=1e3, 1 => finite()]),
         option::of(prop_oneof![6 => 0.0..1.0, 1 => finite()]),
+        option::of(
+            prop_oneof![3 => Just(HeadRate::Auto), 3 => (0.01..=100.0).prop_map(HeadRate::Times), 1 => finite().prop_map(HeadRate::Times)],
+        ),
         option::of(any::<bool>()),
         option::of(any::<u32>()),
         option::of(any::<usize>()),
@@ -60,7 +63,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
         let (label_noise, trust, trust_rate, trust_ramp, labelled) = trust;
         let (standardize, shift, rotation, scale, shared_view, layers, hidden) = data;
         let (recipe, method, output_loss, hidden_loss, representation, centre, guide) = method;
-        let (projection, temperature, mutual, normalize, epochs, batch_size, learning_rate, schedule) = numbers;
+        let (projection, temperature, mutual, head_rate, normalize, epochs, batch_size, learning_rate, schedule) = numbers;
         RunOptions {
             standardize,
             shift,
@@ -80,6 +83,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
             guide,
             projection,
             temperature,
+            head_rate,
             mutual,
             normalize,
             dropout: scale,

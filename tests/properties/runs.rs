@@ -4,8 +4,8 @@ use super::{hold, variant};
 use ffcl_gpu::Error;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Adam, Augmentation, CosineOptions, FewLabels, Guide, HiddenLoss, HiddenLossKind, LabelNoise, Method, OutputLoss,
-    PrototypeOptions, Recipe, Representation, Schedule, TrainingConfig, TrustOptions,
+    Adam, Augmentation, CosineOptions, FewLabels, Guide, HeadOptions, HeadRate, HiddenLoss, HiddenLossKind, LabelNoise, Method,
+    OutputLoss, PrototypeOptions, Recipe, Representation, Schedule, TrainingConfig, TrustOptions,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, numbered};
@@ -56,6 +56,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         prop_oneof![10 => select(vec![1e-3, 0.1, 1e3]), 1 => select(vec![0.0, -1.0, 1e9, f64::NAN])],
         prop_oneof![6 => Just(0.0), 4 => 0.0..1.0, 1 => select(vec![1.0, f64::NAN])],
         prop_oneof![10 => select(vec![1e-4, 1e-2, 10.0]), 1 => select(vec![1e30, 0.0, -1.0, 1e-60, f64::NAN])],
+        prop_oneof![3 => Just(HeadRate::Auto), 6 => select(vec![1.0, 4.0, 0.5]).prop_map(HeadRate::Times), 1 => select(vec![0.0, -1.0, 1e9, f64::NAN]).prop_map(HeadRate::Times)],
     );
     let moves = (
         prop_oneof![5 => 0u32..=3, 1 => select(vec![64, 65])],
@@ -71,9 +72,10 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         let last = dataset.classes() + usize::from(!classes_fit);
         let layers = if empty { hidden } else { [vec![first], hidden, vec![last]].concat() };
         let recipe = recipe.config();
-        let (projection, temperature, mutual) = (numbers.0, numbers.1, numbers.2);
+        let (projection, temperature, mutual, head_rate) = (numbers.0, numbers.1, numbers.2, numbers.4);
         let prototypes = PrototypeOptions { guide, projection, temperature, mutual };
-        let hidden_loss = HiddenLoss::new(hidden_loss, CosineOptions { representation, centre }, prototypes);
+        let hidden_loss =
+            HiddenLoss::new(hidden_loss, CosineOptions { representation, centre }, prototypes, HeadOptions { head_rate });
         let config = TrainingConfig {
             layers,
             epochs: length.0,

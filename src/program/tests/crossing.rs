@@ -60,7 +60,7 @@ fn one_bit_an_image_crosses_where_images_are_selected() {
         assert_eq!(more(Trust::Own), own);
         assert_eq!(more(Trust::Partner), partner);
     }
-    let heads = |trust| crossing(&TrainingConfig { hidden_loss: HiddenLoss::Head, ..trusting(trust) });
+    let heads = |trust| crossing(&TrainingConfig { hidden_loss: HiddenLoss::HEAD, ..trusting(trust) });
     assert_eq!(heads(Trust::Partner), trust_of(1..=3));
     assert_eq!(heads(Trust::CoTeaching), trust_of(3..=3));
 }
@@ -179,7 +179,7 @@ fn an_update_depends_on_its_layer_and_its_guide_only() {
     let plain = TrainingConfig { normalize: false, ..prototypes(Guide::Partner, 0) };
     let own = prototypes(Guide::Own, 32);
     let selecting = TrainingConfig { trust: trusting(Trust::Partner).trust, ..small(Recipe::Contrastive) };
-    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..small(Recipe::Contrastive) };
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::HEAD, ..small(Recipe::Contrastive) };
     let dropping = TrainingConfig { dropout: 0.3, ..heads.clone() };
     let few = TrainingConfig { few: with_few_labels().few, ..small(Recipe::Contrastive) };
     let few_heads = TrainingConfig { few: few.few, ..heads.clone() };

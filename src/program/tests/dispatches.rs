@@ -25,7 +25,7 @@ fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
             (with(Method::Local, Recipe::Contrastive), 3),
             (with(Method::FrozenPartner, Recipe::Contrastive), 3),
             (with(Method::Backprop, Recipe::Contrastive), 3),
-            (TrainingConfig { hidden_loss: HiddenLoss::Head, ..with(Method::Local, Recipe::Contrastive) }, 3),
+            (TrainingConfig { hidden_loss: HiddenLoss::HEAD, ..with(Method::Local, Recipe::Contrastive) }, 3),
         ] {
             assert_eq!(programs(&config, Plan::Fused).stages[0].len(), dispatches, "{config:?}");
             let augmentation = Augmentation { shift: 1, ..Augmentation::default() };
@@ -77,7 +77,7 @@ fn each_layer_is_updated_once_where_it_has_a_loss() {
     let contrastive = Recipe::Contrastive.config();
     let projections = [(Part::Projection, 0), (Part::Projection, 1)];
     assert_eq!(updates(&contrastive, Stage::Local), [network(&[0, 1, 2]), projections.to_vec()].concat());
-    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..contrastive.clone() };
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::HEAD, ..contrastive.clone() };
     assert_eq!(updates(&heads, Stage::Local), [network(&[0, 1, 2]), projections.to_vec()].concat());
     let with = |method| TrainingConfig { method, ..contrastive.clone() };
     assert_eq!(updates(&with(Method::Independent), Stage::Local), network(&[2]));

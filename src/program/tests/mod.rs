@@ -10,8 +10,8 @@ mod operands;
 use super::*;
 use crate::arithmetic::Single;
 use crate::config::{
-    Augmentation, CosineOptions, FewLabels, Guide, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions, Recipe, Stage,
-    Trust, TrustOptions, TrustRate,
+    Augmentation, CosineOptions, FewLabels, Guide, HeadOptions, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions,
+    Recipe, Stage, Trust, TrustOptions, TrustRate,
 };
 use crate::cpu::executor::Store;
 use crate::dataset::digits;
@@ -44,7 +44,7 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
     let others = methods.map(|method| TrainingConfig { method, ..Recipe::Contrastive.config() });
     let trusting = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..trusting(Trust::Partner) });
     let few = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, ..with_few_labels() });
-    let heads = TrainingConfig { hidden_loss: HiddenLoss::Head, ..Recipe::Contrastive.config() };
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::HEAD, ..Recipe::Contrastive.config() };
     let dropping = [Method::Local, Method::Backprop].map(|method| TrainingConfig { method, dropout: 0.3, ..heads.clone() });
     let configs = recipes
         .into_iter()
@@ -60,7 +60,7 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
 /// The default recipe with each hidden loss that there is.
 fn every_hidden_loss() -> impl Iterator<Item = TrainingConfig> {
     HiddenLossKind::value_variants().iter().map(|&kind| {
-        let hidden_loss = HiddenLoss::new(kind, CosineOptions::default(), PrototypeOptions::default());
+        let hidden_loss = HiddenLoss::new(kind, CosineOptions::default(), PrototypeOptions::default(), HeadOptions::default());
         TrainingConfig { hidden_loss, ..Recipe::Contrastive.config() }
     })
 }
