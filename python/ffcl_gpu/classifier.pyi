@@ -37,6 +37,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     projection: Any
     temperature: Any
     mutual: Any
+    head_rate: Any
     normalize: Any
     dropout: Any
     trust: Any
@@ -83,6 +84,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         projection: Any = None,
         temperature: Any = None,
         mutual: Any = None,
+        head_rate: Any = None,
         normalize: Any = None,
         dropout: Any = None,
         trust: Any = None,
