@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
-/// The word for a width that the data decides.
-
 /// Widths of a network, input first, classes last. The first and the last may be left to the data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Width>", into = "Vec<Width>")]
