@@ -255,7 +255,7 @@ impl From<HiddenLoss> for HiddenLossOptions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Recipe, TrainingConfig};
+    use super::super::{HeadRate, Recipe, TrainingConfig};
 
     /// As `study.json` has held it since before a hidden loss had options of its own, and as older files do without later options.
     #[test]
@@ -269,5 +269,16 @@ mod tests {
         }
         let older = text.replace(r#""mutual":0.0,"#, "").replace(r#""representation":"activation","#, "");
         assert_eq!(serde_json::from_str::<TrainingConfig>(&older).unwrap(), config);
+    }
+
+    #[test]
+    fn rates_of_heads_are_numbers_or_auto() {
+        for (text, rate) in [("auto", HeadRate::Auto), ("4.5", HeadRate::Times(4.5))] {
+            assert_eq!(text.parse::<HeadRate>().unwrap(), rate);
+            let json = serde_json::to_string(&rate).unwrap();
+            assert_eq!(serde_json::from_str::<HeadRate>(&json).unwrap(), rate);
+        }
+        assert!("fast".parse::<HeadRate>().is_err());
+        assert_eq!([32, 64, 512].map(|width| HeadRate::Auto.behind(width)), [16.0, 8.0, 1.0]);
     }
 }

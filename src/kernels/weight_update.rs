@@ -254,12 +254,12 @@ mod tests {
     #[test]
     fn constant_gradient_moves_by_the_learning_rate() {
         let settings = Adam::default();
-        for gradient in [0.5f32, -3.0] {
+        for (gradient, rate) in [(0.5f32, 1.0f32), (-3.0, 1.0), (-3.0, 8.0)] {
             let (mut weight, mut first, mut second) = (1.0f32, 0.0, 0.0);
             for time in 1..=1000 {
-                adam::<Single>(&Step::new(0, 1, &settings, time), 1.0, gradient, &mut weight, &mut first, &mut second);
+                adam::<Single>(&Step::new(0, 1, &settings, time), rate, gradient, &mut weight, &mut first, &mut second);
             }
-            let expected = 1.0 - 1000.0 * 1e-4 * f64::from(gradient.signum());
+            let expected = 1.0 - 1000.0 * 1e-4 * f64::from(rate * gradient.signum());
             // A thousand roundings of a weight near 1 (2⁻²⁴ each), and a few 2⁻²⁴ of a step, each time.
             assert!((f64::from(weight) - expected).abs() < 1000.0 * 2f64.powi(-24) * 1.1, "{weight} {expected}");
         }

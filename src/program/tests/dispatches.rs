@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::HeadRate;
+use crate::kernels::weight_update::LayerUpdate;
 
 #[test]
 fn gradients_come_before_any_update() {
@@ -86,4 +88,25 @@ fn each_layer_is_updated_once_where_it_has_a_loss() {
     assert_eq!(updates(&ffcl3, Stage::Local), network(&[0, 1]));
     assert_eq!(updates(&ffcl3, Stage::Encoder), network(&[0, 1]));
     assert_eq!(updates(&ffcl3, Stage::EndToEnd), network(&[0, 1, 2]));
+}
+
+/// Heads learn at the rate that was asked for, or at one by the width of their layer; nothing else does.
+#[test]
+fn heads_learn_at_a_rate_of_their_own() {
+    let rates = |config: TrainingConfig, part: Part| {
+        let programs = programs(&config, Plan::Layered);
+        let of_part =
+            |update: &LayerUpdate| programs.parameters.iter().any(|layer| layer.part == part && layer.weights == update.weights);
+        let updates = programs.stages[0].iter().filter_map(|operation| match operation {
+            Operation::WeightUpdate(update) => Some(&update.layers),
+            _ => None,
+        });
+        updates.flatten().filter(|update| of_part(update)).map(|update| update.trained.rate).collect::<Vec<_>>()
+    };
+    let heads = || TrainingConfig { layers: vec![784, 64, 128, 10], ..Recipe::Heads.config() };
+    assert_eq!(rates(heads(), Part::Projection), [8.0, 4.0]);
+    assert_eq!(rates(heads(), Part::Network), [1.0; 3]);
+    let options = HeadOptions { head_rate: HeadRate::Times(3.0) };
+    assert_eq!(rates(TrainingConfig { hidden_loss: HiddenLoss::Head(options), ..heads() }, Part::Projection), [3.0; 2]);
+    assert_eq!(rates(Recipe::Contrastive.config(), Part::Projection), [1.0; 2]);
 }
