@@ -52,7 +52,7 @@ fn files_use_the_names_of_the_command_line() {
         options: RunOptions,
     }
     let given = "recipe = 'paper'\nmethod = 'backprop'\noutput-loss = 'cross-entropy'\nhidden-loss = 'cosine'
-        representation = 'pre-activation'\ncentre = true\nguide = 'own'\nprojection = 3\ntemperature = 1\nmutual = 0.3\nnormalize = true
+        representation = 'pre-activation'\ncentre = true\nguide = 'own'\nprojection = 3\ntemperature = 1\nmutual = 0.3\nhead-rate = 4\nnormalize = true
         dropout = 0.2
         shift = 1\nrotation = 2\nscale = 0.1\nelastic = 2\nflip = true\nshared-view = true\nstandardize = true\nlabel-noise = 'pair:0.2'\ntrust = 'partner'\ntrust-rate = '0.2'\ntrust-ramp = 3\nlabelled = 100\npseudo-threshold = 0.8\npseudo-ramp = 2\nepochs = 2\nbatch-size = 5
         learning-rate = 1e-3\nschedule = 'cosine'\nlayers = [4, 2]";
