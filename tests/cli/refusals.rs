@@ -38,7 +38,7 @@ fn impossible_options_are_refused() {
         ("--learning-rate 1e-300", USAGE, &["--learning-rate"]),
         ("--max-steps 0", USAGE, &["--max-steps"]),
         ("--recipe heads --head-rate 0", USAGE, &["--head-rate"]),
-        ("--recipe heads --head-rate fast", USAGE, &["--head-rate", "auto"]),
+        ("--recipe heads --head-rate fast", Refusal::Parser, &["--head-rate", "auto"]),
         ("--head-rate 4", USAGE, &["--head-rate", "--hidden-loss head"]),
         ("--temperature 0", USAGE, &["--temperature"]),
         ("--temperature nan", USAGE, &["--temperature"]),
