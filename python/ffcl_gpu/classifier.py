@@ -193,16 +193,17 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if not -hidden <= layer < hidden:
             raise ValueError(f"layer {layer} is none of the {hidden} hidden layers; give {-hidden} to {hidden - 1}")
         layer %= hidden
-        rows = _standardized(rows, description)
+        # In double precision, rounded once: products of single ones are summed in an order that depends on where a row stands.
+        rows = _standardized(rows, description).astype(np.float64)
         outputs = []
         for layers in networks:
             values = rows
             for index, (weight, bias) in enumerate(layers[: layer + 1]):
                 if index and description["normalize"]:
-                    length = np.sqrt((values * values).sum(axis=1, keepdims=True) + np.float32(1e-12))
-                    values = values / length * np.float32(values.shape[1] ** 0.5)
+                    length = np.sqrt((values * values).sum(axis=1, keepdims=True) + 1e-12)
+                    values = values / length * values.shape[1] ** 0.5
                 values = np.maximum(values @ weight.T + bias, 0)
-            outputs.append(values)
+            outputs.append(values.astype(np.float32))
         return np.hstack(outputs)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
