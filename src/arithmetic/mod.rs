@@ -82,6 +82,12 @@ pub trait Arithmetic: Copy + Send + Sync + 'static {
         Self::Number::sum(values)
     }
 
+    /// The sum of the products of two rows, as far as both reach.
+    #[inline(always)]
+    fn dot(left: &[Self::Number], right: &[Self::Number]) -> Self::Number {
+        Self::sum(left.iter().zip(right).map(|(&left, &right)| left * right))
+    }
+
     /// Runs a loop over numbers in whatever way suits the arithmetic.
     fn run<R>(work: impl FnOnce() -> R) -> R {
         work()
@@ -170,6 +176,20 @@ impl Arithmetic for Blocked {
         }
     }
 
+    /// Sixteen partial sums, a vector or two of them.
+    #[inline(always)]
+    fn dot(left: &[f32], right: &[f32]) -> f32 {
+        let length = left.len().min(right.len());
+        let ((left, left_rest), (right, right_rest)) = (left[..length].as_chunks::<16>(), right[..length].as_chunks::<16>());
+        let mut partial = [0.0; 16];
+        for (left, right) in left.iter().zip(right) {
+            for (sum, (left, right)) in partial.iter_mut().zip(left.iter().zip(right)) {
+                *sum += left * right;
+            }
+        }
+        partial.iter().sum::<f32>() + left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum::<f32>()
+    }
+
     /// Compiled for the widest vectors that the processor has, found out when it runs.
     fn run<R>(work: impl FnOnce() -> R) -> R {
         pulp::Arch::new().dispatch(work)
@@ -184,6 +204,23 @@ impl Arithmetic for Blocked {
 mod tests {
     use super::*;
     use crate::random::{Generator, Stream};
+
+    /// The sum of each arithmetic, of rows that are no multiple of a vector, or of different lengths.
+    #[test]
+    fn dots_agree() {
+        let mut generator = Generator::new(2, Stream::Check, 0);
+        for (left, right) in [(0, 0), (1, 1), (15, 15), (16, 16), (17, 40), (300, 299)] {
+            let [left, right] = [left, right].map(|length| (0..length).map(|_| generator.normal()).collect::<Vec<f32>>());
+            let wide = |row: &[f32]| row.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+            let double = Double::dot(&wide(&left), &wide(&right));
+            // One rounding a product and one a sum, each at most 2⁻²⁴ of a partial sum that the sum of magnitudes bounds.
+            let magnitude: f32 = left.iter().zip(&right).map(|(left, right)| (left * right).abs()).sum();
+            let tolerance = f64::from((left.len() + 1) as f32 * magnitude * f32::EPSILON / 2.0);
+            for sum in [Single::dot(&left, &right), Blocked::dot(&left, &right)] {
+                assert!((f64::from(sum) - double).abs() <= tolerance, "{sum} for {double}");
+            }
+        }
+    }
 
     /// All arithmetics agree within the bound of a sum of `inner` rounded products, on shapes that are no multiple of anything,
     /// transposed and not.

@@ -74,7 +74,7 @@ pub fn covariance<A: Arithmetic>(shape: &Rows, rows: &[f32], means: &[f32]) -> [
     let product = |a: &[A::Number], b: &[A::Number]| {
         A::run(
             #[inline(always)]
-            || A::sum(a.iter().zip(b).map(|(&a, &b)| a * b)),
+            || A::dot(a, b),
         )
     };
     // S is symmetric: what stands beside the diagonal counts twice.

@@ -9,6 +9,7 @@ use crate::gpu::choice::fits;
 use crate::gpu::context::Context;
 use crate::gpu::run_once::Argument;
 use crate::kernels::case::{Case, CaseTensor, Comparison, SLOTS};
+use crate::kernels::order::Order;
 use crate::kernels::tiles::{Knob, Tiles};
 use crate::kernels::{Access, Data, Launch, Level, Memory, Operand, Operation, Pack, Tensor, Variant};
 use crate::layout::Step;
@@ -22,8 +23,9 @@ type Contents = Vec<Data<f32>>;
 pub enum Sweep {
     /// All of them.
     Whole,
-    /// Of the shapes those that the device is given, and the next one of all for each case; a quarter of the cases of fused kernels, whose
-    /// shaders are made for one network each. For software adapters, which take up to two seconds to compile a shader.
+    /// Of the shapes those that the device is given, and the next one of all for each case, each in one other order of workgroups and
+    /// invocations. Of fused kernels, whose shaders are made for one network each, a quarter of the cases, each with the next shape alone.
+    /// For software adapters, which take up to two seconds to compile a shader.
     Rotating,
 }
 
@@ -33,16 +35,41 @@ impl Sweep {
         if description.is_software() { Self::Rotating } else { Self::Whole }
     }
 
-    /// What remains of all `launches` for case `number`.
-    fn of_case(self, launches: Vec<Tiles>, given: &Tiles, number: usize) -> Vec<Tiles> {
-        match self {
-            Self::Whole => launches,
-            Self::Rotating => {
-                let other = launches[number % launches.len()];
-                given.extremes().into_iter().chain([other]).collect()
-            }
+    /// What remains of all `shapes` for case `number`, of those that the device is given and of the others.
+    fn of_case(self, given: Vec<Shape>, mut all: Vec<Shape>, number: usize, fused: bool) -> Vec<Shape> {
+        if self == Self::Whole || all.is_empty() {
+            return all;
+        }
+        let other = all.swap_remove(number % all.len());
+        if fused { vec![other] } else { distinct(given.into_iter().chain([other])) }
+    }
+
+    /// The orders in which a shader with small results is run again.
+    fn orders(self, number: usize) -> &'static [Order] {
+        match (self, number % 2) {
+            (Self::Whole, _) => &Order::ALL,
+            (Self::Rotating, 0) => &[Order::Natural, Order::Reversed],
+            (Self::Rotating, _) => &[Order::Natural, Order::Interleaved],
         }
     }
+}
+
+/// A case's shader and grid by one set of tiles.
+struct Shape {
+    tiles: Tiles,
+    variant: Variant,
+    groups: [u32; 3],
+}
+
+/// Those that make different shaders or grids.
+fn distinct(shapes: impl Iterator<Item = Shape>) -> Vec<Shape> {
+    let mut kept: Vec<Shape> = Vec::new();
+    for shape in shapes {
+        if !kept.iter().any(|other| (&other.variant, other.groups) == (&shape.variant, shape.groups)) {
+            kept.push(shape);
+        }
+    }
+    kept
 }
 
 /// Every set of shapes that a device can run, each with its small and its large tiles; and of the settings that tuning tries one of each
@@ -64,21 +91,23 @@ pub fn launches(subgroup_size: Option<u32>, number: usize) -> Vec<Tiles> {
 /// Runs a kernel's case `number` with every shape of tile that makes another shader or grid, as far as `sweep` goes, and compares.
 pub async fn check(context: &Context, row: &mut Row, case: &Case, number: usize, sweep: Sweep) -> Result<()> {
     let description = case.operation.describe();
-    let mut seen: Vec<(Variant, [u32; 3])> = Vec::new();
     let mut first: Option<Contents> = None;
     // A fused operation's reference continues from what the device left.
     let mut expected = None;
-    let given = Tiles::for_device(&context.description, context.subgroup_size);
-    for tiles in sweep.of_case(launches(context.subgroup_size, number), &given, number) {
-        let launch = Launch { tiles: &tiles, slots: SLOTS };
-        let (variant, groups) = (case.operation.variant(launch), description.groups(launch));
-        if seen.contains(&(variant.clone(), groups)) || !fits(context, &case.operation, launch) {
-            continue;
-        }
-        let actual = on_device(context, row, case, &variant, groups).await?;
-        seen.push((variant, groups));
+    let fused = !description.replaced().is_empty();
+    let shapes = |tiles: Vec<Tiles>| {
+        let shape = |tiles: Tiles| {
+            let launch = Launch { tiles: &tiles, slots: SLOTS };
+            let (variant, groups) = (case.operation.variant(launch), description.groups(launch));
+            fits(context, &case.operation, launch).then_some(Shape { tiles, variant, groups })
+        };
+        distinct(tiles.into_iter().filter_map(shape))
+    };
+    let given = Tiles::for_device(&context.description, context.subgroup_size).extremes().to_vec();
+    let all = shapes(launches(context.subgroup_size, number));
+    for Shape { tiles, variant, groups } in sweep.of_case(shapes(given), all, number, fused) {
+        let actual = on_device(context, row, case, &variant, (groups, sweep.orders(number))).await?;
         row.cases += 1;
-        let fused = !description.replaced().is_empty();
         let reference = match expected.take() {
             Some(reference) if !fused => reference,
             _ => Reference::run(case, &actual),
@@ -94,7 +123,13 @@ pub async fn check(context: &Context, row: &mut Row, case: &Case, number: usize,
 }
 
 /// Uploads a case, runs it, and reads back what it wrote.
-async fn on_device(context: &Context, row: &mut Row, case: &Case, variant: &Variant, groups: [u32; 3]) -> Result<Contents> {
+async fn on_device(
+    context: &Context,
+    row: &mut Row,
+    case: &Case,
+    variant: &Variant,
+    (groups, orders): ([u32; 3], &[Order]),
+) -> Result<Contents> {
     let description = case.operation.describe();
     let parameters = description.parameters();
     let operands = description.operands();
@@ -107,7 +142,7 @@ async fn on_device(context: &Context, row: &mut Row, case: &Case, variant: &Vari
         Access::Read => Argument::Read(bytes),
         Access::Write => Argument::Write(bytes),
     }));
-    run(context, row, variant, &mut arguments, groups).await?;
+    run(context, row, variant, &mut arguments, (groups, orders)).await?;
     let mut contents: Contents = case.tensors.iter().map(|tensor| tensor.content.clone()).collect();
     for (operand, bytes) in operands.iter().zip(&buffers).filter(|(operand, _)| operand.access == Access::Write) {
         for (tensor, first) in members(case, operand) {

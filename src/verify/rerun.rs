@@ -7,19 +7,19 @@ use crate::gpu::run_once::{Argument, run_once};
 use crate::kernels::Variant;
 use crate::kernels::order::Order;
 
-/// Bytes of results up to which all orders are tried: several workgroups, and every shape of tail, at little cost.
+/// Bytes of results up to which other orders are tried: several workgroups, and every shape of tail, at little cost.
 const SMALL: usize = 1 << 15;
 /// Bytes of results from which on a software adapter, for which they take long, runs nothing again.
 const LARGE: usize = 1 << 20;
 
-/// Runs `variant` as [`run_once`] does, then again; where the results are small in each other [`Order`] too. Any bit that differs
-/// fails. With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order costs a compilation.
+/// Runs `variant` as [`run_once`] does, then again; where the results are small in each of the `orders`, of which the natural one is the
+/// first. Any bit that differs fails. With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order costs a compilation.
 pub(super) async fn run(
     context: &Context,
     row: &mut Row,
     variant: &Variant,
     arguments: &mut [Argument<'_>],
-    groups: [u32; 3],
+    (groups, orders): ([u32; 3], &[Order]),
 ) -> Result<()> {
     if context.has_shader_checks() {
         return run_once(context, variant, arguments, groups).await;
@@ -29,9 +29,9 @@ pub(super) async fn run(
     let expected = written(arguments);
     let bytes: usize = expected.iter().map(Vec::len).sum();
     let orders = match bytes {
-        ..=SMALL => &Order::ALL[..],
+        ..=SMALL => orders,
         LARGE.. if context.description.is_software() => &[],
-        _ => &Order::ALL[..1],
+        _ => &orders[..1],
     };
     for &order in orders {
         write(arguments, &before);

@@ -2,6 +2,7 @@
 
 use crate::adapter::context;
 use crate::harness::Device;
+use crate::runs::quick_tiles;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{Guide, HiddenLoss, Method, PrototypeOptions, Recipe, TrainingConfig};
 use ffcl_gpu::cpu::backend::CpuBackend;
@@ -49,7 +50,7 @@ fn train(config: &TrainingConfig, plan: Option<Plan>, start: &Parameters) -> Par
         None => Box::new(CpuBackend::<Blocked>::new(job).unwrap()),
         Some(plan) => {
             let context = context(&ContextOptions::default());
-            let options = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
+            let options = GpuOptions { plan: Some(plan), tiles: quick_tiles(&context) };
             Box::new(GpuBackend::new(job, context, options).unwrap())
         }
     };

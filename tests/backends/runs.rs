@@ -8,7 +8,8 @@ use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
-use ffcl_gpu::gpu::context::ContextOptions;
+use ffcl_gpu::gpu::context::{Context, ContextOptions};
+use ffcl_gpu::kernels::tiles::{Knob, Tiles};
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::program::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
@@ -47,6 +48,18 @@ pub fn run(backend: &mut dyn Backend, job: Job) -> (Parameters, Vec<Vec<ReplicaR
     (outcome.unwrap().parameters, reports)
 }
 
+/// The shapes of tiles that whole runs are tested with: on software adapters the smallest that tuning tries, which compile several times as
+/// fast. Kernels are compared with every shape, and no shape changes a bit.
+pub fn quick_tiles(context: &Context) -> Tiles {
+    let given = Tiles::for_device(&context.description, context.subgroup_size);
+    if context.description.is_software() { smallest_tiles(given, context) } else { given }
+}
+
+/// Each shape of a set as the first other one that tuning tries.
+pub fn smallest_tiles(tiles: Tiles, context: &Context) -> Tiles {
+    Knob::ALL.into_iter().fold(tiles, |tiles, knob| tiles.candidates(knob, context.subgroup_size)[1])
+}
+
 pub fn run_gpu(
     config: &TrainingConfig,
     dataset: &Dataset,
@@ -54,7 +67,7 @@ pub fn run_gpu(
     plan: Plan,
 ) -> (Parameters, Vec<Vec<ReplicaReport>>) {
     let context = context(options);
-    let gpu = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
+    let gpu = GpuOptions { plan: Some(plan), tiles: quick_tiles(&context) };
     let job = Job { config, dataset };
     run(&mut GpuBackend::new(job, context, gpu).unwrap(), job)
 }
@@ -65,7 +78,7 @@ pub fn open(device: Device, plan: Option<Plan>, job: Job) -> Box<dyn Backend> {
         Device::Cpu => Box::new(CpuBackend::<Blocked>::new(job).unwrap()),
         Device::Gpu => {
             let context = context(&ContextOptions::default());
-            let options = GpuOptions { plan, ..GpuOptions::for_device(&context) };
+            let options = GpuOptions { plan, tiles: quick_tiles(&context) };
             Box::new(GpuBackend::new(job, context, options).unwrap())
         }
     }

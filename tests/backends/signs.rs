@@ -1,6 +1,7 @@
 //! The signs of failure, each provoked by a run that fails that way; and the look at the layers, device against device.
 
 use crate::adapter::context;
+use crate::runs::quick_tiles;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{Adam, CosineOptions, HiddenLoss, Recipe, Representation, Schedule, TrainingConfig};
 use ffcl_gpu::cpu::backend::CpuBackend;
@@ -78,7 +79,7 @@ fn all_backends_see_the_same_layers() {
         let (_, expected) = run(&config, &dataset, &mut CpuBackend::<Blocked>::new(job).unwrap());
         for plan in plans {
             let context = context(&ContextOptions::default());
-            let options = GpuOptions { plan: Some(plan), ..GpuOptions::for_device(&context) };
+            let options = GpuOptions { plan: Some(plan), tiles: quick_tiles(&context) };
             let (_, actual) = run(&config, &dataset, &mut GpuBackend::new(job, context, options).unwrap());
             for (actual, expected) in actual.iter().zip(&expected) {
                 let numbers = |report: &ReplicaReport| {
