@@ -28,6 +28,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let modules = [
+        // The longest ones first, so that no thread is left alone with them.
+        training::tests(),
         kernels::tests(),
         killed::tests(),
         locality::tests(),
@@ -37,7 +39,6 @@ fn main() -> ExitCode {
         replicas::tests(),
         resume::tests(),
         signs::tests(),
-        training::tests(),
         #[cfg(target_os = "linux")]
         device_faults::tests(),
     ];
