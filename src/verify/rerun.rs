@@ -13,7 +13,8 @@ const SMALL: usize = 1 << 15;
 const LARGE: usize = 1 << 20;
 
 /// Runs `variant` as [`run_once`] does, then again; where the results are small in each of the `orders`, of which the natural one is the
-/// first. Any bit that differs fails. With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order costs a compilation.
+/// first. Any bit that differs fails. With wgpu's checks in the shaders it runs once: they are not what is trained with, and each order
+/// costs a compilation.
 pub(super) async fn run(
     context: &Context,
     row: &mut Row,
