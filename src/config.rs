@@ -1,9 +1,11 @@
 //! What a training run is, as data: every option and every default stands here and nowhere else.
 
 mod adam;
+mod audit;
 mod augmentation;
 mod check;
 mod few;
+mod fit;
 mod hidden_loss;
 mod method;
 mod options;
@@ -16,6 +18,7 @@ mod words;
 pub use adam::{Adam, Schedule};
 pub use augmentation::Augmentation;
 pub use few::{FewLabels, Labelled};
+pub use fit::{DataShape, Extent, Fitted, Idle};
 pub use hidden_loss::{
     CosineOptions, Guide, HeadOptions, HeadRate, HiddenLoss, HiddenLossKind, PrototypeOptions, Representation,
 };

@@ -46,6 +46,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo))]
 
 pub mod arithmetic;
+pub mod assembly;
 #[cfg(feature = "program")]
 pub mod audit;
 #[cfg(feature = "program")]

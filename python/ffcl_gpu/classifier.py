@@ -151,7 +151,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         config = {name: getattr(self, name) for name in [*_TABLE, "recipe", "method", "learning_rate", "replicas", "shuffle"]}
         config |= {"device": str(self.device), "max_steps": self.max_steps, "batch_size": batch, "epochs": epochs}
         config |= {"hidden": np.asarray(self.hidden, dtype=int).reshape(-1).tolist(), "seed": self._seed()}
-        trainer = Trainer(config, X, y, validation=validation, unlabelled=self.unlabelled)
+        trainer = _Training(config, X, y, validation=validation, unlabelled=self.unlabelled)
         show = _Show(self.verbose, trainer, epochs)
         for reports in trainer:
             show(reports)
@@ -298,6 +298,11 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if isinstance(self.random_state, (int, np.integer)):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31))
+
+
+class _Training(Trainer):
+    # Parameters of another recipe change nothing, as in scikit-learn's own estimators: a grid of recipes and temperatures is one grid.
+    _idle_allowed = True
 
 
 class _Show:

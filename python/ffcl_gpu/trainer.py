@@ -46,6 +46,9 @@ class Trainer:
     Ctrl-C stops within an epoch; the next epoch goes on where it stopped. The interpreter's lock is free while it trains.
     """
 
+    # Whether options are allowed that change nothing in this run.
+    _idle_allowed = False
+
     def __init__(
         self,
         config: dict[str, Any] | None,
@@ -97,6 +100,7 @@ class Trainer:
             train=train,
             test=test,
             unlabelled=np.flatnonzero(~(has_label if train is None else has_label[train])).astype(np.uint32),
+            idle_allowed=self._idle_allowed,
             **extent,
         )
 

@@ -4,7 +4,8 @@ use super::data::{images, select};
 use super::errors::{check_process, exception, panicked};
 use super::model::{GivenWeights, Model, Weights, weights_of, with_weights};
 use ffcl_gpu::Error;
-use ffcl_gpu::config::{RunOptions, TrainingConfig};
+use ffcl_gpu::assembly::Prepared;
+use ffcl_gpu::config::{Extent, Idle, RunOptions};
 use ffcl_gpu::cpu;
 use ffcl_gpu::dataset::{Dataset, Origin};
 use ffcl_gpu::engine::{Backend, Job};
@@ -17,6 +18,7 @@ use ffcl_gpu::train::{Advance, Doubts, Event, Trainer};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -112,28 +114,17 @@ type TrustArrays<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<f32>>, B
 
 /// What the thread works on.
 struct Work {
-    config: TrainingConfig,
-    options: RunOptions,
-    dataset: Dataset,
-    /// The labels before they were made wrong, if they were.
-    truth: Option<Vec<u8>>,
+    run: Prepared<'static>,
     request: DeviceRequest,
-}
-
-/// What is said of a run beside the table of options.
-struct Extent {
-    seed: u64,
-    replicas: usize,
-    shuffle: bool,
-    max_steps: Option<u64>,
 }
 
 #[pymethods]
 impl Run {
     /// `options`: JSON of the table's options. `x`: [n, numbers] of uint8 or float32; `y`: [n] numbers of classes. `train` and `test` are
-    /// rows of `x`, without which all are both; `unlabelled`: ascending places among those to train on.
+    /// rows of `x`, without which all are both; `unlabelled`: ascending places among those to train on. `idle_allowed`: see
+    /// `ffcl_gpu::config::Idle`.
     #[new]
-    #[pyo3(signature = (options, x, y, classes, shape, *, train=None, test=None, unlabelled=None, device="auto", seed=0, replicas=1, shuffle=true, max_steps=None))]
+    #[pyo3(signature = (options, x, y, classes, shape, *, train=None, test=None, unlabelled=None, device="auto", seed=0, replicas=1, shuffle=true, max_steps=None, idle_allowed=false))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         py: Python<'_>,
@@ -150,6 +141,7 @@ impl Run {
         replicas: usize,
         shuffle: bool,
         max_steps: Option<u64>,
+        idle_allowed: bool,
     ) -> PyResult<Self> {
         check_process()?;
         let options: RunOptions = serde_json::from_str(options)
@@ -166,12 +158,11 @@ impl Run {
         }
         dataset.set_unlabelled(unlabelled);
         let request: DeviceRequest = device.parse().unwrap_or(DeviceRequest::Auto);
-        let options = options.for_dataset(&dataset);
         let extent = Extent { seed, replicas, shuffle, max_steps };
-        let config = configure(&options, &dataset, &extent).map_err(|error| exception(&error))?;
-        let truth = dataset.make_wrong(&config.label_noise).map_err(|error| exception(&error))?;
-        dataset.unlabel(config.few.labelled).map_err(|error| exception(&error))?;
-        Self::start(py, Work { config, options, dataset, truth, request })
+        let typed = options.given();
+        let idle = if idle_allowed { Idle::Allowed } else { Idle::Refused(&typed) };
+        let run = options.on(Cow::Owned(dataset), extent, idle).map_err(|error| exception(&error))?;
+        Self::start(py, Work { run, request })
     }
 
     /// Trains until the end of the next epoch. Returns its reports as JSON, or None where none was left. `hear(done, all)` is called back with steps done and steps in all.
@@ -245,21 +236,13 @@ impl Run {
     }
 }
 
-fn configure(options: &RunOptions, dataset: &Dataset, extent: &Extent) -> Result<TrainingConfig, Error> {
-    let run = options.fitted_to(dataset.train.pixels_per_image(), dataset.classes())?;
-    let &Extent { seed, replicas, shuffle, max_steps } = extent;
-    let config = TrainingConfig { seed, replicas, shuffle, max_steps, ..run };
-    config.architecture()?;
-    Ok(config)
-}
-
 fn lost() -> PyErr {
     PyRuntimeError::new_err("the run has ended by an error, and cannot go on; make a new one")
 }
 
 impl Run {
     fn start(py: Python<'_>, work: Work) -> PyResult<Self> {
-        let description = ModelDescription::of(Job { config: &work.config, dataset: &work.dataset });
+        let description = ModelDescription::of(work.run.job());
         let shared = Arc::new(Shared::default());
         let (commands, received) = channel();
         let (answer, replies) = channel();
@@ -344,10 +327,11 @@ fn serve(
     answer: &Sender<Result<Reply, Failure>>,
     shared: &Shared,
 ) -> Result<(), Error> {
-    let Work { config, options, mut dataset, truth, request } = work;
-    let mut backend = open(&request, Job { config: &config, dataset: &dataset })?;
+    let Work { run, request } = work;
+    let mut backend = open(&request, run.job())?;
+    let Prepared { config, complete, dataset, truth } = run;
+    let mut dataset = dataset.into_owned();
     backend.set_parameters(&config.initial_parameters()?)?;
-    let complete = options.complete(config.layers.first().copied().unwrap_or(0), config.layers.last().copied().unwrap_or(0));
     let ready = Reply::Ready {
         device: backend.device().to_string(),
         memory: backend.memory(),

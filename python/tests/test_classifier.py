@@ -89,6 +89,9 @@ def test_it_works_in_what_scikit_learn_has_for_estimators(wine):
     search = GridSearchCV(small(), {"hidden": [(8,), (32, 16)], "temperature": [0.1, 0.3]}, cv=2, n_jobs=2)
     search.fit(x_train, y_train)
     assert search.score(x_test, y_test) > 0.9
+    # Without effect with heads, which is no reason to have two grids.
+    search = GridSearchCV(small(), {"recipe": ["contrastive", "heads"], "temperature": [0.1, 0.3]}, cv=2, error_score="raise")
+    assert search.fit(x_train, y_train).score(x_test, y_test) > 0.9
     line = make_pipeline(MinMaxScaler(), small(), LogisticRegression())
     assert line.fit(x_train, y_train).score(x_test, y_test) > 0.9
 

@@ -57,6 +57,8 @@ def test_wrong_configurations_are_refused():
     for config, words in [({"epoch": 3}, "'epoch' is no option"), ({"epochs": "three"}, "options"), ({"batch_size": 5000}, "batch")]:
         with pytest.raises(ValueError, match=words):
             trainer(**config)
+    with pytest.raises(ValueError, match="--temperature belongs to --hidden-loss prototypes"):
+        trainer(recipe="heads", temperature=0.3)
     with pytest.raises(ValueError, match="NaN or infinity: nan in row 1, column 2"):
         x, y = data()
         x[1, 2] = np.nan

@@ -258,6 +258,7 @@ mod tests {
         let Command::Train(options) = Arguments::parse_from(["ffcl-gpu", "train"]).command else {
             unreachable!("train was given")
         };
-        assert_eq!(options.config().unwrap(), Recipe::default().config());
+        let config = options.run.check(options.extent(), options.idle()).unwrap();
+        assert_eq!(config, Recipe::default().config());
     }
 }

@@ -7,10 +7,11 @@ use super::session;
 use super::terminal::{print_line, report as warn};
 use super::train::check;
 use clap::Args;
+use ffcl_gpu::assembly::Prepared;
 use ffcl_gpu::audit::{
     Findings, Original, RECORD, TABLE, check_clean, check_same, forget, is_stopped, keep, take_up, write_clean,
 };
-use ffcl_gpu::config::{RunOptions, TrainingConfig, Trust, TrustRate};
+use ffcl_gpu::config::{DataShape, Extent, Idle, RunOptions, TrainingConfig, Trust};
 use ffcl_gpu::dataset::folder::{Loaded, has_test_set};
 use ffcl_gpu::dataset::{Dataset, Places};
 use ffcl_gpu::engine::{DeviceDescription, Job};
@@ -20,20 +21,11 @@ use ffcl_gpu::output::run_directory;
 use ffcl_gpu::train::{Advance, Doubts, Event, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Who selects unless it is said: the partner's losses found more planted labels than a network's own (docs/explanation/results.md).
-const TRUST: Trust = Trust::Partner;
-/// Steps that networks need to know what is odd, and within which bounds epochs make them up: after too many, wrong labels are known by heart.
-const STEPS: usize = 1500;
-const EPOCHS: (usize, usize) = (15, 30);
-/// Images in a step, and how many steps small data has in an epoch at least.
-const BATCH: (usize, usize) = (8, 64);
-const LEAST_STEPS: usize = 16;
-/// Images of at least so many pixels a side are shifted by one, which is nothing that they show.
-const SHIFTED_FROM: usize = 16;
 /// Suspects that the terminal names.
 const NAMED: usize = 10;
 
@@ -88,29 +80,10 @@ pub struct AuditOptions {
 
 impl AuditOptions {
     /// The run on this data.
-    fn config(&self, dataset: &Dataset) -> Result<TrainingConfig> {
-        let images = &dataset.train;
-        let shape = images.shape;
-        let is_small = images.has_features() || shape.height.min(shape.width) < SHIFTED_FROM;
-        let (least, most) = BATCH;
-        let batch_size = self.run.batch_size.unwrap_or((images.count() / LEAST_STEPS).clamp(least, most).min(images.count()));
-        let steps = (images.count() / batch_size.max(1)).max(1);
-        let run = RunOptions {
-            trust: Some(self.run.trust.unwrap_or(TRUST)),
-            trust_rate: Some(self.run.trust_rate.unwrap_or(TrustRate::Auto)),
-            epochs: Some(self.run.epochs.unwrap_or(STEPS.div_ceil(steps).clamp(EPOCHS.0, EPOCHS.1) as u32)),
-            shift: Some(self.run.shift.unwrap_or(u32::from(!is_small))),
-            batch_size: Some(batch_size),
-            ..self.run.for_dataset(dataset)
-        };
-        let config = run.fitted_to(images.pixels_per_image(), dataset.classes())?;
-        run.refuse_idle(&self.run.given())?;
-        if config.trust.trust == Trust::None {
-            return Err(Error::Configuration(
-                "--trust none doubts no label; give --trust own, partner, exchange, output or co-teaching".into(),
-            ));
-        }
-        Ok(TrainingConfig { seed: self.seed, replicas: self.replicas, ..config })
+    fn prepare(&self, dataset: Dataset) -> Result<Prepared<'static>> {
+        let extent = Extent { seed: self.seed, replicas: self.replicas, ..Extent::default() };
+        let run = self.run.for_audit(&DataShape::from(&dataset))?;
+        run.on(Cow::Owned(dataset), extent, Idle::Refused(&self.run.given()))
     }
 
     fn is_quiet(&self) -> bool {
@@ -127,12 +100,11 @@ pub fn run(options: &AuditOptions) -> Result<ExitCode> {
     if let Some(count) = options.limit_train {
         loaded.dataset.limit(count)?;
     }
-    let config = options.config(&loaded.dataset)?;
-    loaded.dataset.make_wrong(&config.label_noise)?;
+    let Prepared { config, dataset, .. } = options.prepare(loaded.dataset)?;
+    loaded.dataset = dataset.into_owned();
     check(&config)?;
     let dataset = &loaded.dataset;
     let (count, classes) = (dataset.train.count(), dataset.classes());
-    config.check_against(count, dataset.train.pixels_per_image(), classes)?;
     memory::require(count as u128 * (4 * classes as u128 + 24), "the opinions about these images")?;
     let original = original(options, &loaded)?;
     if let Some(folder) = &options.write_clean {

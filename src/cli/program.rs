@@ -2,6 +2,7 @@
 
 use super::arguments::ProgramOptions;
 use super::terminal::{print, print_line};
+use ffcl_gpu::config::{Extent, Idle};
 use ffcl_gpu::kernels::tiles::Tiles;
 use ffcl_gpu::kernels::{Access, Launch, Operand, Operation, Whose};
 use ffcl_gpu::program::{Plan, Programs, unfusible};
@@ -9,8 +10,7 @@ use ffcl_gpu::{Error, Result};
 
 /// Prints the operations of each stage, or the shader of one.
 pub fn run(options: &ProgramOptions) -> Result<()> {
-    let config = options.options.config()?;
-    options.options.refuse_idle(&options.options.given())?;
+    let config = options.options.check(Extent::default(), Idle::Refused(&options.options.given()))?;
     let plan = if options.fused { Plan::Fused } else { Plan::Layered };
     if let (Plan::Fused, Some(reason)) = (plan, unfusible(&config)) {
         return Err(Error::Configuration(format!("--fused is not possible: {reason}; leave it out")));

@@ -17,6 +17,7 @@ use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Advance, Event, Position, Trainer};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -28,25 +29,22 @@ const RECOVERY: Duration = Duration::from_secs(1);
 
 pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     // What is wrong by itself is said before any data is read.
-    check(&options.config()?)?;
-    options.run.refuse_idle(&options.typed)?;
+    check(&options.run.check(options.extent(), options.idle())?)?;
     if options.no_out && options.retry_on_device_loss > 0 {
         let problem = "--retry-on-device-loss goes on from a checkpoint, and --no-out keeps none; leave one of them out";
         return Err(Error::Configuration(problem.into()));
     }
-    let mut dataset = options.data.load(options.quiet)?;
-    let config = options.fitted_to(&dataset)?;
-    let truth = dataset.make_wrong(&config.label_noise)?;
-    dataset.unlabel(config.few.labelled)?;
-    check(&config)?;
+    let dataset = options.data.load(options.quiet)?;
+    let prepared = options.run.on(Cow::Owned(dataset), options.extent(), options.idle())?;
+    check(&prepared.config)?;
     if !options.no_out {
-        checkpoint::check(&config)?;
+        checkpoint::check(&prepared.config)?;
     }
-    config.check_against(dataset.train.count(), dataset.train.pixels_per_image(), dataset.classes())?;
-    let job = Job { config: &config, dataset: &dataset };
-    let (model, data) = (ModelDescription::of(job), if options.no_out { String::new() } else { dataset.checksum() });
-    let of = Identity { model: &model, seed: config.seed, data: &data };
-    let run = Run { options, job, of, truth: truth.as_deref(), interruption: OnceCell::new() };
+    let (job, truth) = (prepared.job(), prepared.truth.as_deref());
+    let (model, data) = (ModelDescription::of(job), if options.no_out { String::new() } else { job.dataset.checksum() });
+    let of = Identity { model: &model, seed: job.config.seed, data: &data };
+    let complete = options.complete(&prepared.complete);
+    let run = Run { options, complete, job, of, truth, interruption: OnceCell::new() };
 
     let (mut folder, mut losses) = (options.resume.clone(), 0);
     loop {
@@ -67,6 +65,8 @@ const FEW_STEPS: usize = 200;
 /// A run, and what outlives the loss of its device.
 struct Run<'a> {
     options: &'a TrainOptions,
+    /// The same, so that they repeat the run.
+    complete: TrainOptions,
     job: Job<'a>,
     of: Identity<'a>,
     truth: Option<&'a [u8]>,
@@ -119,8 +119,7 @@ impl Run<'_> {
                 || listening
             }),
         };
-        let complete = options.complete(config);
-        let record = record(&complete, job, &device);
+        let record = record(&self.complete, job, &device);
         let (position, is_done) = (trainer.position(), trainer.is_done());
         let mut recorder = Recorder::new(options, &record, of, reopened, &history, position, is_done)?;
         *folder = recorder.path().map(Path::to_owned);

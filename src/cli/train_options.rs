@@ -3,9 +3,7 @@
 use super::data_options::{DataOptions, absolute};
 use super::device_options::{DeviceOption, PlanName};
 use clap::Args;
-use ffcl_gpu::Result;
-use ffcl_gpu::config::{LabelNoise, RunOptions, TrainingConfig};
-use ffcl_gpu::dataset::Dataset;
+use ffcl_gpu::config::{Extent, Idle, LabelNoise, RunOptions};
 use serde::Serialize;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -104,37 +102,31 @@ impl TrainOptions {
         "help",
     ];
 
-    /// The options that repeat the run `config`, whatever the defaults of another version are: every one that a recipe governs is
-    /// named, and paths do not depend on the current folder.
-    pub fn complete(&self, config: &TrainingConfig) -> Self {
-        let (pixels, classes) = (config.layers.first().copied(), config.layers.last().copied());
+    /// The options that repeat this run, whatever the defaults of another version are: `run` has every option of its table, and paths do
+    /// not depend on the current folder.
+    pub fn complete(&self, run: &RunOptions) -> Self {
         Self {
             data: self.data.complete(),
             run: RunOptions {
                 recipe: self.run.recipe,
-                label_noise: Some(match &config.label_noise {
+                label_noise: run.label_noise.as_ref().map(|noise| match noise {
                     LabelNoise::File(path) => LabelNoise::File(absolute(path)),
                     noise => noise.clone(),
                 }),
-                standardize: Some(config.standardize),
-                ..self.run.complete(pixels.unwrap_or_default(), classes.unwrap_or_default())
+                ..run.clone()
             },
             init_from: self.init_from.as_deref().map(absolute),
             ..self.clone()
         }
     }
 
-    /// The run that was asked for, for checks that need no data.
-    pub fn config(&self) -> Result<TrainingConfig> {
-        Ok(self.with(self.run.config()?))
+    /// What was asked beside the table of options.
+    pub fn extent(&self) -> Extent {
+        Extent { seed: self.seed, replicas: self.replicas, shuffle: !self.no_shuffle, max_steps: self.max_steps }
     }
 
-    /// The run that was asked for, on this data.
-    pub fn fitted_to(&self, dataset: &Dataset) -> Result<TrainingConfig> {
-        Ok(self.with(self.run.for_dataset(dataset).fitted_to(dataset.train.pixels_per_image(), dataset.classes())?))
-    }
-
-    fn with(&self, run: TrainingConfig) -> TrainingConfig {
-        TrainingConfig { seed: self.seed, replicas: self.replicas, shuffle: !self.no_shuffle, max_steps: self.max_steps, ..run }
+    /// What a person wrote must change something.
+    pub fn idle(&self) -> Idle<'_> {
+        Idle::Refused(&self.typed)
     }
 }

@@ -4,7 +4,7 @@ use super::arguments::TuneOptions;
 use super::device_options::Tuning;
 use super::session;
 use super::terminal::{print_line, report};
-use ffcl_gpu::config::TrainingConfig;
+use ffcl_gpu::config::{Extent, Idle, TrainingConfig};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::gpu::backend::GpuOptions;
 use ffcl_gpu::gpu::context::Context;
@@ -88,8 +88,7 @@ fn warn_of_other_bits(tuned: &Tuned) {
 
 /// `ffcl-gpu tune`: times all candidates at length, prints them, and keeps the winners.
 pub fn run(options: &TuneOptions) -> Result<()> {
-    let config = options.options.config()?;
-    options.options.refuse_idle(&options.options.given())?;
+    let config = options.options.check(Extent::default(), Idle::Refused(&options.options.given()))?;
     let dataset = blank_dataset(&config)?;
     let job = Job { config: &config, dataset: &dataset };
     let Some(context) = session::open_context(&options.device)? else {

@@ -5,13 +5,14 @@ use super::session;
 use super::terminal::print_line;
 use clap::ValueEnum;
 use ffcl_gpu::Result;
-use ffcl_gpu::config::{HiddenLoss, Method, Recipe, RunOptions, TrainingConfig};
+use ffcl_gpu::config::{Extent, HiddenLoss, Idle, Method, Recipe, RunOptions, TrainingConfig};
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::error::Error;
 use ffcl_gpu::kernels::Kernel;
 use ffcl_gpu::output::picture;
 use ffcl_gpu::program::Plan;
 use ffcl_gpu::verify::{Row, Sweep, drift, drift_plot, kernel, steps};
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -76,8 +77,8 @@ fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
     picture::check_path(path, "--drift")?;
     let dataset = options.data.load(options.json)?;
     let config = RunOptions { recipe: Some(options.recipe), ..RunOptions::default() };
-    let config = config.for_dataset(&dataset).fitted_to(dataset.train.pixels_per_image(), dataset.classes())?;
-    let job = Job { config: &config, dataset: &dataset };
+    let prepared = config.on(Cow::Owned(dataset), Extent::default(), Idle::Refused(&[]))?;
+    let job = prepared.job();
     job.check()?;
     let device = session::describe(&options.device)?;
     if !options.json {
@@ -93,7 +94,7 @@ fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
         )),
     })?;
     let recipe = options.recipe.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-    let title = format!("{} on {}, recipe {recipe}", device.name, dataset.name);
+    let title = format!("{} on {}, recipe {recipe}", device.name, job.dataset.name);
     drift_plot::write(path, &points, &title)?;
     if !options.json {
         print_line(&format!(

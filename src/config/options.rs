@@ -11,7 +11,6 @@ use super::{
     Guide, HeadRate, HiddenLossKind, LabelNoise, Labelled, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig,
     Trust, TrustRate, Widths,
 };
-use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -162,17 +161,9 @@ impl RunOptions {
         self.draft(pixels, classes).check()
     }
 
-    /// The same for the data that it is to learn: features are standardised where nothing else was asked for, since they have no scale in
-    /// common, as grey pixels have, and so are colours, from which networks learn more then (docs/explanation/results.md).
-    pub fn for_dataset(&self, dataset: &Dataset) -> Self {
-        let is_standardized = dataset.train.has_features() || dataset.train.shape.channels > 1;
-        let standardize = self.standardize.or(is_standardized.then_some(true));
-        Self { standardize, ..self.clone() }
-    }
-
     /// Refuses those of the options `typed` that would change nothing, because they belong to something that this run does without.
     /// What a recipe or the record of a run says is not typed.
-    pub fn refuse_idle(&self, typed: &[String]) -> Result<()> {
+    pub(super) fn refuse_idle(&self, typed: &[String]) -> Result<()> {
         let run = self.draft(784, 10).into_config();
         let idle = Self::TABLE.iter().filter(|option| typed.contains(&option.name()));
         match idle.filter_map(|option| Some((option, option.owner?))).find(|(_, owner)| !owner.is_part_of(&run)) {

@@ -21,7 +21,6 @@ pub mod folder;
 pub mod gzip;
 #[cfg(feature = "files")]
 pub mod idx;
-mod noise;
 #[cfg(feature = "files")]
 pub mod npz;
 #[cfg(feature = "files")]

@@ -2,7 +2,7 @@
 
 use super::fingerprint::fingerprint;
 use super::request::{Study, joined};
-use crate::config::{RunOptions, TrainingConfig};
+use crate::config::{DataShape, Extent, Idle, RunOptions, TrainingConfig};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -55,16 +55,15 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                         "train-sizes names {size}, but {name} has {available} images to train on; give at most so many"
                     )));
                 }
-                for (variant, options) in &study.variants {
-                    let options = options.over(&study.base);
+                for (variant, own) in &study.variants {
+                    let options = own.over(&study.base);
                     let layers = shape.cloned().or(options.layers.clone());
-                    let (pixels, classes) = (dataset.train.pixels_per_image(), dataset.classes());
-                    let options = RunOptions { layers, ..options.for_dataset(dataset) };
+                    let (options, data) = (RunOptions { layers, ..options }, DataShape { images: size, ..dataset.into() });
                     let refused =
                         |error: Error| Error::Configuration(format!("variant {variant} with {size} images of {name}: {error}"));
-                    let mut training = options.fitted_to(pixels, classes).map_err(refused)?;
-                    training.seed = study.first_seed;
-                    training.check_against(size, pixels, classes).map_err(refused)?;
+                    let extent = Extent { seed: study.first_seed, ..Extent::default() };
+                    let fitted = options.fit(&data, extent, Idle::Refused(&own.given())).map_err(refused)?;
+                    let mut training = fitted.config;
                     let per_epoch = training.steps_per_epoch(size) as u64;
                     if let Some(steps) = study.steps {
                         training.epochs = u32::try_from(steps.div_ceil(per_epoch)).map_err(|_| {
@@ -72,7 +71,7 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                         })?;
                     }
                     training.architecture()?;
-                    let options = RunOptions { epochs: Some(training.epochs), ..options.complete(pixels, classes) };
+                    let options = RunOptions { epochs: Some(training.epochs), ..fitted.complete };
                     let key = CellKey {
                         dataset: name.clone(),
                         layers: training.layers.clone(),

@@ -1,7 +1,7 @@
 //! A study as its author wrote it: a TOML file.
 
 use crate::bounded_file;
-use crate::config::{RunOptions, Widths};
+use crate::config::{Extent, Idle, RunOptions, Widths};
 use crate::dataset::folder::ImageSize;
 use crate::error::{Error, Result};
 use crate::output::run_directory::LARGEST_CONFIG;
@@ -129,11 +129,10 @@ impl Study {
             }
             for layers in self.layers.iter().flatten() {
                 let options = RunOptions { layers: Some(layers.clone()), ..options.clone() };
-                options.config().and_then(|config| config.architecture()).map_err(within)?;
+                options.check(Extent::default(), Idle::Allowed).map_err(within)?;
             }
-            options.config().and_then(|config| config.architecture()).map_err(within)?;
             // What stands in the base is for those variants that it is of use to.
-            options.refuse_idle(&own.given()).map_err(within)?;
+            options.check(Extent::default(), Idle::Refused(&own.given())).map_err(within)?;
         }
         Ok(())
     }

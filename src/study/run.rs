@@ -2,12 +2,14 @@
 
 use super::grid::Cell;
 use super::results::{Curve, SeedResult};
-use crate::config::{LabelNoise, Labelled, TrainingConfig};
+use crate::assembly::with_labels_of;
+use crate::config::TrainingConfig;
 use crate::dataset::Dataset;
 use crate::engine::{Backend, Job, Open};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::train::{Event, Outcome, ReplicaReport, train};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 /// What all cells of a study share.
@@ -42,16 +44,7 @@ pub fn train_cell(
     open: &Open,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<SeedResult>> {
-    let (noise, labelled) = (&cell.training.label_noise, cell.training.few.labelled);
-    let changed = if *noise == LabelNoise::None && labelled == Labelled::All {
-        None
-    } else {
-        let mut changed = dataset.clone();
-        changed.make_wrong(noise)?;
-        changed.unlabel(labelled)?;
-        Some(changed)
-    };
-    let dataset = changed.as_ref().unwrap_or(dataset);
+    let (dataset, _) = with_labels_of(&cell.training, Cow::Borrowed(dataset))?;
     let mut results = Vec::new();
     let mut most = seeds.len();
     while let Some(&first) = seeds.get(results.len()) {
@@ -60,7 +53,7 @@ pub fn train_cell(
         let consecutive = left.iter().zip(first..).take_while(|&(&seed, expected)| seed == expected).count();
         let count = consecutive.min(most);
         let config = TrainingConfig { seed: first, replicas: count, ..cell.training.clone() };
-        let job = Job { config: &config, dataset };
+        let job = Job { config: &config, dataset: &dataset };
         match prepare(job, open) {
             Ok(mut backend) => results.extend(train_group(shared, cell, job, backend.as_mut(), progress)?),
             // Too many side by side for memory or a limit of the device; where that is not the reason, one alone fails as well.

@@ -4,7 +4,7 @@ use crate::files::{self, File};
 use crate::run::{self, Controls, Request};
 use crate::words::{failure, json};
 use ffcl_gpu::arithmetic::{Double, Single};
-use ffcl_gpu::config::{LabelNoise, Recipe, TrainingConfig};
+use ffcl_gpu::config::Recipe;
 use ffcl_gpu::cpu::{self, backend::CpuBackend};
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, digits};
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
@@ -187,28 +187,24 @@ impl Lab {
     }
 
     async fn train_now(&self, request: &str, listener: &Function) -> Result<()> {
-        let (config, mut dataset) = self.job(request)?;
-        if config.label_noise != LabelNoise::None {
-            // The page's own images stay as they are, for the next run.
-            Rc::make_mut(&mut dataset).make_wrong(&config.label_noise)?;
-        }
+        let (request, dataset) = self.asked(request)?;
+        let prepared = request.on(&dataset)?;
         if self.busy.replace(true) {
             return Err(Error::Configuration("another run goes on; stop it first".into()));
         }
         self.controls.paused.set(false);
         self.controls.stopped.set(false);
         let context = self.context.borrow().as_ref().map(Context::share);
-        let ran = run::train(&config, &dataset, context, &self.controls, &self.model, listener).await;
+        let ran = run::train(&prepared, context, &self.controls, &self.model, listener).await;
         self.busy.set(false);
         ran
     }
 
-    fn job(&self, request: &str) -> Result<(TrainingConfig, Rc<Dataset>)> {
+    fn asked(&self, request: &str) -> Result<(Request, Rc<Dataset>)> {
         let bad = |problem: String| Error::Configuration(problem);
-        let request: Request =
-            serde_json::from_str(request).map_err(|error| bad(format!("the settings are refused: {error}")))?;
+        let request = serde_json::from_str(request).map_err(|error| bad(format!("the settings are refused: {error}")))?;
         let dataset = self.dataset.borrow().clone().ok_or_else(|| bad("there is no data yet; choose a data set".into()))?;
-        Ok((request.config(&dataset)?, dataset))
+        Ok((request, dataset))
     }
 
     /// Holds the run where it is, or lets it go on.
@@ -317,11 +313,12 @@ impl Lab {
     /// The model of a run by the twin that computes in f32, or in f64: what tests hold a device's against.
     pub fn twin(&self, request: String, double: bool) -> std::result::Result<Vec<u8>, JsValue> {
         let train = || -> Result<Vec<u8>> {
-            let (config, dataset) = self.job(&request)?;
-            let job = Job { config: &config, dataset: &dataset };
+            let (request, dataset) = self.asked(&request)?;
+            let prepared = request.on(&dataset)?;
+            let job = prepared.job();
             let mut backend: Box<dyn Backend> =
                 if double { Box::new(CpuBackend::<Double>::new(job)?) } else { Box::new(CpuBackend::<Single>::new(job)?) };
-            backend.set_parameters(&config.initial_parameters()?)?;
+            backend.set_parameters(&job.config.initial_parameters()?)?;
             let outcome = train(job, backend.as_mut(), &mut |_| Ok(ControlFlow::Continue(())))?;
             weights::to_bytes(Path::new(MODEL), &outcome.parameters, &ModelDescription::of(job))
         };

@@ -1,7 +1,8 @@
 //! One training run: a future that lives as long as the run does, and lets the page in between.
 
 use crate::words::json;
-use ffcl_gpu::config::{RunOptions, TrainingConfig};
+use ffcl_gpu::assembly::Prepared;
+use ffcl_gpu::config::{Extent, Idle, RunOptions};
 use ffcl_gpu::cpu;
 use ffcl_gpu::dataset::Dataset;
 use ffcl_gpu::diagnosis::Sign;
@@ -14,6 +15,7 @@ use ffcl_gpu::trained::TrainedModel;
 use ffcl_gpu::{Error, Result};
 use js_sys::{Function, Promise};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -45,10 +47,11 @@ fn one() -> usize {
 }
 
 impl Request {
-    /// The run, on these images.
-    pub fn config(&self, dataset: &Dataset) -> Result<TrainingConfig> {
-        let config = self.options.fitted_to(dataset.train.pixels_per_image(), dataset.classes())?;
-        Ok(TrainingConfig { seed: self.seed, replicas: self.replicas, max_steps: self.max_steps, ..config })
+    /// The run on these images, which stay as they are for the next one.
+    pub fn on<'a>(&self, dataset: &'a Dataset) -> Result<Prepared<'a>> {
+        let &Self { seed, replicas, max_steps, .. } = self;
+        let extent = Extent { seed, replicas, max_steps, ..Extent::default() };
+        self.options.on(Cow::Borrowed(dataset), extent, Idle::Refused(&self.options.given()))
     }
 }
 
@@ -72,8 +75,7 @@ enum Told<'a> {
 
 /// Trains to the end, or until it is stopped; leaves the weights in `model` whenever it shows them.
 pub async fn train(
-    config: &TrainingConfig,
-    dataset: &Dataset,
+    run: &Prepared<'_>,
     context: Option<Context>,
     controls: &Controls,
     model: &RefCell<Option<TrainedModel>>,
@@ -83,7 +85,8 @@ pub async fn train(
         // A listener that throws is the page's own affair.
         let _ = listener.call1(&JsValue::NULL, &json(told));
     };
-    let job = Job { config, dataset };
+    let job = run.job();
+    let Job { config, dataset } = job;
     let mut backend: Box<dyn Backend> = match context {
         Some(context) => {
             let options = GpuOptions::for_device(&context);
@@ -99,7 +102,7 @@ pub async fn train(
         dispatches: backend.dispatches_per_step(),
         memory: backend.memory(),
     });
-    let mut trainer = Trainer::new(job, backend.as_mut());
+    let mut trainer = Trainer::new(job, backend.as_mut()).with_truth(run.truth.as_deref());
     let mut looked: Option<Instant> = None;
     let mut speed = Speed::default();
     loop {

@@ -1,7 +1,7 @@
 //! Labels that are made wrong, to see what becomes of it.
 
-use super::Dataset;
 use crate::config::{Drawn, LabelNoise};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::random::{Stream, philox};
 use std::path::Path;
