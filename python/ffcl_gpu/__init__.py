@@ -1,4 +1,4 @@
-"""Local learning without backpropagation, on any GPU or the processor.
+"""Local learning without backpropagation, on GPUs or the processor.
 
 `FFCLClassifier` is an estimator of scikit-learn; `Trainer` is for loops of one's own.
 """

@@ -13,7 +13,7 @@ use ffcl_gpu::config::{Recipe, RunOptions};
 use ffcl_gpu::study::grid::Shard;
 use std::path::PathBuf;
 
-/// Train two networks that guide each other, without backpropagation, on any GPU.
+/// Train two networks that guide each other, without backpropagation, on GPUs or the processor.
 #[derive(Debug, Parser)]
 #[command(version, about, arg_required_else_help = true)]
 pub struct Arguments {
