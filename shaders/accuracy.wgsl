@@ -22,8 +22,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let stride = shape.quads * 4u;
-    let a = (2u * replica * shape.batch_size + row) * stride;
-    let b = ((2u * replica + 1u) * shape.batch_size + row) * stride;
+    let a = (2u * replica * shape.rows + row) * stride;
+    let b = ((2u * replica + 1u) * shape.rows + row) * stride;
     var best = vec3<f32>(-1.0);
     var answer = vec3<u32>(0u);
     for (var k = 0u; k < shape.width; k++) {
@@ -32,8 +32,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         best = max(best, values);
     }
     let right = select(vec3<f32>(0.0), vec3<f32>(1.0), answer == vec3<u32>(labels[row]));
-    let first = replica * 3u * shape.batch_size + row;
+    let first = replica * 3u * shape.rows + row;
     row_counts[first] += right.x;
-    row_counts[first + shape.batch_size] += right.y;
-    row_counts[first + 2u * shape.batch_size] += right.z;
+    row_counts[first + shape.rows] += right.y;
+    row_counts[first + 2u * shape.rows] += right.z;
 }

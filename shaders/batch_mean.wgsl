@@ -20,8 +20,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var sum = vec4<f32>(0.0);
-    for (var row = 0u; row < shape.batch_size; row++) {
-        sum += representations[(slot * shape.batch_size + row) * shape.quads + quad];
+    for (var row = 0u; row < shape.rows; row++) {
+        sum += representations[(slot * shape.rows + row) * shape.quads + quad];
     }
-    means[slot * shape.quads + quad] = sum / f32(shape.batch_size);
+    means[slot * shape.quads + quad] = sum / f32(shape.rows);
 }

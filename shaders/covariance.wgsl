@@ -20,7 +20,7 @@ const SIDE = 8u;
 const THREADS = SIDE * SIDE;
 
 fn centred(slot: u32, row: u32, quad: u32) -> vec4<f32> {
-    let values = representations[(slot * shape.batch_size + row) * shape.quads + quad];
+    let values = representations[(slot * shape.rows + row) * shape.quads + quad];
     return values - means[slot * shape.quads + quad];
 }
 
@@ -38,7 +38,7 @@ fn main(
     // S is symmetric: what stands beside the diagonal counts twice, and once is enough to compute it.
     if (across < shape.quads && down <= across) {
         var block: mat4x4<f32>;
-        for (var row = 0u; row < shape.batch_size; row++) {
+        for (var row = 0u; row < shape.rows; row++) {
             let a = centred(slot, row, down);
             let b = centred(slot, row, across);
             block[0] = fma(vec4<f32>(a.x), b, block[0]);

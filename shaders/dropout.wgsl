@@ -28,6 +28,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let seed = replica_seed(vec2<u32>(shape.seed_low, shape.seed_high), slot >> 1u);
     let counter = vec2<u32>((step.first_row + row) * shape.quads + quad, step.epoch);
     let words = philox(seed, shape.stream + ((slot & 1u) << 16u), counter);
-    let at = (slot * shape.batch_size + row) * shape.quads + quad;
+    let at = (slot * shape.rows + row) * shape.quads + quad;
     rows[at] = select(vec4<f32>(0.0), shape.factor * rows[at], words >= vec4<u32>(shape.threshold));
 }

@@ -26,8 +26,8 @@ const THREADS = LANES_X * LANES_Y;
 const TILE = TILE_ROWS * TILE_QUADS;
 
 fn input_quad(layer: Linear, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    let first = (tile.slot >> layer.view_shift) * layer.batch_size;
-    return inputs[(first + min(tile.row + row, layer.batch_size - 1u)) * layer.input_quads + k];
+    let first = (tile.slot >> layer.view_shift) * layer.rows;
+    return inputs[(first + min(tile.row + row, layer.rows - 1u)) * layer.input_quads + k];
 }
 
 fn weight_block(layer: Linear, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
@@ -48,11 +48,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     stage(thread, &sums);
 
     let bias = ((tile.slot + 1u) * (4u * layer.input_quads + 1u) - 1u) * layer.output_quads;
-    for (var row = 0u; row < rolled(layer.batch_size, TILE_ROWS); row++) {
-        for (var column = 0u; column < rolled(layer.batch_size, TILE_QUADS); column++) {
+    for (var row = 0u; row < rolled(layer.rows, TILE_ROWS); row++) {
+        for (var column = 0u; column < rolled(layer.rows, TILE_QUADS); column++) {
             let quad = tile.quad + column * LANES_X;
-            if (tile.row + row < layer.batch_size && quad < layer.output_quads) {
-                let place = (tile.slot * layer.batch_size + tile.row + row) * layer.output_quads + quad;
+            if (tile.row + row < layer.rows && quad < layer.output_quads) {
+                let place = (tile.slot * layer.rows + tile.row + row) * layer.output_quads + quad;
                 let sum = staged_sum(thread, &sums, row * TILE_QUADS + column) + weights[bias + quad];
                 if (KEEP_PREACTIVATION) {
                     preactivations[place] = sum;

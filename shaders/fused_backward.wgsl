@@ -58,11 +58,11 @@ var<private> current: u32;
 
 // A quad among `quads` of a row of a slot, in a tensor that begins at `first`.
 fn place(first: u32, slot: u32, row: u32, quads: u32, quad: u32) -> u32 {
-    return first + (slot * layers[0].linear.batch_size + row) * quads + quad;
+    return first + (slot * layers[0].linear.rows + row) * quads + quad;
 }
 
 fn input_quad(layer: BackLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    let batch_row = min(tile.row + row, layer.linear.batch_size - 1u);
+    let batch_row = min(tile.row + row, layer.linear.rows - 1u);
     return deltas[place(layer.places.deltas, tile.slot, batch_row, layer.linear.output_quads, k)];
 }
 
@@ -85,7 +85,7 @@ fn unit_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
 
 // How much a row counts for the layer in work, as `chooser` sees it.
 fn row_weight(chooser: u32, row: u32) -> f32 {
-    let number = chooser * layers[0].linear.batch_size + row;
+    let number = chooser * layers[0].linear.rows + row;
     return deltas[layers[current].back.row_weights + number / 4u][number % 4u];
 }
 
@@ -165,7 +165,7 @@ fn logits_loss(layer: BackLayer, slot: u32, batch_row: u32, work_row: u32, label
 
 // The losses of the workgroup's rows in the layer in work, and their gradients, by all invocations together.
 fn losses(layer: BackLayer, slot: u32, first_row: u32, thread: u32) {
-    let batch_size = layers[0].linear.batch_size;
+    let batch_size = layers[0].linear.rows;
     for (var round = 0u; round < GROUP_ROWS; round += ROWS) {
         let local_row = round + thread / LANES;
         let batch_row = first_row + local_row;
@@ -207,7 +207,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_row = group.x * GROUP_ROWS;
     let lane = thread % LANES_X;
     let team = thread / LANES_X;
-    let batch_size = layers[0].linear.batch_size;
+    let batch_size = layers[0].linear.rows;
     let begin = select(0u, group.z, PROTOTYPES || HEADS);
     let end = select(layers[0].back.count, group.z + 1u, PROTOTYPES || HEADS);
     for (var index = begin; index < end; index++) {

@@ -86,7 +86,7 @@ fn batch_row(local_row: u32) -> u32 {
 
 // Its place among [slot, batch].
 fn slot_row(layer: FusedLayer, local_row: u32) -> u32 {
-    let batch_size = layer.linear.batch_size;
+    let batch_size = layer.linear.rows;
     return (2u * replica + local_row / TILE_ROWS) * batch_size + min(batch_row(local_row), batch_size - 1u);
 }
 
@@ -103,8 +103,8 @@ fn input_quad(layer: FusedLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
         return hidden[((tile.slot & 1u) * TILE_ROWS + row) * HIDDEN_QUADS + k];
     }
     let linear = layer.linear;
-    let first = (tile.slot >> linear.view_shift) * linear.batch_size;
-    return activations[layer.places.inputs + (first + min(tile.row + row, linear.batch_size - 1u)) * linear.input_quads + k];
+    let first = (tile.slot >> linear.view_shift) * linear.rows;
+    return activations[layer.places.inputs + (first + min(tile.row + row, linear.rows - 1u)) * linear.input_quads + k];
 }
 
 fn weight_block(layer: FusedLayer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
@@ -155,7 +155,7 @@ fn store_delta_at(shape: LossShape, local_row: u32, k: u32, delta: f32) {
 
 fn add_to_metric(layer: FusedLayer, local_row: u32, metric: u32, value: f32) {
     let slot = 2u * replica + local_row / TILE_ROWS;
-    row_metrics[(slot * layer.loss.metrics + metric) * layer.linear.batch_size + batch_row(local_row)] += value;
+    row_metrics[(slot * layer.loss.metrics + metric) * layer.loss.batch_size + batch_row(local_row)] += value;
 }
 
 // What is normalised into a layer's inputs.
@@ -215,7 +215,7 @@ fn normalize_inputs(layer: FusedLayer, thread: u32) {
                 if (LOCAL) {
                     hidden[row * HIDDEN_QUADS + quad] = value;
                 }
-                if (batch_row(row) < layer.linear.batch_size) {
+                if (batch_row(row) < layer.linear.rows) {
                     activations[layer.places.inputs + slot_row(layer, row) * quads + quad] = value;
                 }
             }
@@ -231,7 +231,7 @@ fn unit_rows(layer: FusedLayer, thread: u32) {
     for (var round = 0u; round < 2u * TILE_ROWS; round += ROWS) {
         let row = round + thread / LANES;
         let scale = length_scale(layer, false, min(row, 2u * TILE_ROWS - 1u), thread);
-        if (row < 2u * TILE_ROWS && batch_row(row) < layer.linear.batch_size) {
+        if (row < 2u * TILE_ROWS && batch_row(row) < layer.linear.rows) {
             for (var quad = thread % LANES; quad < quads; quad += LANES) {
                 let at = layer.forward.unit_rows + slot_row(layer, row) * quads + quad;
                 activations[at] = row_quad(layer, false, row, quad) * scale;
@@ -262,8 +262,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (NORMALIZE && index > 0u && !is_branch) {
             normalize_inputs(layer, thread);
         }
-        let shape = LossShape(layer, linear.output_quads, linear.batch_size, 0.0);
-        for (var round = 0u; round < rolled(linear.batch_size, 2u / TEAMS); round++) {
+        let shape = LossShape(layer, linear.output_quads, layer.loss.batch_size, 0.0);
+        for (var round = 0u; round < rolled(linear.rows, 2u / TEAMS); round++) {
             let model = round * TEAMS + team;
             let tile = Tile(2u * replica + model, first_row, lane, thread);
             let share = (linear.input_quads + SPLITS - 1u) / SPLITS;
@@ -295,8 +295,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             if (split == 0u) {
                 stage(thread, &sums);
-                for (var row = 0u; row < rolled(linear.batch_size, TILE_ROWS); row++) {
-                    for (var column = 0u; column < rolled(linear.batch_size, TILE_QUADS); column++) {
+                for (var row = 0u; row < rolled(linear.rows, TILE_ROWS); row++) {
+                    for (var column = 0u; column < rolled(linear.rows, TILE_QUADS); column++) {
                         let quad = tile.quad + column * LANES_X;
                         if (quad < linear.output_quads) {
                             let local_row = model * TILE_ROWS + row;
@@ -309,7 +309,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                             } else if (LOCAL) {
                                 hidden[local_row * HIDDEN_QUADS + quad] = value;
                             }
-                            if (batch_row(row) < linear.batch_size) {
+                            if (batch_row(row) < linear.rows) {
                                 activations[output_place(layer, local_row, quad)] = value;
                                 if (KEEP_PREACTIVATION) {
                                     activations[preactivation_place(layer, local_row, quad)] = sum;
@@ -332,7 +332,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var round = 0u; round < select(0u, 2u * TILE_ROWS, COSINE); round += ROWS) {
                 let row = round + thread / LANES;
                 let clamped = min(row, 2u * TILE_ROWS - 1u);
-                let keep = row < 2u * TILE_ROWS && batch_row(clamped) < linear.batch_size;
+                let keep = row < 2u * TILE_ROWS && batch_row(clamped) < linear.rows;
                 let partner = (clamped + TILE_ROWS) % (2u * TILE_ROWS);
                 let loss = cosine_loss(shape, clamped, partner, thread, keep);
                 if (keep && thread % LANES == 0u) {
@@ -341,9 +341,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         } else if (OUTPUT_LOSS) {
             for (var row = thread; row < 2u * TILE_ROWS; row += THREADS) {
-                if (batch_row(row) < linear.batch_size) {
+                if (batch_row(row) < linear.rows) {
                     let view = (2u * replica + row / TILE_ROWS) >> layer.loss.label_shift;
-                    let result = output_loss(shape, linear.output_width, row, row, labels[view * linear.batch_size + batch_row(row)]);
+                    let result = output_loss(shape, linear.output_width, row, row, labels[view * layer.loss.batch_size + batch_row(row)]);
                     for (var k = linear.output_width; k < 4u * linear.output_quads; k++) {
                         store_delta_at(shape, row, k, 0.0);
                     }

@@ -25,7 +25,7 @@ const THREADS = LANES_X * LANES_Y;
 const TILE = TILE_ROWS * TILE_QUADS;
 
 fn input_quad(layer: Linear, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    return deltas[(tile.slot * layer.batch_size + min(tile.row + row, layer.batch_size - 1u)) * layer.output_quads + k];
+    return deltas[(tile.slot * layer.rows + min(tile.row + row, layer.rows - 1u)) * layer.output_quads + k];
 }
 
 fn weight_block(layer: Linear, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
@@ -45,11 +45,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     product(layer, tile, 0u, layer.output_quads, &sums);
     stage(thread, &sums);
 
-    for (var row = 0u; row < rolled(layer.batch_size, TILE_ROWS); row++) {
-        for (var column = 0u; column < rolled(layer.batch_size, TILE_QUADS); column++) {
+    for (var row = 0u; row < rolled(layer.rows, TILE_ROWS); row++) {
+        for (var column = 0u; column < rolled(layer.rows, TILE_QUADS); column++) {
             let quad = tile.quad + column * LANES_X;
-            if (tile.row + row < layer.batch_size && quad < layer.input_quads) {
-                let batch_row = tile.slot * layer.batch_size + tile.row + row;
+            if (tile.row + row < layer.rows && quad < layer.input_quads) {
+                let batch_row = tile.slot * layer.rows + tile.row + row;
                 let position = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
                 var passes = position < vec4<u32>(layer.input_width);
                 if (MASK) {

@@ -17,7 +17,7 @@
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let batch_row = group.x * ROWS + thread / LANES;
     // Rows past the end repeat the last one, so that all invocations reach the barriers, and store nothing.
-    let first = (group.y * shape.batch_size + min(batch_row, shape.batch_size - 1u)) * shape.quads;
+    let first = (group.y * shape.rows + min(batch_row, shape.rows - 1u)) * shape.quads;
     let lane = thread % LANES;
     var squares = 0.0;
     for (var quad = lane; quad < shape.quads; quad += LANES) {
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         squares += dot(values, values);
     }
     let scale = row_scale(shape.width, UNIT, sum_over_lanes(vec2<f32>(squares, 0.0), thread).x);
-    if (batch_row < shape.batch_size) {
+    if (batch_row < shape.rows) {
         for (var quad = lane; quad < shape.quads; quad += LANES) {
             normalized[first + quad] = outputs[first + quad] * scale;
         }

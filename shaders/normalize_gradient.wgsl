@@ -27,6 +27,6 @@ fn store_gradient(row: u32, quad: u32, delta: vec4<f32>) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let batch_row = group.x * ROWS + thread / LANES;
     // Rows past the end repeat the last one, so that all invocations reach the barriers, and store nothing.
-    let row = group.y * shape.batch_size + min(batch_row, shape.batch_size - 1u);
-    normalize_gradient(shape.width, shape.quads, shape.rectified > 0u, UNIT, row, thread, batch_row < shape.batch_size);
+    let row = group.y * shape.rows + min(batch_row, shape.rows - 1u);
+    normalize_gradient(shape.width, shape.quads, shape.rectified > 0u, UNIT, row, thread, batch_row < shape.rows);
 }

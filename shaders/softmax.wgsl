@@ -10,10 +10,10 @@
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if (id.x >= shape.batch_size) {
+    if (id.x >= shape.rows) {
         return;
     }
-    let first = (id.y * shape.batch_size + id.x) * shape.quads * 4u;
+    let first = (id.y * shape.rows + id.x) * shape.quads * 4u;
     var largest = rows[first];
     for (var k = 1u; k < shape.width; k++) {
         largest = max(largest, rows[first + k]);

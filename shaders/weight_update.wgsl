@@ -70,21 +70,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     let first_input = number / across * INPUTS + local.y * TILE_INPUTS;
     let first_quad = number % across * COLUMNS + local.x;
-    let input_base = places.inputs + (slot >> layer.view_shift) * layer.batch_size * layer.input_quads;
-    let delta_base = places.deltas + slot * layer.batch_size * layer.output_quads;
+    let input_base = places.inputs + (slot >> layer.view_shift) * layer.rows * layer.input_quads;
+    let delta_base = places.deltas + slot * layer.rows * layer.output_quads;
 
     let thread = local.y * LANES_X + local.x;
     var sums: array<vec4<f32>, TILE>;
     gradient(layer, GradientTile(input_base, delta_base, first_input, first_quad, thread), &sums);
     stage(thread, &sums);
-    for (var part = 0u; part < rolled(layer.batch_size, TILE_INPUTS); part++) {
-        for (var column = 0u; column < rolled(layer.batch_size, TILE_QUADS); column++) {
+    for (var part = 0u; part < rolled(layer.rows, TILE_INPUTS); part++) {
+        for (var column = 0u; column < rolled(layer.rows, TILE_QUADS); column++) {
             let quad = first_quad + column * LANES_X;
             if (first_input + part <= layer.input_quads && quad < layer.output_quads) {
                 let row = 4u * (first_input + part);
                 let at = places.weights + (slot * (4u * layer.input_quads + 1u) + row) * layer.output_quads + quad;
                 let tile = 4u * (part * TILE_QUADS + column);
-                for (var next = 0u; next < rolled(layer.batch_size, 4u); next++) {
+                for (var next = 0u; next < rolled(layer.rows, 4u); next++) {
                     // Padding stays, and so does a bias that is not trained.
                     let is_bias = row == 4u * layer.input_quads && next < trained.bias;
                     if (row + next < layer.input_width || is_bias) {

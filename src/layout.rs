@@ -9,11 +9,11 @@
 //!
 //! | tensor | shape | content |
 //! |---|---|---|
-//! | inputs, outputs | `[slot, batch, quads(m)]` | `h₀ … hₘ₋₁, 0 …` |
-//! | deltas | `[slot, batch, quads(m)]` | `δ₀ … δₘ₋₁, 0 …` |
+//! | inputs, outputs | `[slot, rows, quads(m)]`, a dense layer's rows are the batch's images | `h₀ … hₘ₋₁, 0 …` |
+//! | deltas | `[slot, rows, quads(m)]` | `δ₀ … δₘ₋₁, 0 …` |
 //! | weights, moments | `[slot, 4·quads(n) + 1, quads(m)]` | row `i < n`: weights from input `i`; zeros; the last row: biases |
 //! | pairs | `[slot, batch]` | two u32: rows of the batch, or [`NO_ROW`] |
-//! | row metrics | `[slot, layers + 1, batch]` | sums over an epoch: each layer's loss, then correct answers |
+//! | row metrics | `[slot, layers + 1, images of a batch]` | sums over an epoch: each layer's loss, then correct answers |
 //! | trust | `[slot, batch]` a layer | 0, or the batch over the rows that are kept |
 //! | pseudo-labels | `[slot, batch]` a layer | the label, or the partner's answer; and what the row counts |
 //!

@@ -13,7 +13,7 @@
 #import gradient_tile
 
 fn gradient(layer: Linear, tile: GradientTile, sums: ptr<function, array<vec4<f32>, TILE>>) {
-    for (var row = 0u; row < layer.batch_size; row++) {
+    for (var row = 0u; row < layer.rows; row++) {
         var delta: array<vec4<f32>, TILE_QUADS>;
         for (var column = 0u; column < TILE_QUADS; column++) {
             delta[column] = delta_quad(layer, tile, row, tile.quad + column * LANES_X);

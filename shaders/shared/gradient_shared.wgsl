@@ -22,12 +22,12 @@ var<private> fetched_deltas: array<vec4<f32>, DELTA_LOADS>;
 fn fetch(layer: Linear, corner: GradientTile, row: u32) {
     for (var i = 0u; i < INPUT_LOADS; i++) {
         let item = min(corner.thread + i * THREADS, CHUNK * GROUP_INPUTS - 1u);
-        let batch_row = min(row + item / GROUP_INPUTS, layer.batch_size - 1u);
+        let batch_row = min(row + item / GROUP_INPUTS, layer.rows - 1u);
         fetched_inputs[i] = input_quad(layer, corner, batch_row, corner.input + item % GROUP_INPUTS);
     }
     for (var i = 0u; i < DELTA_LOADS; i++) {
         let item = min(corner.thread + i * THREADS, CHUNK * GROUP_QUADS - 1u);
-        let batch_row = min(row + item / GROUP_QUADS, layer.batch_size - 1u);
+        let batch_row = min(row + item / GROUP_QUADS, layer.rows - 1u);
         fetched_deltas[i] = delta_quad(layer, corner, batch_row, corner.quad + item % GROUP_QUADS);
     }
 }
@@ -51,7 +51,7 @@ fn gradient(layer: Linear, tile: GradientTile, sums: ptr<function, array<vec4<f3
     let lane = tile.thread % LANES_X;
     let own_input = tile.thread / LANES_X * TILE_INPUTS;
     let corner = GradientTile(tile.first_input, tile.first_delta, tile.input - own_input, tile.quad - lane, tile.thread);
-    let last = layer.batch_size;
+    let last = layer.rows;
     fetch(layer, corner, 0u);
     put(tile.thread, 0u);
     workgroupBarrier();

@@ -45,7 +45,7 @@ impl Work {
 
 fn flops_of_slot(operation: &Operation) -> f64 {
     let product = |layer: &crate::layout::Linear| {
-        2.0 * f64::from(layer.batch_size) * f64::from(layer.input_width) * f64::from(layer.output_width)
+        2.0 * f64::from(layer.rows) * f64::from(layer.input_width) * f64::from(layer.output_width)
     };
     match operation {
         Operation::Forward(forward) => product(&forward.layer),

@@ -338,7 +338,7 @@ impl Backend for GpuBackend {
             for batch in 0..self.evaluation_batches() {
                 self.submit_units(&self.evaluation, batch..batch + 1, self.evaluation_pace);
                 let outputs: Vec<f32> = self.read_back(tensor, "reading the outputs").await?;
-                let rows = (shape.batch_size as usize).min(self.test_images - batch * shape.batch_size as usize);
+                let rows = (shape.rows as usize).min(self.test_images - batch * shape.rows as usize);
                 for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(shape.len())) {
                     all.extend(shape.unpadded(slot, rows));
                 }

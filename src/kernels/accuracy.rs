@@ -43,7 +43,7 @@ impl Describe for Accuracy {
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        [self.shape.batch_size.div_ceil(64), launch.slots as u32 / 2, 1]
+        [self.shape.rows.div_ceil(64), launch.slots as u32 / 2, 1]
     }
 }
 
@@ -66,14 +66,14 @@ pub fn accuracy<A: Arithmetic>(
     labels: &[u32],
     row_counts: &mut [A::Stored],
 ) {
-    let (batch_size, classes) = (shape.batch_size as usize, shape.width as usize);
+    let (images, classes) = (shape.rows as usize, shape.width as usize);
     let [rows_a, rows_b] = probabilities.map(|rows| rows.chunks_exact(shape.stride()));
     for (row, (a, b)) in rows_a.zip(rows_b).take(step.row_count as usize).enumerate() {
         let answers =
             [&|k: usize| a[k], &|k: usize| b[k], &|k: usize| a[k] + b[k]] as [&dyn Fn(usize) -> f32; EVALUATION_METRICS];
         for (metric, value) in answers.into_iter().enumerate() {
             let answer = (1..classes).fold(0, |best, k| if value(k) > value(best) { k } else { best });
-            let count = &mut row_counts[metric * batch_size + row];
+            let count = &mut row_counts[metric * images + row];
             let right = A::Number::lift(f32::from(u8::from(answer == labels[row] as usize)));
             *count = A::store(A::load(*count) + right);
         }

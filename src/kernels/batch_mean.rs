@@ -47,7 +47,7 @@ impl BatchMean {
 
 /// One slot: `means` `[quads(width)]` of `rows` `[batch, quads(width)]`.
 pub fn batch_mean<A: Arithmetic>(shape: &Rows, rows: &[f32], means: &mut [A::Stored]) {
-    let count = A::Number::lift(shape.batch_size as f32);
+    let count = A::Number::lift(shape.rows as f32);
     let (numbers, padding) = means.split_at_mut(shape.width as usize);
     for (output, mean) in numbers.iter_mut().enumerate() {
         let rows = rows.chunks_exact(shape.stride());

@@ -36,7 +36,7 @@ impl Describe for Dropout {
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        [self.shape.quads.div_ceil(64), self.shape.batch_size, launch.slots as u32]
+        [self.shape.quads.div_ceil(64), self.shape.rows, launch.slots as u32]
     }
 
     fn is_independent_of_tiles(&self) -> bool {

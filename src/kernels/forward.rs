@@ -46,7 +46,7 @@ impl Describe for Forward {
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
         let tile = launch.tiles.forward(&self.layer, launch.slots);
-        tile.groups(self.layer.batch_size, self.layer.output_quads, launch.slots)
+        tile.groups(self.layer.rows, self.layer.output_quads, launch.slots)
     }
 
     fn is_independent_of_tiles(&self) -> bool {

@@ -152,7 +152,7 @@ impl Describe for FusedBackward {
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
         let tile = self.tile(launch);
-        let rows = self.layers.first().map_or(1, |layer| layer.linear.batch_size);
+        let rows = self.layers.first().map_or(1, |layer| layer.linear.rows);
         let layers = if self.by_prototypes || self.by_heads { self.layers.len() as u32 } else { 1 };
         [rows.div_ceil(Self::teams(&tile) * tile.rows), launch.slots as u32, layers]
     }

@@ -137,7 +137,7 @@ impl Describe for FusedForward {
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
         let tile = launch.tiles.fused(&self.shapes(), launch.slots / 2);
-        let rows = self.layers.first().map_or(1, |layer| layer.linear.batch_size);
+        let rows = self.layers.first().map_or(1, |layer| layer.linear.rows);
         [rows.div_ceil(tile.rows), launch.slots as u32 / 2, 1]
     }
 

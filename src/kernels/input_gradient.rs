@@ -46,7 +46,7 @@ impl Describe for InputGradient {
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
         let tile = launch.tiles.input_gradient(&self.layer, launch.slots);
-        tile.groups(self.layer.batch_size, self.layer.input_quads, launch.slots)
+        tile.groups(self.layer.rows, self.layer.input_quads, launch.slots)
     }
 
     fn is_independent_of_tiles(&self) -> bool {

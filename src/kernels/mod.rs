@@ -64,8 +64,8 @@ impl Launch<'_> {
     }
 
     /// The grid of such a kernel.
-    fn row_groups(&self, batch_size: u32) -> [u32; 3] {
-        [batch_size.div_ceil(self.tiles.rows), self.slots as u32, 1]
+    fn row_groups(&self, rows: u32) -> [u32; 3] {
+        [rows.div_ceil(self.tiles.rows), self.slots as u32, 1]
     }
 }
 

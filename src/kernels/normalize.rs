@@ -35,7 +35,7 @@ impl Describe for Normalize {
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        launch.row_groups(self.shape.batch_size)
+        launch.row_groups(self.shape.rows)
     }
 }
 

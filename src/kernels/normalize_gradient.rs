@@ -38,7 +38,7 @@ impl Describe for NormalizeGradient {
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        launch.row_groups(self.shape.batch_size)
+        launch.row_groups(self.shape.rows)
     }
 }
 

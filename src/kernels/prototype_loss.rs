@@ -283,7 +283,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
             let guide = Prototypes {
                 width: rows.width,
                 quads: rows.quads,
-                batch_size: rows.batch_size,
+                batch_size: rows.rows,
                 label_shift: shape.label_shift,
                 classes,
                 partner,
@@ -296,7 +296,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
             let stopped = |value: f32| value.abs() < f32::MIN_POSITIVE || rows.rectified > 0 && value < 0.0;
             values.iter_mut().filter(|value| stopped(**value)).for_each(|value| *value = 0.0);
             let mut unit_rows = values.clone();
-            normalize::<Single>(&Rows { batch_size: (SLOTS * batch_size) as u32, ..rows }, true, &values, &mut unit_rows);
+            normalize::<Single>(&Rows { rows: (SLOTS * batch_size) as u32, ..rows }, true, &values, &mut unit_rows);
             let directions = Rows::new(width, SLOTS * classes as usize, false);
             let mut prototypes: Vec<f32> = vec![0.0; directions.len()];
             for prototype in prototypes.chunks_exact_mut(directions.stride()) {

@@ -31,7 +31,7 @@ impl Describe for Softmax {
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
-        [self.shape.batch_size.div_ceil(64), launch.slots as u32, 1]
+        [self.shape.rows.div_ceil(64), launch.slots as u32, 1]
     }
 }
 

@@ -325,13 +325,13 @@ impl Tiles {
 
     /// The forward kernel's tile for a layer.
     pub fn forward(&self, layer: &Linear, slots: usize) -> Tile {
-        let outputs = u64::from(layer.batch_size) * u64::from(layer.output_quads) * slots as u64;
+        let outputs = u64::from(layer.rows) * u64::from(layer.output_quads) * slots as u64;
         if outputs >= LARGE_OUTPUTS { self.forward_large } else { self.forward_small }
     }
 
     /// The input gradient's tile for a layer: a product of the forward kernel's shape.
     pub fn input_gradient(&self, layer: &Linear, slots: usize) -> Tile {
-        let outputs = u64::from(layer.batch_size) * u64::from(layer.input_quads) * slots as u64;
+        let outputs = u64::from(layer.rows) * u64::from(layer.input_quads) * slots as u64;
         if outputs >= LARGE_OUTPUTS { self.forward_large } else { self.forward_small }
     }
 
@@ -343,7 +343,7 @@ impl Tiles {
 
     /// The fused forward kernel's tile for a network.
     pub fn fused(&self, layers: &[Linear], replicas: usize) -> FusedTile {
-        let rows = u64::from(layers.first().map_or(1, |layer| layer.batch_size)) * replicas as u64;
+        let rows = u64::from(layers.first().map_or(1, |layer| layer.rows)) * replicas as u64;
         let large = rows >= LARGE_ROWS;
         // More quads an invocation leave fewer registers, and less workgroup memory, for rows.
         let fits = self.fused_large.rows * self.fused_large.quads(layers) <= self.most_quads;

@@ -160,14 +160,14 @@ pub fn weight_update<A: Arithmetic>(
         let left = Matrix { values: &inputs[first_row..], stride: layer.input_stride(), transposed: true };
         let range = first_row * stride..(first_row + block).min(rows) * stride;
         let gradients = &mut gradients[..range.len()];
-        A::multiply(layer.batch_size as usize, left, right, stride, gradients);
+        A::multiply(layer.rows as usize, left, right, stride, gradients);
         update(range, gradients);
     }
     if trained.bias > 0 {
         let gradients = &mut gradients[..stride];
         // The constant 1 that the bias is multiplied with, for each row of the batch.
         let ones = Matrix { values: &[1.0], stride: 0, transposed: true };
-        A::multiply(layer.batch_size as usize, ones, right, stride, gradients);
+        A::multiply(layer.rows as usize, ones, right, stride, gradients);
         update(layer.bias_start()..layer.weight_len(), gradients);
     }
 }

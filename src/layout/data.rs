@@ -105,8 +105,8 @@ device_struct! {
         seed_high: u32,
         /// The random stream of A's units; B's is 2¹⁶ further.
         stream: u32,
-        /// Rows of a batch.
-        batch_size: u32,
+        /// Rows of a slot.
+        rows: u32,
         /// Row length, in quads.
         quads: u32,
         /// A unit whose random word is below this is left out.
@@ -151,7 +151,7 @@ impl Dropout {
             seed_low: seed as u32,
             seed_high: (seed >> 32) as u32,
             stream: Stream::Dropout { model: 0, layer: layer as u16 }.id(),
-            batch_size: rows.batch_size,
+            rows: rows.rows,
             quads: rows.quads,
             threshold: (share * 2f64.powi(32)) as u32,
             factor: (1.0 / (1.0 - share)) as f32,

@@ -4,7 +4,7 @@ use super::quads;
 use crate::model::LayerParameters;
 
 device_struct! {
-    /// A linear layer and the batch that passes through it.
+    /// A layer as a matrix product, and the rows that pass through it.
     Linear {
         /// Numbers that enter.
         input_width: u32,
@@ -14,8 +14,8 @@ device_struct! {
         input_quads: u32,
         /// Row length of weights, outputs and deltas, in quads.
         output_quads: u32,
-        /// Rows of a batch as allocated.
-        batch_size: u32,
+        /// Rows of the product, of a whole batch as allocated: for each image as many as it has places.
+        rows: u32,
         /// The input's leading index is `slot >> view_shift`: 0 one a slot, 1 one a replica, 31 one for all.
         view_shift: u32,
         /// 1: the output is rectified; 0: it is left as it is.
@@ -98,14 +98,14 @@ device_struct! {
 }
 
 impl Linear {
-    /// A layer of `outputs` numbers that are left as they are, for batches of `batch_size` rows of `inputs` numbers, one batch a slot.
-    pub fn new(inputs: usize, outputs: usize, batch_size: usize) -> Self {
+    /// A layer of `outputs` numbers that are left as they are, for `rows` rows of `inputs` numbers a slot.
+    pub fn new(inputs: usize, outputs: usize, rows: usize) -> Self {
         Self {
             input_width: inputs as u32,
             output_width: outputs as u32,
             input_quads: quads(inputs) as u32,
             output_quads: quads(outputs) as u32,
-            batch_size: batch_size as u32,
+            rows: rows as u32,
             ..Self::default()
         }
     }
@@ -135,19 +135,19 @@ impl Linear {
         4 * self.output_quads as usize
     }
 
-    /// f32 in one view's inputs of a batch.
+    /// f32 in one view's inputs.
     pub fn input_len(&self) -> usize {
-        self.batch_size as usize * self.input_stride()
+        self.rows as usize * self.input_stride()
     }
 
-    /// f32 in one slot's outputs of a batch.
+    /// f32 in one slot's outputs.
     pub fn output_len(&self) -> usize {
-        self.batch_size as usize * self.output_stride()
+        self.rows as usize * self.output_stride()
     }
 
     /// The rows that leave.
     pub fn output_rows(&self) -> super::Rows {
-        super::Rows { width: self.output_width, quads: self.output_quads, batch_size: self.batch_size, rectified: self.rectified }
+        super::Rows { width: self.output_width, quads: self.output_quads, rows: self.rows, rectified: self.rectified }
     }
 
     /// Lays out one slot's parameters as the kernels read them: weights transposed, zeros around them, the bias below.

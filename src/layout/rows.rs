@@ -9,13 +9,13 @@ device_struct! {
         width: u32,
         /// Row length, in quads.
         quads: u32,
-        /// Rows of a batch as allocated.
-        batch_size: u32,
+        /// Their number as allocated.
+        rows: u32,
     }
 }
 
 device_struct! {
-    /// A loss of each row.
+    /// A loss of each image, which has one row.
     RowLoss {
         /// 1: they are rectified outputs; nothing passes back where one is 0.
         rectified: u32,
@@ -23,13 +23,13 @@ device_struct! {
         width: u32,
         /// Row length, in quads.
         quads: u32,
-        /// Rows of a batch as allocated.
+        /// Images of a batch as allocated.
         batch_size: u32,
         /// The labels' leading index is `slot >> label_shift`.
         label_shift: u32,
-        /// Where the loss stands among the metrics of a row.
+        /// Where the loss stands among the metrics of an image.
         metric: u32,
-        /// Metrics of a row: a loss of each layer, and right answers.
+        /// Metrics of an image: a loss of each layer, and right answers.
         metrics: u32,
         /// Share of the target that is the partner's own answer.
         mutual: f32,
@@ -37,13 +37,13 @@ device_struct! {
 }
 
 device_struct! {
-    /// Means of the rows of each class.
+    /// Means of the rows of each class, one row an image.
     Prototypes {
         /// Numbers in a row.
         width: u32,
         /// Row length, in quads.
         quads: u32,
-        /// Rows of a batch as allocated.
+        /// Images of a batch as allocated.
         batch_size: u32,
         /// The labels' leading index is `slot >> label_shift`.
         label_shift: u32,
@@ -64,9 +64,9 @@ impl Rows {
         4 * self.quads as usize
     }
 
-    /// f32 in a slot's rows of a batch.
+    /// f32 in a slot's rows.
     pub fn len(&self) -> usize {
-        self.batch_size as usize * self.stride()
+        self.rows as usize * self.stride()
     }
 
     /// Whether there are none.
@@ -74,10 +74,10 @@ impl Rows {
         self.len() == 0
     }
 
-    /// Rows of `width` numbers.
-    pub fn new(width: usize, batch_size: usize, rectified: bool) -> Self {
+    /// `rows` rows of `width` numbers.
+    pub fn new(width: usize, rows: usize, rectified: bool) -> Self {
         let quads = super::quads(width) as u32;
-        Self { width: width as u32, quads, batch_size: batch_size as u32, rectified: u32::from(rectified) }
+        Self { width: width as u32, quads, rows: rows as u32, rectified: u32::from(rectified) }
     }
 
     /// The first `rows` rows of a slot, without their padding.
@@ -86,12 +86,12 @@ impl Rows {
         values.chunks_exact(self.stride()).take(rows).flat_map(move |row| &row[..width]).copied()
     }
 
-    /// Their loss, as metric `metric` of `metrics`.
+    /// The loss of images of which each has one of these rows, as metric `metric` of `metrics`.
     pub fn loss(&self, views: super::Views, metric: usize, metrics: usize) -> RowLoss {
         RowLoss {
             width: self.width,
             quads: self.quads,
-            batch_size: self.batch_size,
+            batch_size: self.rows,
             rectified: self.rectified,
             label_shift: views.shift(),
             metric: metric as u32,
@@ -104,7 +104,7 @@ impl Rows {
 impl RowLoss {
     /// The rows.
     pub fn rows(&self) -> Rows {
-        Rows { width: self.width, quads: self.quads, batch_size: self.batch_size, rectified: self.rectified }
+        Rows { width: self.width, quads: self.quads, rows: self.batch_size, rectified: self.rectified }
     }
 
     /// f32 in a slot's metrics.

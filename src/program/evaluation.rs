@@ -18,7 +18,7 @@ pub fn evaluation_step(pass: &mut Pass, row_counts: Tensor) -> Vec<Operation> {
     let last = pass.shapes.network.len() - 1;
     let mut operations: Vec<Operation> = pass.batch.gather().collect();
     operations.extend(pass.forward_network(last + 1));
-    let (shape, rows) = (pass.shapes.rows(Part::Network, last), pass.tensor(Role::Outputs, Part::Network, last));
+    let (shape, rows) = pass.compared(Part::Network, last);
     operations.push(Softmax { shape, rows }.into());
     operations.push(Accuracy { shape, probabilities: rows, labels: pass.batch.labels, row_counts }.into());
     operations
@@ -32,12 +32,12 @@ pub fn diagnosis_step(pass: &mut Pass, row_metrics: Tensor) -> (Vec<Operation>, 
     operations.extend(pass.forward_network(layers - 1));
     let (mut compare, mut spreads, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for index in 0..layers - 1 {
-        let (shape, rows) = (pass.shapes.rows(Part::Network, index), pass.tensor(Role::Outputs, Part::Network, index));
+        let (shape, rows) = pass.compared(Part::Network, index);
         let means = pass.tensor(Role::Means, Part::Network, index);
         operations.push(BatchMean { shape, rows, means }.into());
         let deltas = pass.tensor(Role::Deltas, Part::Network, index);
         let representation = Representation::Activation;
-        let loss = pass.shapes.loss(shape, index);
+        let loss = pass.shapes.loss(Part::Network, index);
         compare.push(CosineGradient { shape: loss, representation, rows, means: None, deltas, row_metrics }.into());
         let count = Covariance::parts(&shape);
         let tensor = pass.tensors.add(format!("spread of layer {}", index + 1), Level::Slot, DIAGNOSIS_SUMS * count);

@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::kernels::shuffle::Shuffle;
 use crate::kernels::{Element, Level, Operation, Pack, Tensor};
 use crate::layout::{self, EVALUATION_METRICS, Rows, Views, labelled_rows};
-use network::{Batch, Pass, Role, TRAINING};
+use network::{Batch, Pass, TRAINING};
 use serde::Serialize;
 use shapes::Shapes;
 use tensors::Tensors;
@@ -94,7 +94,7 @@ pub struct Programs {
     pub summary: Vec<Operation>,
     /// Every layer that learns.
     pub parameters: Vec<ParameterTensors>,
-    /// `[slot, layers + 1, batch]`: sums over the epoch's training steps, zeroed when it begins.
+    /// `[slot, layers + 1, images of a batch]`: sums over the epoch's training steps, zeroed when it begins.
     pub row_metrics: Tensor,
     /// What the host reads and writes of the selection of images, if there is one.
     pub trust: Option<TrustTensors>,
@@ -139,7 +139,7 @@ impl Programs {
         let shapes = Shapes::of_network(&architecture, rows, Views::Run);
         let mut pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, "evaluation");
         let evaluation = evaluation::evaluation_step(&mut pass, row_counts);
-        let probabilities = (pass.shapes.rows(Part::Network, layers - 1), pass.tensor(Role::Outputs, Part::Network, layers - 1));
+        let probabilities = pass.compared(Part::Network, layers - 1);
 
         let images = sample(config, dataset, largest_binding);
         let sample = images.count();

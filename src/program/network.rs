@@ -10,7 +10,7 @@ use crate::kernels::forward::Forward;
 use crate::kernels::gather::Gather;
 use crate::kernels::normalize::Normalize;
 use crate::kernels::{Element, Level, Operation, Pack, Tensor};
-use crate::layout::{Dropout, Shard, Views};
+use crate::layout::{Dropout, Rows, Shard, Views};
 use std::collections::HashMap;
 
 /// A batch of images.
@@ -166,6 +166,11 @@ impl<'a> Pass<'a> {
                 _ => tensors.add(name, Level::Slot, words),
             }
         })
+    }
+
+    /// The rows that a layer's loss and its diagnosis read, one for each image, and their tensor.
+    pub fn compared(&mut self, part: Part, layer: usize) -> (Rows, Tensor) {
+        (self.shapes.compared(part, layer), self.tensor(Role::Outputs, part, layer))
     }
 
     /// The parameters of a layer.

@@ -35,7 +35,7 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// The network's layers alone, for batches of `batch_size` rows of `views`.
+    /// The network's layers alone, for batches of `batch_size` images of `views`.
     pub fn of_network(architecture: &Architecture, batch_size: usize, views: Views) -> Self {
         let layer = |(index, product): (usize, Product)| Linear {
             view_shift: if index == 0 { views.shift() } else { 0 },
@@ -77,9 +77,14 @@ impl Shapes {
         if self.projections.is_empty() { Part::Network } else { Part::Projection }
     }
 
-    /// The loss of `rows` as that of the network's layer `layer`.
-    pub fn loss(&self, rows: Rows, layer: usize) -> RowLoss {
-        rows.loss(self.views, layer, self.network.len() + 1)
+    /// The rows that a layer's loss reads, one for each image: of a dense layer what leaves it.
+    pub fn compared(&self, part: Part, layer: usize) -> Rows {
+        self.rows(part, layer)
+    }
+
+    /// The loss of a layer, as that of the network's layer `layer`.
+    pub fn loss(&self, part: Part, layer: usize) -> RowLoss {
+        self.compared(part, layer).loss(self.views, layer, self.network.len() + 1)
     }
 
     /// The prototypes of `rows`, one for each of `classes` classes; `partner`: those of the partner guide.
@@ -87,7 +92,7 @@ impl Shapes {
         Prototypes {
             width: rows.width,
             quads: rows.quads,
-            batch_size: rows.batch_size,
+            batch_size: rows.rows,
             label_shift: self.views.shift(),
             classes: classes as u32,
             partner: u32::from(partner),

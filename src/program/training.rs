@@ -30,7 +30,7 @@ use crate::layout::{self, Places, RowLoss, Views};
 pub struct Training<'a> {
     /// The batch and the layers.
     pub pass: Pass<'a>,
-    /// `[slot, layers + 1, batch]`: sums over the epoch.
+    /// `[slot, layers + 1, images of a batch]`: sums over the epoch.
     pub row_metrics: Tensor,
     /// The rows that each row is compared with, once a stage needs them.
     pairs: Option<Tensor>,
@@ -105,7 +105,7 @@ impl<'a> Training<'a> {
             activate.push(self.pairs());
         }
         if output && config.trust.trust == TrustBy::CoTeaching {
-            let logits = self.pass.tensor(Role::Outputs, Part::Network, layers - 1);
+            let (_, logits) = self.pass.compared(Part::Network, layers - 1);
             self.of_output = self.selection(layers - 1, logits);
         }
         for index in losses.clone() {
@@ -127,7 +127,7 @@ impl<'a> Training<'a> {
         }
         let mut updates: Vec<(usize, LayerUpdate)> = losses.map(|index| self.update(Part::Network, index)).collect();
         if output {
-            let logits = self.pass.tensor(Role::Outputs, Part::Network, layers - 1);
+            let (_, logits) = self.pass.compared(Part::Network, layers - 1);
             let target = self.target(layers - 1, logits);
             learn.push(self.output_gradient(Part::Network, layers - 1, self.pass.config.output_loss, target));
             updates.push(self.update(Part::Network, layers - 1));
@@ -148,7 +148,7 @@ impl<'a> Training<'a> {
 
     /// The loss of what leaves a layer.
     pub(super) fn loss(&self, part: Part, index: usize) -> RowLoss {
-        self.pass.shapes.loss(self.pass.shapes.rows(part, index), index)
+        self.pass.shapes.loss(part, index)
     }
 
     fn cosine_loss(&mut self, index: usize, options: CosineOptions, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
@@ -187,7 +187,7 @@ impl<'a> Training<'a> {
         }
         let mut guide = self.pass.shapes.prototypes(shape.rows(), classes, options.guide == Guide::Partner, options.temperature);
         guide.label_shift = shape.label_shift;
-        let rows = self.pass.tensor(Role::Outputs, part, index);
+        let (_, rows) = self.pass.compared(part, index);
         let unit_rows = self.pass.tensor(Role::UnitRows, part, index);
         let name = |what: &str| format!("training: {what} of layer {}", index + 1);
         let prototypes = self.pass.tensors.add_to(Pack::Deltas, name("prototypes"), Level::Slot, classes * shape.rows().stride());
@@ -223,7 +223,7 @@ impl<'a> Training<'a> {
     /// A linear head's logits; then their cross-entropy, and back to the hidden layer's delta.
     fn head_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
         activate.push(self.pass.forward(Part::Projection, index, false));
-        let logits = self.pass.tensor(Role::Outputs, Part::Projection, index);
+        let (_, logits) = self.pass.compared(Part::Projection, index);
         let target = self.target(index, logits);
         learn.push(self.output_gradient(Part::Projection, index, OutputLoss::CrossEntropy, target));
         learn.push(self.behind_projection(index));
@@ -325,7 +325,7 @@ impl<'a> Training<'a> {
     fn pair_gradient(&mut self, index: usize) -> Operation {
         PairGradient {
             shape: self.loss(Part::Network, index),
-            rows: self.pass.tensor(Role::Outputs, Part::Network, index),
+            rows: self.pass.compared(Part::Network, index).1,
             pairs: self.pairs_tensor(),
             deltas: self.pass.tensor(Role::Deltas, Part::Network, index),
             row_metrics: self.row_metrics,
@@ -338,7 +338,7 @@ impl<'a> Training<'a> {
         OutputGradient {
             shape: RowLoss { label_shift: target.label_shift, ..self.loss(part, index) },
             loss,
-            logits: self.pass.tensor(Role::Outputs, part, index),
+            logits: self.pass.compared(part, index).1,
             labels: target.labels,
             deltas: self.pass.tensor(Role::Deltas, part, index),
             row_metrics: self.row_metrics,

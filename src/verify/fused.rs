@@ -141,7 +141,7 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
         } else if spec.element == Element::Word {
             Data::Words((0..length).map(|_| contents.generator.below(classes)).collect())
         } else if let Some((shape, rows)) = replaced.iter().find_map(|replaced| unit_rows(replaced, tensor)) {
-            let shape = Rows { batch_size: SLOTS as u32 * shape.batch_size, ..shape };
+            let shape = Rows { rows: SLOTS as u32 * shape.rows, ..shape };
             let mut unit = vec![0.0; length];
             normalize::<Single>(&shape, true, made[rows.index()].numbers(), &mut unit);
             Data::Numbers(unit)
