@@ -233,6 +233,31 @@ fn the_reference_lists_every_command_and_option() {
     }
 }
 
+/// Of every crate of the workspace but `python/unified`, which has no code; crates of our own need none.
+#[test]
+fn each_dependency_has_its_reason() {
+    let manifest = |folder: &str| -> toml::Table {
+        std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap().parse().unwrap()
+    };
+    let members = manifest("")["workspace"]["members"].as_array().unwrap().clone();
+    let folders = members.iter().map(|member| member.as_str().unwrap()).filter(|member| *member != "python/unified").chain([""]);
+    let mut used = BTreeSet::new();
+    for manifest in folders.map(manifest) {
+        let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(|targets| targets.values());
+        let tables = targets.filter_map(toml::Value::as_table).chain([&manifest]);
+        let listed = tables.flat_map(|table| ["dependencies", "dev-dependencies"].map(|kind| table.get(kind)));
+        for (name, dependency) in listed.flatten().filter_map(toml::Value::as_table).flatten() {
+            if dependency.get("path").is_none() {
+                used.insert(name.clone());
+            }
+        }
+    }
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = text.split("\n## ").find_map(|section| section.strip_prefix("Dependencies\n")).unwrap();
+    let reasons: BTreeSet<String> = section.lines().filter_map(|row| row.split('|').nth(2)).flat_map(spans).collect();
+    assert_eq!(reasons, used, "the dependencies with a reason in ARCHITECTURE.md, and those of the manifests");
+}
+
 #[test]
 fn the_helpers_read_pages_right() {
     let page = "# A title: `x`\n\nSee [this](a.md#b) and `[not](this)`.\n\n    ffcl-gpu train --seed 1 # once\n\n```\nX=1 target/ffcl-gpu 'a b' | c\n```\n";
