@@ -9,9 +9,8 @@ pub use stopped::{CHECKPOINT, check_same, forget, is_stopped, keep, take_up};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::output::whole_file::write_whole;
-use crate::report::{self, AuditPage};
+use crate::report::{self, AuditPage, AuditRow};
 use crate::train::{Doubt, Doubts};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// The table of suspects,
@@ -20,23 +19,6 @@ pub const TABLE: &str = "suspects.csv";
 pub const PAGE: &str = "suspects.html";
 /// and how they were found.
 pub const RECORD: &str = "audit.json";
-
-/// A training image, as tables and JSON have it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row<'a> {
-    /// Its place among the training images, from 0.
-    pub index: usize,
-    /// Its file in a folder; empty elsewhere.
-    pub file: String,
-    /// The label that it has.
-    pub given: &'a str,
-    /// What the networks take it for.
-    pub proposed: &'a str,
-    /// Mean loss at the label, in nats.
-    pub score: f64,
-    /// Share of the answers that were the proposed class.
-    pub agreement: f64,
-}
 
 /// What an audit found out about a data set's labels.
 #[derive(Clone, Debug)]
@@ -61,11 +43,11 @@ impl<'a> Findings<'a> {
     }
 
     /// An image for a table.
-    pub fn row(&self, doubt: &Doubt) -> Row<'a> {
+    pub fn row(&self, doubt: &Doubt) -> AuditRow<'a> {
         let name = |class: u8| self.dataset.class_names[usize::from(class)].as_str();
         let file = self.files.get(doubt.index).map_or_else(String::new, |path| path.display().to_string());
         let (given, proposed) = (name(doubt.label), name(doubt.proposed));
-        Row { index: doubt.index, file, given, proposed, score: doubt.score, agreement: doubt.agreement }
+        AuditRow { index: doubt.index, file, given, proposed, score: doubt.score, agreement: doubt.agreement }
     }
 
     /// Writes the table; `all` lists every image and not only suspects.
@@ -82,7 +64,7 @@ impl<'a> Findings<'a> {
             .write_record(["index", "file", "given", "proposed", "score", "agreement"])
             .map_err(|error| of_memory(error.to_string()))?;
         for doubt in self.ranked.iter().filter(|doubt| all || doubt.is_suspect()) {
-            let Row { index, file, given, proposed, score, agreement } = self.row(doubt);
+            let AuditRow { index, file, given, proposed, score, agreement } = self.row(doubt);
             let numbers = [format!("{score:.4}"), format!("{agreement:.4}")];
             let record = [&index.to_string(), &file, given, proposed, &numbers[0], &numbers[1]];
             table.write_record(record).map_err(|error| of_memory(error.to_string()))?;

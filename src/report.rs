@@ -8,7 +8,7 @@ mod curves;
 mod page;
 mod pictures;
 
-pub use audit::AuditPage;
+pub use audit::{AuditPage, AuditRow};
 pub use content::TestAnswers;
 
 use crate::error::{Error, Result};

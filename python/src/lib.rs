@@ -3,6 +3,7 @@
 //! Whatever can take long runs without the interpreter's lock; whatever fails, panics too, is a Python exception.
 
 mod data;
+mod device;
 mod errors;
 mod model;
 mod run;

@@ -1,8 +1,8 @@
 //! A trained model.
 
 use super::data::images;
+use super::device::open;
 use super::errors::{check_process, exception, guarded};
-use super::run::open;
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::model::{LayerParameters, Network, Parameters};
 use ffcl_gpu::output::description::ModelDescription;

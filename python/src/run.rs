@@ -1,17 +1,15 @@
 //! A run that goes on epoch by epoch, on a thread of its own: it owns the data, the device and the trainer, and is told what to do.
 
 use super::data::{images, select};
+use super::device::open;
 use super::errors::{check_process, exception, panicked};
 use super::model::{GivenWeights, Model, Weights, weights_of, with_weights};
 use ffcl_gpu::Error;
 use ffcl_gpu::assembly::Prepared;
 use ffcl_gpu::config::{Extent, Idle, RunOptions};
-use ffcl_gpu::cpu;
 use ffcl_gpu::dataset::{Dataset, Origin};
-use ffcl_gpu::engine::{Backend, Job};
-use ffcl_gpu::gpu::adapter::{Choice, DeviceRequest, choose};
-use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
-use ffcl_gpu::gpu::context::{Context, ContextOptions};
+use ffcl_gpu::engine::Job;
+use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::model::Parameters;
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::train::{Advance, Doubts, Event, Trainer};
@@ -28,18 +26,6 @@ use std::time::Duration;
 
 /// How often Ctrl-C is looked for.
 const ATTENTION: Duration = Duration::from_millis(50);
-
-/// Opens a device and prepares a job on it.
-pub fn open(request: &DeviceRequest, job: Job) -> Result<Box<dyn Backend>, Error> {
-    match choose(request)? {
-        Choice::Cpu(_) => cpu::backend::open(job),
-        Choice::Gpu(adapter, _) => {
-            let context = Context::open(&adapter, &ContextOptions::default())?;
-            let options = GpuOptions::for_device(&context);
-            Ok(Box::new(GpuBackend::new(job, context, options)?))
-        }
-    }
-}
 
 enum Command {
     Epoch,

@@ -4,7 +4,7 @@ use super::{Ceilings, seconds_of};
 use crate::error::Result;
 use crate::gpu::buffers::Allocator;
 use crate::gpu::context::{Context, Pipeline};
-use crate::gpu::tensors::Span;
+use crate::gpu::span::Span;
 use crate::kernels::forward::Forward;
 use crate::kernels::tiles::{Tile, Tiles};
 use crate::kernels::{Binding, Launch, Operation, Tensor};

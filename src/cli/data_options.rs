@@ -1,9 +1,8 @@
 //! The options about data, and loading the data that they name.
 
 use super::terminal::report;
-use super::test_set::Split;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use ffcl_gpu::dataset::catalogue::KNOWN;
 use ffcl_gpu::dataset::file::{self, FileOptions, Share};
 use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded, Skipped};
@@ -59,6 +58,18 @@ impl Serialize for Source {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Which images of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Those for testing.
+    Test,
+    /// Those at the end of the training set that the run held out.
+    HeldOut,
+    /// All of them, those for training, too.
+    All,
 }
 
 /// Where data sets' files are.

@@ -1,9 +1,10 @@
 //! `ffcl-gpu evaluate`.
 
+use super::data_options::Split;
 use super::preparation::{describe_preparation, preparation_name};
 use super::session;
 use super::terminal::print_line;
-use super::test_set::{Split, TestSet};
+use super::test_set::TestSet;
 use super::trained_options::EvaluateOptions;
 use ffcl_gpu::Result;
 use ffcl_gpu::dataset::Origin;

@@ -28,6 +28,7 @@ mod test_set;
 mod train;
 mod train_options;
 mod trained_options;
+mod tune;
 mod tuning;
 mod verify;
 
@@ -49,7 +50,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Report(options) => run_report::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Program(options) => program::run(&options).map(|()| ExitCode::SUCCESS),
-        Command::Tune(options) => tuning::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Tune(options) => tune::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Completions(options) => completions::script(&options).map(|()| ExitCode::SUCCESS),
         Command::Man(options) => completions::manual(&options).map(|()| ExitCode::SUCCESS),

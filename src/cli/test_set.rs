@@ -1,6 +1,6 @@
 //! The images that `evaluate` measures a model on: which ones, in what shape, of which of the model's classes.
 
-use super::data_options::{DataDirOption, ReadingOptions, Source, bar, report_skipped, require_folder};
+use super::data_options::{DataDirOption, ReadingOptions, Source, Split, bar, report_skipped, require_folder};
 use super::terminal::report;
 use clap::{Args, ValueEnum};
 use ffcl_gpu::dataset::folder::{self, ImageSize, LoadedTest};
@@ -10,7 +10,6 @@ use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::trained::classes::{ClassMap, Matching};
 use ffcl_gpu::trained::picture::Picture;
 use ffcl_gpu::trained::preparation::Preparation;
-use serde::Serialize;
 use std::path::Path;
 
 /// Test images to measure on.
@@ -29,18 +28,6 @@ pub struct TestOptions {
     /// Only bring pictures to the model's size: neither look for a digit nor invert.
     #[arg(long)]
     raw: bool,
-}
-
-/// Which images of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Split {
-    /// Those for testing.
-    Test,
-    /// Those at the end of the training set that the run held out.
-    HeldOut,
-    /// All of them, those for training, too.
-    All,
 }
 
 /// Images to measure on.

@@ -1,19 +1,16 @@
-//! Tiles that were measured once on an adapter, kept in the platform's cache folder; and `ffcl-gpu tune`.
+//! Tiles that were measured once on an adapter, kept in the platform's cache folder.
 
-use super::arguments::TuneOptions;
 use super::device_options::Tuning;
-use super::session;
-use super::terminal::{print_line, report};
-use ffcl_gpu::config::{Extent, Idle, TrainingConfig};
+use super::terminal::report;
+use ffcl_gpu::Result;
+use ffcl_gpu::config::TrainingConfig;
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::gpu::backend::GpuOptions;
 use ffcl_gpu::gpu::context::Context;
-use ffcl_gpu::gpu::tuning::{Candidate, Effort, Tuned, tune};
+use ffcl_gpu::gpu::tuning::{Effort, Tuned, tune};
 use ffcl_gpu::kernels::tiles::Tiles;
 use ffcl_gpu::output::whole_file::write_whole;
-use ffcl_gpu::program::{Plan, blank_dataset};
-use ffcl_gpu::{Error, Result};
-use serde_json::json;
+use ffcl_gpu::program::Plan;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -33,7 +30,8 @@ fn cached() -> Cache {
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
-fn keep(key: String, tiles: Tiles) {
+/// Keeps tiles for the next run of their kind.
+pub fn keep(key: String, tiles: Tiles) {
     let Some(path) = cache_file() else { return };
     let mut cache = cached();
     cache.insert(key, tiles);
@@ -45,7 +43,7 @@ fn keep(key: String, tiles: Tiles) {
 }
 
 /// Runs of one kind share their tiles: sizes up to the next power of two.
-fn key(context: &Context, config: &TrainingConfig, plan: Option<Plan>) -> String {
+pub fn key(context: &Context, config: &TrainingConfig, plan: Option<Plan>) -> String {
     let class = |size: usize| size.next_power_of_two();
     let layers: Vec<_> = config.layers.iter().map(|&width| class(width)).collect();
     let plan = plan.map_or_else(|| "auto".to_owned(), |plan| plan.to_string());
@@ -77,38 +75,12 @@ pub fn choose(tuning: Tuning, context: Context, options: GpuOptions, job: Job) -
     Ok((context, tuned.tiles))
 }
 
-fn warn_of_other_bits(tuned: &Tuned) {
+/// Warns of a driver that computes other numbers with other tiles.
+pub fn warn_of_other_bits(tuned: &Tuned) {
     if tuned.differs {
         report(
             "warning: the fastest tiles compute other numbers than the built-in ones here, which they must not; the built-in ones stay. \
              `ffcl-gpu verify --every-tile` tells which kernels this driver gets wrong",
         );
     }
-}
-
-/// `ffcl-gpu tune`: times all candidates at length, prints them, and keeps the winners.
-pub fn run(options: &TuneOptions) -> Result<()> {
-    let config = options.options.check(Extent::default(), Idle::Refused(&options.options.given()))?;
-    let dataset = blank_dataset(&config)?;
-    let job = Job { config: &config, dataset: &dataset };
-    let Some(context) = session::open_context(&options.device)? else {
-        return Err(Error::Configuration("tiles are for GPUs, and --device came to the CPU; use --device gpu".into()));
-    };
-    let plan = options.plan.plan();
-    let key = key(&context, &config, plan);
-    let gpu = GpuOptions { plan, ..GpuOptions::for_device(&context) };
-    let device = context.description.clone();
-    let (_, tuned) = tune(job, context, gpu, Effort::LONG)?;
-    warn_of_other_bits(&tuned);
-    keep(key, tuned.tiles);
-    if options.json {
-        return tuned.candidates.iter().try_for_each(|candidate| print_line(&json!(candidate).to_string()));
-    }
-    print_line(&format!("device    {device}"))?;
-    print_line("\n| kernels | tile | µs a step | chosen |\n|---|---|---|---|")?;
-    for Candidate { knob, setting, microseconds, chosen } in &tuned.candidates {
-        let time = microseconds.map_or_else(|| "does not fit".to_owned(), |time| format!("{time:.1}"));
-        print_line(&format!("| {knob} | {setting} | {time} | {} |", if *chosen { "yes" } else { "" }))?;
-    }
-    Ok(())
 }

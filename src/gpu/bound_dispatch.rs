@@ -2,7 +2,8 @@
 
 use super::buffers::Allocator;
 use super::context::{Context, Pipeline};
-use super::tensors::{DeviceTensors, Span};
+use super::span::Span;
+use super::tensors::DeviceTensors;
 use crate::error::{Error, Result};
 use crate::kernels::{Kernel, Launch, Operation};
 use crate::layout::Step;

@@ -2,7 +2,7 @@
 
 use super::adapter::describe;
 use super::faults::{Faults, one_line, without_panic};
-use super::tensors::Span;
+use super::span::Span;
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
 use crate::kernels::{Binding, Variant};

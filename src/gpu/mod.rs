@@ -15,5 +15,6 @@ mod pace;
 pub mod profile;
 pub(crate) mod run_once;
 pub mod same_bits;
+pub mod span;
 pub mod tensors;
 pub mod tuning;

@@ -2,7 +2,7 @@
 
 use super::buffers::Allocator;
 use super::context::Context;
-use super::tensors::Span;
+use super::span::Span;
 use crate::error::Result;
 use crate::kernels::Variant;
 

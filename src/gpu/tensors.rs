@@ -1,6 +1,7 @@
 //! The tensors of a run in device memory.
 
 use super::buffers::Allocator;
+use super::span::Span;
 use crate::engine::Job;
 use crate::error::Result;
 use crate::kernels::{Access, Operand, Pack, Tensor};
@@ -27,24 +28,6 @@ struct Place {
     buffer: usize,
     offset: u64,
     size: u64,
-}
-
-/// A part of a buffer.
-#[derive(Clone, Copy, Debug)]
-pub struct Span<'a> {
-    /// The buffer.
-    pub buffer: &'a wgpu::Buffer,
-    /// The first byte.
-    pub offset: u64,
-    /// Bytes.
-    pub size: u64,
-}
-
-impl<'a> Span<'a> {
-    /// A whole buffer.
-    pub fn whole(buffer: &'a wgpu::Buffer) -> Self {
-        Self { buffer, offset: 0, size: buffer.size() }
-    }
 }
 
 impl DeviceTensors {

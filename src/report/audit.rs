@@ -1,10 +1,27 @@
 //! Suspect labels on a page.
 
 use super::pictures;
-use crate::audit::Row;
 use crate::dataset::Images;
 use crate::train::Doubt;
 use askama::Template;
+use serde::Serialize;
+
+/// A training image, as tables and JSON have it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditRow<'a> {
+    /// Its place among the training images, from 0.
+    pub index: usize,
+    /// Its file in a folder; empty elsewhere.
+    pub file: String,
+    /// The label that it has.
+    pub given: &'a str,
+    /// What the networks take it for.
+    pub proposed: &'a str,
+    /// Mean loss at the label, in nats.
+    pub score: f64,
+    /// Share of the answers that were the proposed class.
+    pub agreement: f64,
+}
 
 /// What the page shows.
 pub struct AuditPage<'a> {
@@ -19,7 +36,7 @@ pub struct AuditPage<'a> {
     /// Suspects, of which not all may be shown.
     pub count: usize,
     /// Those that are shown, in their order.
-    pub shown: Vec<(&'a Doubt, Row<'a>)>,
+    pub shown: Vec<(&'a Doubt, AuditRow<'a>)>,
 }
 
 struct Suspect<'a> {
@@ -63,7 +80,7 @@ impl AuditPage<'_> {
         page.render().map_err(|error| error.to_string())
     }
 
-    fn suspect<'a>(&self, doubt: &Doubt, row: &'a Row) -> Suspect<'a> {
+    fn suspect<'a>(&self, doubt: &Doubt, row: &'a AuditRow) -> Suspect<'a> {
         let pixels = (!self.images.has_features()).then(|| self.images.image(doubt.index));
         // Only its name: the folder is the one of its class.
         let file = row.file.rsplit(['/', '\\']).next().filter(|name| !name.is_empty());

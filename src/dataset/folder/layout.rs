@@ -1,7 +1,6 @@
 //! How a folder of images is laid out: which of its folders is for training and which for testing, by the names that people give
 //! them, and below how many wrappers.
 
-use super::listing::children;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -108,4 +107,19 @@ fn one_of(folders: &[PathBuf], names: &[&str]) -> Result<Option<PathBuf>> {
         ))),
         (one, _) => Ok(one.cloned()),
     }
+}
+
+/// What a folder holds, apart from hidden files and what macOS puts into archives.
+pub(super) fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |error| Error::file("read the folder", folder, error, "give a folder of images that can be read");
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with('.') && name != "__MACOSX" {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }

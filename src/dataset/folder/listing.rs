@@ -2,7 +2,7 @@
 //! file system lists its files: they are ordered by a hash of their names, which also mixes the classes, so that the first N
 //! images are a fair sample.
 
-use super::layout::Layout;
+use super::layout::{Layout, children};
 use super::{Skipped, TEST_FRACTION};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -279,19 +279,4 @@ fn files(folder: &Path, name: &str, class: u8, skipped: &mut Vec<Skipped>) -> Re
         files.push(Entry { path, class, has_label: true, rank });
     }
     Ok(files)
-}
-
-/// What a folder holds, apart from hidden files and what macOS puts into archives.
-pub(super) fn children(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |error| Error::file("read the folder", folder, error, "give a folder of images that can be read");
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        if !name.to_string_lossy().starts_with('.') && name != "__MACOSX" {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
