@@ -1,5 +1,5 @@
-//! The assembly of a run: what was asked, on data, with the labels that it asks to be wrong or gone. Every run begins here, whoever
-//! asks for it: the program's commands, a study, Python or the page.
+//! Assembles a run on data: the configuration fitted to the data, labels made wrong or taken away where that was asked. Every run begins
+//! here, whether the program, a study, Python or the page asks for it.
 
 mod few;
 mod noise;

@@ -1,4 +1,4 @@
-//! What comes of looking for wrong labels: a table of suspects, a page with their pictures, and a cleaned copy of the data.
+//! What an audit writes: a table of suspect labels, a page with their pictures, and a cleaned copy of the data.
 
 mod clean;
 mod stopped;

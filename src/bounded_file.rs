@@ -1,4 +1,4 @@
-//! Files of text, read whole: within a limit, so that a file that is none of them is not taken into memory.
+//! Reads text files whole, up to a limit: a large file of another kind never fills the memory.
 
 use crate::error::{Error, Result};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! SHA-256 in the way in which people compare it.
+//! SHA-256 as hexadecimal text.
 
 use sha2::{Digest, Sha256};
 

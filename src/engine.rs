@@ -1,4 +1,4 @@
-//! What a backend does, so that training, verification and benchmarks need not know which one they drive.
+//! The `Backend` trait, by which training, verification and benchmarks drive the GPU and the CPU alike.
 
 use crate::config::{Augmentation, TrainingConfig};
 use crate::dataset::Dataset;

@@ -1,4 +1,4 @@
-//! `~`, which shells put in place only where a word begins with it: not in `--out=~/run`, and not in files.
+//! Puts the home folder in place of `~`. Shells do so only where a word begins with it: not in `--out=~/run`, and not in files.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

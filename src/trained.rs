@@ -1,4 +1,4 @@
-//! A network that has been trained, as something to ask: read from a run's folder or from a file of weights.
+//! A trained model: opened from a run's folder or from a file of weights, and asked about images.
 
 mod activations;
 #[cfg(feature = "program")]

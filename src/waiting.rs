@@ -1,4 +1,4 @@
-//! Waiting for a device: without blocking inside, and blocking for who has nothing else to do.
+//! Waiting for a device: asynchronous inside the library, and blocking for its callers.
 //!
 //! What waits is `async`, and where that is public it has a namesake that blocks, by [`wait`] alone. A page cannot block: there the
 //! names that end in `_async` are the ones to call. On other systems their futures block by themselves when they are polled, inside

@@ -1,5 +1,5 @@
 //! Studies: a file names what varies, every combination is a cell of a grid, each cell is trained with several seeds side by side,
-//! and what comes out is compared. A study can be stopped, gone on with, and spread over machines that share a folder.
+//! and the results are compared. A study can be stopped, continued, and spread over machines that share a folder.
 //!
 //! [`request`] reads the file, [`grid`] makes its cells, [`run`] trains one, [`results`] keeps what came out, [`summary`] brings it
 //! into order, [`report`] and [`plots`] show it.
