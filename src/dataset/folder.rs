@@ -2,6 +2,7 @@
 
 mod layout;
 mod listing;
+mod named;
 mod picture;
 
 use super::{AUDIT_TEST, Dataset, ImageShape, Images, Origin};
@@ -12,6 +13,7 @@ use crate::parallel;
 use layout::Layout;
 pub use layout::has_test_set;
 use listing::{Entry, TestListing, list, list_test};
+pub use named::of_pictures;
 use picture::{Picture, Trouble};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{Display, Formatter};

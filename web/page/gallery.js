@@ -1,14 +1,11 @@
 // Images in folders, one for each class, as they are dropped, chosen, or packed in a zip.
 import { unzip } from "./fflate.js";
 
-/** The share of each class that is held back where there is no folder of test images. */
-const HELD_BACK = 6;
 /** Images larger than this are made smaller: a page's networks are small. */
 const LARGEST = 64;
 const SIDE = 32;
 
 const PICTURE = /\.(png|jpe?g|gif|bmp|webp|avif|svg)$/i;
-const TEST = /^(test|testing|val|valid|validation)$/i;
 
 /** All files below what was dropped, each with its path. */
 export async function dropped(transfer) {
@@ -44,17 +41,11 @@ export async function unpacked(files) {
   return Object.entries(content).map(([path, bytes]) => ({ path, file: new Blob([bytes]) }));
 }
 
-/** The pictures among them, with the class that each one's folder names; none if there are none in folders. */
+/** The pictures among them that stand in folders; which of these are classes, the engine knows. */
 export function pictures(files) {
-  const parts = ({ path }) => path.split("/").filter((part) => part && part !== ".");
-  const found = files.filter(({ path }) => PICTURE.test(path) && !path.includes("__MACOSX"));
-  // By name: folders list their files as they like.
-  found.sort((one, other) => (one.path < other.path ? -1 : 1));
-  return found.flatMap((each) => {
-    const folders = parts(each).slice(0, -1);
-    if (!folders.length) return [];
-    return [{ ...each, label: folders.at(-1), test: folders.some((folder) => TEST.test(folder)) }];
-  });
+  const found = files.filter(({ path }) => PICTURE.test(path) && path.includes("/") && !path.includes("__MACOSX"));
+  // By name: folders list their files as they like, and the first one's size is that of all.
+  return found.sort((one, other) => (one.path < other.path ? -1 : 1));
 }
 
 async function pixels(file, size) {
@@ -71,43 +62,29 @@ async function pixels(file, size) {
 
 /** Decodes pictures into what the engine takes: channels one after the other, a byte a pixel. `progress` is told the share that is done. */
 export async function decode(found, progress) {
-  const classes = [...new Set(found.map(({ label }) => label))].sort();
-  const request = (message) => ({ kind: "request", message });
-  if (classes.length < 2) throw request(`all images stand in one folder, ${classes[0]}; a folder for each class is needed`);
-  if (classes.length > 256) throw request(`there are ${classes.length} folders of images; at most 256 classes can be told apart`);
-  const broken = (path) => request(`${path} is no image that this browser can read`);
+  const broken = (path) => ({ kind: "request", message: `${path} is no image that this browser can read` });
   const first = await pixels(found[0].file).catch(() => Promise.reject(broken(found[0].path)));
   const fits = first.width <= LARGEST && first.height <= LARGEST;
-  const size = fits ? { width: first.width, height: first.height } : { width: SIDE, height: SIDE };
-  const plane = size.width * size.height;
-  const seen = new Map();
-  const hasTest = found.some(({ test }) => test);
-  const sets = { train: { images: [], labels: [] }, test: { images: [], labels: [] } };
+  const { width, height } = fits ? first : { width: SIDE, height: SIDE };
+  const plane = width * height;
+  const images = [];
   let coloured = false;
-  for (const [index, { file, path, label, test }] of found.entries()) {
-    const rgba = await pixels(file, size).catch(() => Promise.reject(broken(path)));
+  for (const [index, { file, path }] of found.entries()) {
+    const rgba = await pixels(file, { width, height }).catch(() => Promise.reject(broken(path)));
     const planes = new Uint8Array(3 * plane);
     for (let at = 0; at < plane; at++) {
       for (let channel = 0; channel < 3; channel++) planes[channel * plane + at] = rgba[4 * at + channel];
       coloured ||= rgba[4 * at] !== rgba[4 * at + 1] || rgba[4 * at] !== rgba[4 * at + 2];
     }
-    const number = seen.get(label) ?? 0;
-    seen.set(label, number + 1);
-    const set = (hasTest ? test : number % HELD_BACK === HELD_BACK - 1) ? sets.test : sets.train;
-    set.images.push(planes);
-    set.labels.push(classes.indexOf(label));
+    images.push(planes);
     if (index % 100 === 0) progress(index / found.length);
   }
-  const joined = ({ images, labels }) => {
-    const length = coloured ? 3 * plane : plane;
-    const all = new Uint8Array(images.length * length);
-    images.forEach((planes, index) => all.set(planes.subarray(0, length), index * length));
-    return { pixels: all, labels: Uint8Array.from(labels) };
-  };
-  if (!sets.train.images.length || !sets.test.images.length) throw request("there are too few images to learn from and to test on; at least six of each class are needed");
+  const channels = coloured ? 3 : 1;
+  const all = new Uint8Array(images.length * channels * plane);
+  images.forEach((planes, index) => all.set(planes.subarray(0, channels * plane), index * channels * plane));
   // The folder around all, if there is one.
   const roots = new Set(found.map(({ path }) => path.split("/").slice(0, -2)[0]));
   const [root] = roots;
-  const name = roots.size === 1 && root && !TEST.test(root) ? root : "pictures";
-  return { name, classes, shape: { channels: coloured ? 3 : 1, ...size }, train: joined(sets.train), test: joined(sets.test) };
+  const name = roots.size === 1 && root ? root : "pictures";
+  return { name, paths: found.map(({ path }) => path), channels, height, width, pixels: all };
 }

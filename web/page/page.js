@@ -123,7 +123,8 @@ async function take(files) {
     option.textContent = `${summary.name}, ${summary.train.toLocaleString("en")} + ${summary.test.toLocaleString("en")} for testing`;
     select.value = "files";
     $("drop-text").textContent = `${summary.name}: ${summary.train} images of ${summary.shape.height}×${summary.shape.width}, ${summary.classes.length} classes`;
-    notice(`${summary.name} is in: ${summary.train.toLocaleString("en")} images to learn from, ${summary.test.toLocaleString("en")} to test on.`, "good");
+    const without = summary.unlabelled ? ` (${summary.unlabelled.toLocaleString("en")} without labels)` : "";
+    notice(`${summary.name} is in: ${summary.train.toLocaleString("en")} images to learn from${without}, ${summary.test.toLocaleString("en")} to test on.`, "good");
   });
 }
 

@@ -13,8 +13,7 @@ const calls = {
     const contents = await Promise.all(files.map(async (file) => new Uint8Array(await file.arrayBuffer())));
     return lab.files(files.map((file) => file.name), contents);
   },
-  pictures: (lab, { name, classes, shape, train, test }) =>
-    lab.pictures(name, classes, [shape.channels, shape.height, shape.width], train.pixels, train.labels, test.pixels, test.labels),
+  pictures: (lab, { name, paths, channels, height, width, pixels }) => lab.pictures(name, paths, channels, height, width, pixels),
   train: (lab, request) =>
     lab.train(JSON.stringify(request), (told) => {
       const event = JSON.parse(told);

@@ -1,12 +1,10 @@
 //! Data sets that are dropped on the page: what each file is, its content says.
 
 use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::folder::TEST_FRACTION;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, idx, npz, numbered, table};
 use ffcl_gpu::{Error, Result};
 use std::path::Path;
-
-/// What is held back of data that has no test set of its own.
-const TEST_FRACTION: f64 = 1.0 / 6.0;
 
 /// A file.
 pub struct File {
@@ -32,22 +30,6 @@ pub fn read(files: &[File]) -> Result<Dataset> {
             files.len()
         ))),
     }
-}
-
-/// The data set of decoded pictures: pixels and labels to learn from, and to test on.
-pub fn pictures(name: String, class_names: Vec<String>, shape: &[usize], sets: [(Vec<u8>, Vec<u8>); 2]) -> Result<Dataset> {
-    let &[channels, height, width] = shape else {
-        return Err(Error::Dataset("a picture has channels, a height and a width".into()));
-    };
-    let shape = ImageShape { channels, height, width };
-    let [train, test] = sets.map(|(pixels, labels)| Images { pixels, labels, shape, features: None });
-    for images in [&train, &test] {
-        let known = images.labels.iter().all(|&label| usize::from(label) < class_names.len());
-        if images.labels.is_empty() || images.pixels.len() != images.labels.len() * shape.pixels() || !known {
-            return Err(Error::Dataset("the pictures do not fit their labels".into()));
-        }
-    }
-    Ok(Dataset::of(name, train, test, class_names))
 }
 
 /// Images and labels find each other by their number; the more are trained on.

@@ -6,7 +6,7 @@ use crate::words::{failure, json};
 use ffcl_gpu::arithmetic::{Double, Single};
 use ffcl_gpu::config::Recipe;
 use ffcl_gpu::cpu::{self, backend::CpuBackend};
-use ffcl_gpu::dataset::{Dataset, ImageShape, Images, digits};
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, digits, folder};
 use ffcl_gpu::engine::{Backend, DeviceDescription, Job};
 use ffcl_gpu::gpu::adapter::{Choice, DeviceRequest, choose_async};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
@@ -58,6 +58,8 @@ struct Summary<'a> {
     name: &'a str,
     train: usize,
     test: usize,
+    /// Of those to learn from.
+    unlabelled: usize,
     shape: ImageShape,
     classes: &'a [String],
 }
@@ -142,20 +144,18 @@ impl Lab {
         Ok(self.keep(files::read(&files).map_err(|error| failure(&error))?))
     }
 
-    /// Takes pictures that the page has decoded: `shape` is channels, height and width, pixels are bytes, channel by channel.
-    #[expect(clippy::too_many_arguments, reason = "arrays cross from JavaScript one by one, without a copy of their own")]
+    /// Takes pictures that the page has decoded, of these paths: pixels are bytes, channel by channel.
     pub fn pictures(
         &self,
         name: String,
-        classes: Vec<String>,
-        shape: Vec<usize>,
-        train_pixels: Vec<u8>,
-        train_labels: Vec<u8>,
-        test_pixels: Vec<u8>,
-        test_labels: Vec<u8>,
+        paths: Vec<String>,
+        channels: usize,
+        height: usize,
+        width: usize,
+        pixels: &[u8],
     ) -> std::result::Result<JsValue, JsValue> {
-        let sets = [(train_pixels, train_labels), (test_pixels, test_labels)];
-        Ok(self.keep(files::pictures(name, classes, &shape, sets).map_err(|error| failure(&error))?))
+        let shape = ImageShape { channels, height, width };
+        Ok(self.keep(folder::of_pictures(name, &paths, shape, pixels).map_err(|error| failure(&error))?))
     }
 
     fn keep(&self, dataset: Dataset) -> JsValue {
@@ -163,6 +163,7 @@ impl Lab {
             name: &dataset.name,
             train: dataset.train.count(),
             test: dataset.test.count(),
+            unlabelled: dataset.unlabelled.len(),
             shape: dataset.train.shape,
             classes: &dataset.class_names,
         });
@@ -171,9 +172,12 @@ impl Lab {
     }
 
     /// A test image's pixels.
-    pub fn example(&self, index: usize) -> Vec<u8> {
+    pub fn example(&self, index: usize) -> std::result::Result<Vec<u8>, JsValue> {
         let dataset = self.dataset.borrow();
-        dataset.as_ref().map(|dataset| dataset.test.image(index % dataset.test.count()).to_vec()).unwrap_or_default()
+        match dataset.as_ref().map(|dataset| &dataset.test) {
+            Some(test) if !test.has_features() => Ok(test.image(index % test.count()).to_vec()),
+            _ => Err(failure(&Error::Configuration("this data has no images to show".into()))),
+        }
     }
 
     /// Trains as `request` says and calls `listener` back. Ends with the run.

@@ -5,10 +5,10 @@ use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// What people call the folder to learn from,
-const TRAIN: [&str; 2] = ["train", "training"];
+pub(super) const TRAIN: [&str; 2] = ["train", "training"];
 /// and the one to test on; where there is none, the one to choose by.
-const TEST: [&str; 2] = ["test", "testing"];
-const VALIDATION: [&str; 4] = ["val", "valid", "validation", "eval"];
+pub(super) const TEST: [&str; 2] = ["test", "testing"];
+pub(super) const VALIDATION: [&str; 4] = ["val", "valid", "validation", "eval"];
 
 /// Archives unpack to so many folders within each other.
 const MOST_WRAPPERS: usize = 4;

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// The folder of images without a label, beside those of the classes.
-const UNLABELLED: &str = "unlabelled";
+pub(super) const UNLABELLED: &str = "unlabelled";
 
 /// Labels are bytes.
-const MAX_CLASSES: usize = 256;
+pub(super) const MAX_CLASSES: usize = 256;
 
 /// A file that may hold an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,15 @@ pub struct Entry {
     pub has_label: bool,
     /// A hash of class and name.
     rank: [u8; 32],
+}
+
+impl Entry {
+    /// A file in the folder `class_name`.
+    pub fn new(path: PathBuf, class_name: &str, class: u8) -> Self {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let rank = Sha256::digest(format!("{class_name}/{file}")).into();
+        Self { path, class, has_label: true, rank }
+    }
 }
 
 /// What a folder holds.
@@ -219,7 +228,7 @@ fn of_classes(root: &Path, classes: &[String], skipped: &mut Vec<Skipped>) -> Re
 }
 
 /// The files of all classes to learn from, and that share of each class.
-fn held_back(by_class: Vec<Vec<Entry>>, fraction: f64) -> (Vec<Entry>, Vec<Entry>) {
+pub(super) fn held_back(by_class: Vec<Vec<Entry>>, fraction: f64) -> (Vec<Entry>, Vec<Entry>) {
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for mut files in by_class {
         files.sort_by(by_rank);
@@ -232,7 +241,7 @@ fn held_back(by_class: Vec<Vec<Entry>>, fraction: f64) -> (Vec<Entry>, Vec<Entry
     (train, test)
 }
 
-fn by_rank(one: &Entry, other: &Entry) -> std::cmp::Ordering {
+pub(super) fn by_rank(one: &Entry, other: &Entry) -> std::cmp::Ordering {
     (&one.rank, &one.path).cmp(&(&other.rank, &other.path))
 }
 
@@ -274,9 +283,7 @@ fn files(folder: &Path, name: &str, class: u8, skipped: &mut Vec<Skipped>) -> Re
             skipped.push(Skipped { path, problem: "is a folder".into() });
             continue;
         }
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let rank = Sha256::digest(format!("{name}/{file}")).into();
-        files.push(Entry { path, class, has_label: true, rank });
+        files.push(Entry::new(path, name, class));
     }
     Ok(files)
 }
