@@ -34,6 +34,11 @@ impl Entry {
         let rank = Sha256::digest(format!("{class_name}/{file}")).into();
         Self { path, class, has_label: true, rank }
     }
+
+    /// A file without a label.
+    pub fn unlabelled(path: PathBuf) -> Self {
+        Self { has_label: false, ..Self::new(path, UNLABELLED, 0) }
+    }
 }
 
 /// What a folder holds.

@@ -51,7 +51,7 @@ pub fn of_pictures(name: impl Into<String>, paths: &[String], shape: ImageShape,
     for place in &train {
         match entry(place) {
             Ok(entry) => of_class[usize::from(entry.class)].push(entry),
-            Err(_) => unlabelled.push(Entry { has_label: false, ..Entry::new(PathBuf::from(place.path), UNLABELLED, 0) }),
+            Err(_) => unlabelled.push(Entry::unlabelled(PathBuf::from(place.path))),
         }
     }
     let (mut train, mut tested, test_fraction) = if test.is_empty() {
