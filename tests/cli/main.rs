@@ -1,6 +1,7 @@
 //! The program end to end, as a user calls it: what it prints, what it writes, how it refuses, and its exit codes. What needs an adapter is in `tests/backends`.
 
 mod answers;
+mod assembly;
 mod audit;
 mod bench;
 mod commands;
