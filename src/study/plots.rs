@@ -173,12 +173,14 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
     charts
 }
 
-/// A name for a file: no spaces, and no longer than any system takes.
+/// A name for a file: no spaces, nothing that means something in a path, and no longer than any system takes.
 fn file_name(words: &str) -> String {
-    let words: Vec<_> = words.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-    let mut name = words.join("-");
-    if name.len() > 120 {
-        name = format!("{}-{}", &name[..100], fingerprint_of(name.as_bytes()));
+    let is_kept = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    let parts: Vec<_> = words.split(|letter| !is_kept(letter)).filter(|part| !part.is_empty()).collect();
+    let mut name = parts.join("-");
+    // What is left out may be all that tells two names apart.
+    if name.len() > 120 || words.contains(|letter| !is_kept(letter) && !matches!(letter, ' ' | ',')) {
+        name = format!("{}-{}", &name[..name.len().min(100)], fingerprint_of(words.as_bytes()));
     }
     format!("{name}.svg")
 }
@@ -301,6 +303,8 @@ mod tests {
         assert_eq!(file_name("depth mnist 64 wide, 10 training images"), "depth-mnist-64-wide-10-training-images.svg");
         let [one, other] = ["64", "65"].map(|last| file_name(&format!("epochs mnist {}{last} 10", "64-".repeat(250))));
         assert!(one.len() < 130 && one != other);
+        let [one, other] = ["/data/größe", "/data/gr/e"].map(|data| file_name(&format!("epochs {data} 64 10")));
+        assert!(one.starts_with("epochs-data-gr-e-64-10-") && one != other && !other.contains('/'), "{one} {other}");
     }
 
     #[test]
