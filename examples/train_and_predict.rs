@@ -35,8 +35,8 @@ fn main() -> ffcl_gpu::Result<()> {
 
     // Weights, `[slot][layer]`: slot 0 is A, slot 1 is B.
     let parameters = trainer.parameters()?;
-    let [outputs, inputs] = parameters.slots[0][0].shape();
-    println!("the first layer of A has {outputs} × {inputs} weights");
+    let shape = &parameters.slots[0][0].shape;
+    println!("the weight of A's first layer has the shape {shape:?}");
 
     // Answers; `TrainedModel::open` reads a run's folder instead.
     let model = TrainedModel::new(parameters, ModelDescription::of(job))?;

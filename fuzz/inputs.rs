@@ -14,7 +14,7 @@ use ffcl_gpu::dataset::numbers::Sets;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, archive, cifar, idx as idx_format, numbered};
 use ffcl_gpu::dataset::{npz as npz_format, table as table_format};
 use ffcl_gpu::engine::Job;
-use ffcl_gpu::model::{LayerParameters, Parameters};
+use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::run_directory::{self, FileOptions};
@@ -213,7 +213,7 @@ pub fn weights(bytes: &[u8]) {
     let whole = Opened { parameters: parameters.clone(), model: model.clone(), converted: None };
     assert_eq!(weights::parse(name(), &written, Undescribed::Refuse).unwrap(), whole);
     let trained = TrainedModel::new(parameters, model.clone()).unwrap();
-    model.config().architecture().unwrap();
+    model.config().check().unwrap();
     let _ = Preparation::of(&model);
     assert_eq!(trained.replica(model.replicas - 1).unwrap().parameters().slots.len(), 2);
 }
@@ -263,10 +263,8 @@ impl Numbers<'_> {
     }
 
     fn layer(&mut self, inputs: usize, outputs: usize, is_biased: bool) -> LayerParameters {
-        LayerParameters {
-            weight: (0..inputs * outputs).map(|_| self.fraction()).collect(),
-            bias: (0..outputs).map(|_| if is_biased { self.fraction() } else { 0.0 }).collect(),
-        }
+        let weight = (0..inputs * outputs).map(|_| self.fraction()).collect();
+        LayerParameters::dense(weight, (0..outputs).map(|_| if is_biased { self.fraction() } else { 0.0 }).collect())
     }
 
     fn parameters(&mut self, widths: &[usize], replicas: usize, projection: usize) -> Parameters {
@@ -299,7 +297,13 @@ fn tiny_dataset() -> Dataset {
 pub fn checkpoint(bytes: &[u8]) {
     let dataset = tiny_dataset();
     let hidden_loss = HiddenLoss::Prototypes(PrototypeOptions { projection: 2, ..PrototypeOptions::default() });
-    let config = TrainingConfig { layers: vec![4, 3, 2], batch_size: 3, epochs: 3, hidden_loss, ..Recipe::Contrastive.config() };
+    let config = TrainingConfig {
+        architecture: Architecture::dense(&[4, 3, 2]),
+        batch_size: 3,
+        epochs: 3,
+        hidden_loss,
+        ..Recipe::Contrastive.config()
+    };
     let mut numbers = Numbers(bytes);
     let kind = numbers.small();
     let job = Job { config: &config, dataset: &dataset };
@@ -336,7 +340,7 @@ pub fn checkpoint(bytes: &[u8]) {
     let file = checkpoint::to_bytes(name(), &state, of).unwrap();
     let config = TrainingConfig { max_steps, ..config };
     let Ok(read) = checkpoint::parse(name(), &file, &config, of, per_epoch) else { return };
-    let same_shapes = widths == config.layers && projection == 2 && replicas == 1;
+    let same_shapes = widths == config.architecture.widths() && projection == 2 && replicas == 1;
     let is_number = |state: &TrainingState| state.running.iter().flat_map(|running| &running.row_sums).all(|sum| !sum.is_nan());
     if same_shapes && is_number(&state) {
         assert_eq!(read, state);
@@ -381,7 +385,7 @@ pub fn options(bytes: &[u8]) {
     let json = serde_json::to_vec(&options).unwrap();
     assert_eq!(serde_json::from_slice::<RunOptions>(&json).unwrap(), options);
     let Ok(config) = options.fitted_to(4, 2) else { return };
-    if config.architecture().is_ok() {
+    if config.check().is_ok() {
         let _ = config.check_against(100, 4, 2);
         assert_eq!(RunOptions::of(&config).fitted_to(4, 2).unwrap(), config);
     }

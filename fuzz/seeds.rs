@@ -135,7 +135,7 @@ fn images() -> Seeds {
 
 fn model(replicas: usize, architecture: &Architecture) -> (Parameters, ModelDescription) {
     let description = ModelDescription {
-        layers: architecture.widths().to_vec(),
+        architecture: architecture.clone(),
         replicas,
         normalize: true,
         mean: 0.25,
@@ -153,7 +153,7 @@ fn model(replicas: usize, architecture: &Architecture) -> (Parameters, ModelDesc
 fn models() -> Seeds {
     let name = Path::new("seed");
     let [one, two] = [1, 2].map(|replicas| {
-        let architecture = Architecture::new(vec![4, 3, 2]).unwrap();
+        let architecture = Architecture::dense(&[4, 3, 2]);
         let (parameters, description) = model(replicas, &architecture);
         weights::to_bytes(name, &parameters, &description).unwrap()
     });

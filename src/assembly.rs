@@ -120,7 +120,7 @@ mod tests {
     fn the_data_decides_widths_and_standardisation() {
         let dataset = features();
         let prepared = on("hidden = [5]\nbatch-size = 20", &dataset).unwrap();
-        assert_eq!(prepared.config.layers, [2, 5, 3]);
+        assert_eq!(prepared.config.architecture.widths(), [2, 5, 3]);
         assert!(prepared.config.standardize && !on("batch-size = 20\nstandardize = false", &dataset).unwrap().config.standardize);
         let again = prepared.complete.on(Cow::Borrowed(&dataset), Extent::default(), Idle::Allowed).unwrap();
         assert_eq!(again.config, prepared.config);

@@ -37,8 +37,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default = "options::common")]
 pub struct TrainingConfig {
-    /// Layer widths, input first, classes last.
-    pub layers: Vec<usize>,
+    /// The networks' shape; in files as `--layers` has it.
+    #[serde(rename = "layers", with = "widths::written")]
+    pub architecture: Architecture,
     /// Passes over the training set.
     pub epochs: u32,
     /// Images in a step. An epoch has `images / batch_size` steps, rounded down.
@@ -83,19 +84,19 @@ pub struct TrainingConfig {
 impl TrainingConfig {
     /// The parameters that the run begins with.
     pub fn initial_parameters(&self) -> Result<Parameters> {
-        let architecture = self.architecture()?;
-        let parameters = Parameters::initialize(&architecture, self.seed, self.replicas);
+        self.check()?;
+        let parameters = Parameters::initialize(&self.architecture, self.seed, self.replicas);
         Ok(match self.projection() {
-            Some(width) => parameters.with_projections(&architecture, width, self.seed),
+            Some(width) => parameters.with_projections(&self.architecture, width, self.seed),
             None => parameters,
         })
     }
 
     /// Bytes of all parameters that the host holds.
-    pub fn parameter_bytes(&self, architecture: &Architecture) -> u128 {
-        let hidden: u128 = architecture.widths()[1..architecture.layer_count()].iter().map(|&width| width as u128).sum();
+    pub fn parameter_bytes(&self) -> u128 {
+        let hidden: u128 = self.architecture.hidden().map(|width| width as u128).sum();
         let projections = 4 * hidden * self.projection().unwrap_or(0) as u128;
-        2 * self.replicas as u128 * (architecture.parameter_bytes() + projections)
+        2 * self.replicas as u128 * (self.architecture.parameter_bytes() + projections)
     }
 
     /// Width of the projections behind hidden layers, where there are some. A head is one, to the classes.
@@ -104,7 +105,7 @@ impl TrainingConfig {
             HiddenLoss::Prototypes(options) | HiddenLoss::Instances(options) if self.has_hidden_losses() => {
                 Some(options.projection).filter(|&width| width > 0)
             }
-            HiddenLoss::Head(_) if self.has_hidden_losses() => self.layers.last().copied(),
+            HiddenLoss::Head(_) if self.has_hidden_losses() => Some(self.architecture.classes()),
             _ => None,
         }
     }

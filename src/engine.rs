@@ -241,10 +241,9 @@ impl Job<'_> {
 /// Images of the test set on which the layers are looked at: [`SAMPLE`], or as many as there are, or as leave no buffer above
 /// `largest_buffer` bytes.
 pub fn sample_size(config: &TrainingConfig, test_images: usize, largest_buffer: u64) -> usize {
-    let hidden = config.layers.iter().skip(1).copied().max().unwrap_or(1);
-    let input = config.layers.first().copied().unwrap_or(1);
-    // A row of activations is padded by the constant 1 and up to three zeros.
-    let row = 4 * (2 * config.replicas * (hidden + 4)).max(input + 4) as u64;
+    let widest = config.architecture.outputs().max().unwrap_or(1);
+    // With room for the padding of a row.
+    let row = 4 * (2 * config.replicas * (widest + 4)).max(config.architecture.inputs() + 4) as u64;
     ((largest_buffer / row).clamp(1, SAMPLE as u64) as usize).min(test_images)
 }
 
@@ -252,8 +251,8 @@ pub fn sample_size(config: &TrainingConfig, test_images: usize, largest_buffer: 
 pub fn evaluation_batch_size(config: &TrainingConfig, test_images: usize, largest_buffer: u64) -> usize {
     /// Scratch that grows with the replicas: 16 MiB for the widest layer of all slots.
     const SCRATCH: u64 = 16 << 20;
-    let widest = config.layers.iter().copied().max().unwrap_or(1);
-    // A row of activations is padded by the constant 1 and up to three zeros.
+    let widest = config.architecture.widths().into_iter().max().unwrap_or(1);
+    // With room for the padding of a row.
     let row = 4 * (2 * config.replicas * (widest + 4)) as u64;
     let rows = (SCRATCH.min(largest_buffer) / row) as usize;
     rows.clamp(1, 1024).min(test_images)

@@ -30,7 +30,7 @@
 //! while trainer.epoch(&mut observe)? == Advance::Epoch {}
 //!
 //! let parameters = trainer.parameters()?;
-//! assert_eq!(parameters.slots[0][0].shape(), [64, 784]); // A's first layer
+//! assert_eq!(parameters.slots[0][0].shape, [64, 784]); // A's first layer
 //!
 //! let model = TrainedModel::new(parameters, ModelDescription::of(job))?;
 //! let answers = model.answers(&dataset.test, &open)?;

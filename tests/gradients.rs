@@ -8,7 +8,7 @@ use ffcl_gpu::kernels::input_gradient::input_gradient;
 use ffcl_gpu::kernels::output_gradient::output_gradient;
 use ffcl_gpu::kernels::weight_update::{Learned, weight_update};
 use ffcl_gpu::layout::{Linear, Step, Trained, Views};
-use ffcl_gpu::model::LayerParameters;
+use ffcl_gpu::model::{LayerParameters, Map};
 use ffcl_gpu::random::{Generator, Stream};
 
 const BATCH: usize = 3;
@@ -47,7 +47,7 @@ fn local_gradients_match_finite_differences() {
     let (inputs, outputs) = (5, 4);
     let mut generator = Generator::new(11, Stream::Check, 0);
     let mut numbers = |count: usize| (0..count).map(|_| generator.normal()).collect::<Vec<f32>>();
-    let parameters = LayerParameters { weight: numbers(inputs * outputs), bias: numbers(outputs) };
+    let parameters = LayerParameters::dense(numbers(inputs * outputs), numbers(outputs));
     let (rows, partner) = (numbers(BATCH * inputs), numbers(BATCH * outputs));
     let labels = [1u32, 3, 0];
     let padded = |values: &[f32], width: usize, stride: usize| {
@@ -65,7 +65,7 @@ fn local_gradients_match_finite_differences() {
 
     for hidden in [true, false] {
         let layer = Linear { rectified: u32::from(hidden), ..Linear::new(inputs, outputs, BATCH) };
-        let mut weights = layer.pack(&parameters);
+        let mut weights = layer.pack(Map::vector(inputs), &parameters);
         let padded_rows = padded(&rows, inputs, layer.input_stride());
         let (mut own, mut deltas) = (vec![0.0; layer.output_len()], vec![f32::NAN; layer.output_len()]);
         forward::<Double>(&layer, &padded_rows, &weights, &mut own, None);
@@ -83,7 +83,7 @@ fn local_gradients_match_finite_differences() {
         let learned = Learned { weights: &mut weights, first_moments: &mut first, second_moments: &mut second };
         let step = Step::new(0, BATCH, &Adam::default(), 1);
         weight_update::<Double>(&layer, Trained::ALL, &step, &padded_rows, &deltas, learned, &mut scratch);
-        let moments = layer.unpack(&first);
+        let moments = layer.unpack(Map::vector(layer.input_width as usize), &first);
 
         let mut values: Vec<f64> = parameters.weight.iter().chain(&parameters.bias).map(|&value| value.into()).collect();
         let loss = |values: &[f64]| {
@@ -104,12 +104,12 @@ fn gradients_of_a_head_match_finite_differences() {
     let mut generator = Generator::new(12, Stream::Check, 0);
     let mut numbers = |count: usize| (0..count).map(|_| generator.normal()).collect::<Vec<f32>>();
     // Widths of whole quads need no padding.
-    let hidden = LayerParameters { weight: numbers(inputs * outputs), bias: numbers(outputs) };
-    let head = LayerParameters { weight: numbers(outputs * classes), bias: vec![0.0; classes] };
+    let hidden = LayerParameters::dense(numbers(inputs * outputs), numbers(outputs));
+    let head = LayerParameters::dense(numbers(outputs * classes), vec![0.0; classes]);
     let (rows, labels) = (numbers(BATCH * inputs), [1u32, 3, 0]);
     let layer = Linear { rectified: 1, ..Linear::new(inputs, outputs, BATCH) };
     let branch = Linear::new(outputs, classes, BATCH);
-    let (mut weights, mut branch_weights) = (layer.pack(&hidden), branch.pack(&head));
+    let (mut weights, mut branch_weights) = (layer.pack(Map::vector(inputs), &hidden), branch.pack(Map::vector(outputs), &head));
     let [mut activations, mut deltas] = [(); 2].map(|()| vec![f32::NAN; layer.output_len()]);
     let [mut logits, mut errors] = [(); 2].map(|()| vec![f32::NAN; branch.output_len()]);
     forward::<Double>(&layer, &rows, &weights, &mut activations, None);
@@ -124,7 +124,7 @@ fn gradients_of_a_head_match_finite_differences() {
         let [mut first, mut second, mut scratch] = [(); 3].map(|()| vec![0.0; layer.weight_len()]);
         let learned = Learned { weights, first_moments: &mut first, second_moments: &mut second };
         weight_update::<Double>(layer, trained, &Step::new(0, BATCH, &Adam::default(), 1), rows, deltas, learned, &mut scratch);
-        layer.unpack(&first)
+        layer.unpack(Map::vector(layer.input_width as usize), &first)
     };
     let of_hidden = moments(&layer, Trained::ALL, &rows, &deltas, &mut weights);
     let of_head = moments(&branch, Trained { bias: 0, ..Trained::ALL }, &activations, &errors, &mut branch_weights);

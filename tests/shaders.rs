@@ -7,6 +7,7 @@ use ffcl_gpu::gpu::adapter::{STORAGE_BUFFERS, WORKGROUP_WIDTH};
 use ffcl_gpu::kernels::case::SLOTS;
 use ffcl_gpu::kernels::tiles::{Knob, Tiles};
 use ffcl_gpu::kernels::{Kernel, Launch, Operation, Variant};
+use ffcl_gpu::model::Architecture;
 use ffcl_gpu::program::{Plan, Programs};
 use ffcl_gpu::verify::{Sweep, fused};
 use naga::back::{glsl, hlsl, msl, spv};
@@ -240,7 +241,7 @@ fn fused_tiles_know_their_workgroup_memory() {
 /// The tuner leaves out what an adapter has no memory for.
 #[test]
 fn shared_tiles_know_their_workgroup_memory() {
-    let config = TrainingConfig { layers: vec![784, 200, 130, 10], ..Recipe::Contrastive.config() };
+    let config = TrainingConfig { architecture: Architecture::dense(&[784, 200, 130, 10]), ..Recipe::Contrastive.config() };
     let programs = Programs::on_blank_images(&config, Plan::Layered).unwrap();
     let mut met = BTreeSet::new();
     for tiles in Knob::ALL.iter().flat_map(|&knob| Tiles::GPU.candidates(knob, None)) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         names = description["classes"]
         is_number = all(name.lstrip("-").isdigit() for name in names)
         self.classes_ = np.asarray([int(name) for name in names] if is_number else names)
-        self.n_features_in_ = description["layers"][0]
+        self.n_features_in_ = math.prod(description["image"].values())
         self.history_ = []
         return self
 

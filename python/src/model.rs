@@ -9,22 +9,22 @@ use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::onnx;
 use ffcl_gpu::output::weights::{self, Opened, Undescribed};
 use ffcl_gpu::trained::TrainedModel;
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::path::{Path, PathBuf};
 
-/// Weight `[outputs, inputs]` and bias `[outputs]` of each layer of each slot.
-pub type Weights<'py> = Vec<Vec<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>)>>;
+/// Weight, in a dense layer `[outputs, inputs]`, and bias `[outputs]` of each layer of each slot.
+pub type Weights<'py> = Vec<Vec<(Bound<'py, PyArrayDyn<f32>>, Bound<'py, PyArray1<f32>>)>>;
 
 /// The same as it comes in.
-pub type GivenWeights<'py> = Vec<Vec<(PyReadonlyArray2<'py, f32>, PyReadonlyArray1<'py, f32>)>>;
+pub type GivenWeights<'py> = Vec<Vec<(PyReadonlyArrayDyn<'py, f32>, PyReadonlyArray1<'py, f32>)>>;
 
 /// All weights as arrays.
 pub fn weights_of<'py>(py: Python<'py>, slots: &[Vec<LayerParameters>]) -> PyResult<Weights<'py>> {
     let layer = |layer: &LayerParameters| {
-        let weight = PyArray1::from_slice(py, &layer.weight).reshape(layer.shape())?;
+        let weight = PyArray1::from_slice(py, &layer.weight).reshape(layer.shape.clone())?;
         Ok((weight, PyArray1::from_slice(py, &layer.bias)))
     };
     slots.iter().map(|slot| slot.iter().map(layer).collect()).collect()
@@ -43,7 +43,7 @@ pub fn with_weights(mut parameters: Parameters, given: &GivenWeights<'_>) -> PyR
         }
         for (layer, (weight, bias)) in slot.iter_mut().zip(given) {
             let (weight, bias) = (weight.as_array(), bias.as_array());
-            if weight.shape() != layer.shape() || bias.len() != layer.bias.len() {
+            if weight.shape() != layer.shape || bias.len() != layer.bias.len() {
                 return Err(wrong());
             }
             layer.weight = weight.iter().copied().collect();

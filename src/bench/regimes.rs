@@ -1,6 +1,7 @@
 //! The kinds of work that are measured.
 
 use crate::config::{Method, Recipe, TrainingConfig};
+use crate::model::Architecture;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -52,8 +53,8 @@ pub struct Regime {
     pub group: &'static str,
     /// What varies within the group, as a number.
     pub variable: usize,
-    /// Layer widths.
-    pub layers: Vec<usize>,
+    /// The networks' shape.
+    pub architecture: Architecture,
     /// Images in a step.
     pub batch_size: usize,
     /// Pairs of models.
@@ -81,7 +82,7 @@ pub fn all(recipe: BenchRecipe) -> Vec<Regime> {
         name: "small".into(),
         group: "small",
         variable: 1,
-        layers: vec![784, 64, 64, 10],
+        architecture: Architecture::dense(&[784, 64, 64, 10]),
         batch_size: recipe.config().batch_size,
         replicas: 1,
         images: None,
@@ -95,30 +96,36 @@ pub fn all(recipe: BenchRecipe) -> Vec<Regime> {
         };
         values.iter().map(regime).collect::<Vec<_>>()
     };
-    let whole = |group: &'static str, layers: Vec<usize>, batch_size: usize| Regime {
+    let whole = |group: &'static str, architecture: Architecture, batch_size: usize| Regime {
         name: group.into(),
         group,
-        layers,
+        architecture,
         batch_size,
         ..small.clone()
     };
     let mut regimes = vec![small.clone()];
     regimes.extend(vary("replicas", &[8, 32, 128], |regime, value| regime.replicas = value));
     regimes.extend(vary("wide", &[256, 512], |regime, value| {
-        (regime.layers, regime.batch_size) = (vec![784, 1000, 1000, 1000, 10], value);
+        (regime.architecture, regime.batch_size) = (Architecture::dense(&[784, 1000, 1000, 1000, 10]), value);
     }));
-    regimes.push(whole("huge", vec![784, 4096, 4096, 10], 4096));
+    regimes.push(whole("huge", Architecture::dense(&[784, 4096, 4096, 10]), 4096));
     regimes.extend(vary("batch", &[16, 64, 256, 1024], |regime, value| regime.batch_size = value));
     regimes.extend(vary("images", &[1000, 4000, 16000, 60000], |regime, value| regime.images = Some(value)));
     regimes.extend(vary("depth", &[2, 4, 8, 16], |regime, value| {
-        regime.layers = [vec![784], vec![64; value - 1], vec![10]].concat();
+        regime.architecture = Architecture::dense(&[vec![784], vec![64; value - 1], vec![10]].concat());
     }));
     regimes.extend(vary("wide-depth", &[2, 4, 8, 16], |regime, value| {
-        regime.layers = [vec![784], vec![512; value - 1], vec![10]].concat();
+        regime.architecture = Architecture::dense(&[vec![784], vec![512; value - 1], vec![10]].concat());
     }));
-    regimes.extend(vary("width", &[32, 64, 128, 256, 512], |regime, value| regime.layers = vec![784, value, value, 10]));
+    regimes.extend(vary("width", &[32, 64, 128, 256, 512], |regime, value| {
+        regime.architecture = Architecture::dense(&[784, value, value, 10]);
+    }));
     // As a user waits for it: MNIST's size, with evaluation.
-    regimes.push(Regime { images: Some(60_000), test_images: 10_000, ..whole("epoch", small.layers.clone(), small.batch_size) });
+    regimes.push(Regime {
+        images: Some(60_000),
+        test_images: 10_000,
+        ..whole("epoch", small.architecture.clone(), small.batch_size)
+    });
     regimes
 }
 
@@ -126,7 +133,7 @@ impl Regime {
     /// The regime as a run.
     pub fn config(&self) -> TrainingConfig {
         TrainingConfig {
-            layers: self.layers.clone(),
+            architecture: self.architecture.clone(),
             batch_size: self.batch_size,
             replicas: self.replicas,
             ..self.recipe.config()
@@ -142,7 +149,7 @@ mod tests {
     fn every_regime_is_a_run_and_has_its_group() {
         for recipe in BenchRecipe::value_variants() {
             for regime in all(*recipe) {
-                regime.config().architecture().unwrap();
+                regime.config().check().unwrap();
                 assert!(GROUPS.contains(&regime.group), "{}", regime.group);
             }
             let names: std::collections::HashSet<_> = all(*recipe).into_iter().map(|regime| regime.name).collect();

@@ -219,7 +219,6 @@ fn head(job: Job, device: &DeviceDescription) -> Result<()> {
 }
 
 fn networks(config: &TrainingConfig) -> String {
-    let widths: Vec<_> = config.layers.iter().map(usize::to_string).collect();
     let who = match config.trust.trust {
         Trust::None => "nothing",
         Trust::Own => "own losses",
@@ -228,7 +227,7 @@ fn networks(config: &TrainingConfig) -> String {
         Trust::Output => "the output's losses",
         Trust::CoTeaching => "the partner's output",
     };
-    format!("{} × {}, {} epochs, trust by {who}", 2 * config.replicas, widths.join("-"), config.epochs)
+    format!("{} × {}, {} epochs, trust by {who}", 2 * config.replicas, config.architecture.summary(), config.epochs)
 }
 
 fn how(config: &TrainingConfig, device: &DeviceDescription) -> String {

@@ -44,7 +44,6 @@ impl Display {
         }
         let steps_per_epoch = config.steps_per_epoch(job.dataset.train.count()) as u64;
         if !quiet {
-            let widths: Vec<_> = config.layers.iter().map(usize::to_string).collect();
             print_line(&format!("device   {device}"))?;
             print_line(&format!(
                 "data     {}: {:?} to learn, {:?} to test",
@@ -53,7 +52,7 @@ impl Display {
             print_line(&format!(
                 "model    {} × {} ({} of A and B), seed {}",
                 2 * config.replicas,
-                widths.join("-"),
+                config.architecture.summary(),
                 if config.replicas == 1 { "1 pair".into() } else { format!("{} pairs", config.replicas) },
                 config.seed
             ))?;
@@ -69,7 +68,8 @@ impl Display {
             if let Some(folder) = folder {
                 print_line(&format!("folder   {}", folder.display()))?;
             }
-            let losses: String = (1..config.layers.len()).map(|layer| format!(" {:>9}", format!("loss {layer}"))).collect();
+            let losses: String =
+                (1..=config.architecture.layer_count()).map(|layer| format!(" {:>9}", format!("loss {layer}"))).collect();
             print_line("")?;
             print_line(&format!(
                 "epoch{losses}  train %  test % A       B     A+B  align   dirs   images/s{}",

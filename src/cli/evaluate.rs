@@ -50,7 +50,7 @@ fn as_json(
         score["name"] = json!(name);
     }
     object["model"] = json!(options.model.model.to_string_lossy());
-    object["layers"] = json!(description.layers);
+    object["layers"] = json!(description.architecture.widths());
     object["replicas"] = json!(description.replicas);
     object["dataset"] = json!(data.name);
     object["split"] = json!(data.split);
@@ -62,7 +62,7 @@ fn as_json(
 }
 
 fn head(description: &ModelDescription, data: &TestSet, device: Option<&DeviceDescription>) -> Result<()> {
-    let layers = description.layers.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+    let layers = description.architecture.summary();
     let networks = 2 * description.replicas;
     let folder = if description.origin == Origin::Known { "" } else { "the folder " };
     let trained_on = format!("{folder}{}", description.dataset);

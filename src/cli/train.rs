@@ -10,7 +10,6 @@ use ffcl_gpu::config::{Schedule, TrainingConfig};
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::memory;
-use ffcl_gpu::model::Architecture;
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
@@ -98,7 +97,7 @@ impl Run<'_> {
             let mut parameters = config.initial_parameters()?;
             if let Some(path) = &options.init_from {
                 let converted;
-                (parameters, converted) = weights::load(path, &config.architecture()?, parameters)?;
+                (parameters, converted) = weights::load(path, &config.architecture, parameters)?;
                 if let Some(from) = converted {
                     warn(&format!("note: the weights of {} are {from}; they are converted to F32", path.display()));
                 }
@@ -246,11 +245,10 @@ fn check_continuation(
 }
 
 /// The networks' shape, if they are possible and fit into memory.
-pub fn check(config: &TrainingConfig) -> Result<Architecture> {
-    let architecture = config.architecture()?;
+pub fn check(config: &TrainingConfig) -> Result<()> {
+    config.check()?;
     // Weights, two moments and those of the epoch's beginning, as checkpoints hold them, and the bytes of the file.
-    memory::require(8 * config.parameter_bytes(&architecture), "the weights of this run")?;
-    Ok(architecture)
+    memory::require(8 * config.parameter_bytes(), "the weights of this run")
 }
 
 /// Where a run that was stopped stands, and how it goes on.

@@ -45,7 +45,7 @@ pub fn keep(key: String, tiles: Tiles) {
 /// Runs of one kind share their tiles: sizes up to the next power of two.
 pub fn key(context: &Context, config: &TrainingConfig, plan: Option<Plan>) -> String {
     let class = |size: usize| size.next_power_of_two();
-    let layers: Vec<_> = config.layers.iter().map(|&width| class(width)).collect();
+    let layers: Vec<_> = config.architecture.widths().into_iter().map(class).collect();
     let plan = plan.map_or_else(|| "auto".to_owned(), |plan| plan.to_string());
     let loss = (config.method, config.hidden_loss);
     let (batch, replicas) = (class(config.batch_size), class(config.replicas));

@@ -6,7 +6,6 @@ use super::{
     TrainingConfig, Trust, TrustRate,
 };
 use crate::error::{Error, Result};
-use crate::model::Architecture;
 
 /// Above this, sizes are surely mistakes; below it, no product of two of them overflows 64 bits.
 const MAX_SIZE: usize = 1 << 24;
@@ -20,8 +19,8 @@ fn fail(message: impl Into<String>) -> Result<()> {
 }
 
 impl TrainingConfig {
-    /// The networks' shape, after every check that needs no data.
-    pub fn architecture(&self) -> Result<Architecture> {
+    /// Every check that needs no data.
+    pub fn check(&self) -> Result<()> {
         self.check_size()?;
         self.augmentation.check()?;
         self.check_method()?;
@@ -29,7 +28,7 @@ impl TrainingConfig {
         if self.few.labelled != Labelled::All {
             self.check_unlabelled()?;
         }
-        Architecture::new(self.layers.clone())
+        self.architecture.check()
     }
 
     fn check_size(&self) -> Result<()> {
@@ -64,7 +63,7 @@ impl TrainingConfig {
             );
         }
         self.hidden_loss.check(self.batch_size)?;
-        if self.method == Method::Ffcl3 && (self.epochs < 3 || self.layers.len() < 3) {
+        if self.method == Method::Ffcl3 && (self.epochs < 3 || self.architecture.layer_count() < 2) {
             return fail("--method ffcl3 has three stages and needs a hidden layer; give --epochs 3 or more, and three widths");
         }
         Ok(())
@@ -137,7 +136,7 @@ impl TrainingConfig {
 
     /// Checks the run against a data set of `images` training images with `pixels` numbers each and `classes` classes.
     pub fn check_against(&self, images: usize, pixels: usize, classes: usize) -> Result<()> {
-        let (first, last) = (self.layers.first().copied().unwrap_or(0), self.layers.last().copied().unwrap_or(0));
+        let (first, last) = (self.architecture.inputs(), self.architecture.classes());
         if first != pixels {
             return fail(format!(
                 "--layers begins with {first}, but an image of this data set has {pixels} pixels; begin it with {pixels} or auto"

@@ -69,7 +69,7 @@ impl RunOptions {
     /// Every check that needs no data, on a run as it would be on images like MNIST's.
     pub fn check(&self, extent: Extent, idle: Idle) -> Result<TrainingConfig> {
         let config = extent.of(self.config()?);
-        config.architecture()?;
+        config.check()?;
         if let Idle::Refused(typed) = idle {
             self.refuse_idle(typed)?;
         }
@@ -80,7 +80,7 @@ impl RunOptions {
     pub fn fit(&self, data: &DataShape, extent: Extent, idle: Idle) -> Result<Fitted> {
         let options = self.for_data(data);
         let config = extent.of(options.fitted_to(data.pixels(), data.classes)?);
-        config.architecture()?;
+        config.check()?;
         if let Idle::Refused(typed) = idle {
             options.refuse_idle(typed)?;
         }

@@ -12,6 +12,7 @@ use super::{
     Trust, TrustRate, Widths,
 };
 use crate::error::{Error, Result};
+use crate::model::Architecture;
 use serde::{Deserialize, Serialize};
 
 /// What is known of an option beside its value.
@@ -156,7 +157,7 @@ impl RunOptions {
     }
 
     /// The run on images of `pixels` numbers and `classes` classes: the recipe, with the options that were given. Fails where an
-    /// option belongs to another hidden loss; [`TrainingConfig::architecture`] checks the rest.
+    /// option belongs to another hidden loss; [`TrainingConfig::check`] checks the rest.
     pub fn fitted_to(&self, pixels: usize, classes: usize) -> Result<TrainingConfig> {
         self.draft(pixels, classes).check()
     }
@@ -186,21 +187,21 @@ impl RunOptions {
     }
 
     fn of_draft(draft: &Draft) -> Self {
-        Self { layers: Some(draft.run.layers.clone().into()), ..Self::read(draft) }
+        Self { layers: Some(Widths::from(&draft.run.architecture)), ..Self::read(draft) }
     }
 
     fn draft(&self, pixels: usize, classes: usize) -> Draft {
         let recipe = self.recipe.unwrap_or_else(|| Recipe::of(self.method.unwrap_or_default()));
         let mut draft = Draft::of_recipe(recipe);
         self.write(&mut draft);
-        draft.run.layers = self.widths(&draft.run.layers).fitted_to(pixels, classes);
+        draft.run.architecture = self.widths(&draft.run.architecture).fitted_to(pixels, classes);
         draft
     }
 
     /// The widths asked for; hidden ones alone have the first and the last from the data, and so have the recipe's.
-    fn widths(&self, recipe: &[usize]) -> Widths {
-        let of_recipe = recipe.get(1..recipe.len().saturating_sub(1)).unwrap_or_default();
-        self.layers.clone().unwrap_or_else(|| Widths::around(self.hidden.as_deref().unwrap_or(of_recipe)))
+    fn widths(&self, recipe: &Architecture) -> Widths {
+        let hidden = || self.hidden.clone().unwrap_or_else(|| recipe.hidden().collect());
+        self.layers.clone().unwrap_or_else(|| Widths::around(&hidden()))
     }
 
     /// Whether the network's shape was given, in one way or the other.

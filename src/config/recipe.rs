@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn recipes_are_runs_and_speak_of_their_own_options_only() {
         for recipe in Recipe::value_variants() {
-            recipe.config().architecture().unwrap();
+            recipe.config().check().unwrap();
             let options = RunOptions { recipe: Some(*recipe), ..RunOptions::default() };
             assert_eq!(options.config().unwrap(), recipe.config());
             for name in json!(recipe.options()).as_object().unwrap().keys() {

@@ -151,7 +151,7 @@ pub struct TrustOptions {
 impl TrainingConfig {
     /// The layers that select images, from 0: those with labels in their losses.
     pub fn selecting_layers(&self) -> Range<usize> {
-        let layers = self.layers.len().saturating_sub(1);
+        let layers = self.architecture.layer_count();
         match self.trust.trust {
             Trust::None => 0..0,
             Trust::Own | Trust::Partner | Trust::Exchange if self.has_hidden_losses() => 0..layers,

@@ -1,6 +1,7 @@
 //! Widths of a network as they are asked for: numbers, or the data's own.
 
 use super::words::AUTO;
+use crate::model::{Architecture, LayerSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
@@ -25,13 +26,42 @@ impl Widths {
         Self(auto().chain(hidden.iter().copied().map(Width::Given)).chain(auto()).collect())
     }
 
-    /// The widths for images of `pixels` numbers and `classes` classes.
-    pub fn fitted_to(&self, pixels: usize, classes: usize) -> Vec<usize> {
+    /// The network for images of `pixels` numbers and `classes` classes.
+    pub fn fitted_to(&self, pixels: usize, classes: usize) -> Architecture {
         let width = |(index, width): (usize, &Width)| match width {
             Width::Given(width) => *width,
             Width::Word(_) => [pixels, classes][usize::from(index > 0)],
         };
-        self.0.iter().enumerate().map(width).collect()
+        Architecture::dense(&self.0.iter().enumerate().map(width).collect::<Vec<_>>())
+    }
+}
+
+impl From<&Architecture> for Widths {
+    fn from(architecture: &Architecture) -> Self {
+        let layers = architecture.layers().map(|layer| match layer.spec {
+            LayerSpec::Linear { outputs } => Width::Given(outputs),
+        });
+        Self(std::iter::once(Width::Given(architecture.inputs())).chain(layers).collect())
+    }
+}
+
+/// A network in files: its widths, none of which is left to the data.
+pub mod written {
+    use super::{Architecture, Width, Widths};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    /// Writes the widths.
+    pub fn serialize<S: Serializer>(architecture: &Architecture, serializer: S) -> Result<S::Ok, S::Error> {
+        Widths::from(architecture).serialize(serializer)
+    }
+
+    /// Reads them again.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Architecture, D::Error> {
+        let widths = Widths::deserialize(deserializer)?;
+        match widths.0.iter().any(|width| matches!(width, Width::Word(_))) {
+            true => Err(D::Error::custom(format!("the widths {widths} of a run that was fitted to data must be numbers"))),
+            false => Ok(widths.fitted_to(0, 0)),
+        }
     }
 }
 
@@ -94,11 +124,11 @@ mod tests {
 
     #[test]
     fn the_data_decides_what_is_auto() {
-        let fitted = |text: &str| text.parse::<Widths>().unwrap().fitted_to(3072, 7);
+        let fitted = |text: &str| text.parse::<Widths>().unwrap().fitted_to(3072, 7).widths();
         assert_eq!(fitted("auto,256, 64,10"), [3072, 256, 64, 10]);
         assert_eq!(fitted("784,64,auto"), [784, 64, 7]);
         assert_eq!(fitted("auto,auto"), [3072, 7]);
-        assert_eq!(Widths::around(&[5]).fitted_to(3072, 7), [3072, 5, 7]);
+        assert_eq!(Widths::around(&[5]).fitted_to(3072, 7).widths(), [3072, 5, 7]);
         assert_eq!(Widths::around(&[5]).to_string(), "auto,5,auto");
     }
 

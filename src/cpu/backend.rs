@@ -59,7 +59,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
         let config = job.config;
         let programs = Programs::new(job, Plan::Layered, u64::MAX)?;
         // Beside the tensors two copies of the parameters while they are set or read.
-        memory::require(programs.bytes() + 2 * config.parameter_bytes(&config.architecture()?), "this run on the CPU")?;
+        memory::require(programs.bytes() + 2 * config.parameter_bytes(), "this run on the CPU")?;
         let mut store = Store::new(&programs.tensors, programs.slots);
         fill(&programs, job, &mut store);
         Ok(Self {
@@ -134,7 +134,7 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
             let Some(tensor) = layer.quantity(quantity) else { continue };
             for (slot, copy) in self.store.copies_mut(tensor).iter_mut().enumerate() {
                 if let Some(values) = layer.values(values, slot) {
-                    *copy = Data::Numbers(layer.layer.pack(values));
+                    *copy = Data::Numbers(layer.layer.pack(layer.input, values));
                 }
             }
         }
@@ -258,6 +258,7 @@ mod tests {
     use super::*;
     use crate::config::{Method, Recipe};
     use crate::dataset::digits;
+    use crate::model::Architecture;
     use std::ops::ControlFlow::Continue;
 
     /// After some thousand steps no tensor of a run holds a subnormal number, which costs some processors a hundred cycles each time it is
@@ -265,7 +266,11 @@ mod tests {
     #[test]
     fn training_makes_no_subnormal_numbers() {
         let dataset = digits::generate_with_counts(0, 320, 16);
-        let small = |recipe: Recipe| TrainingConfig { layers: vec![784, 24, 16, 10], batch_size: 32, ..recipe.config() };
+        let small = |recipe: Recipe| TrainingConfig {
+            architecture: Architecture::dense(&[784, 24, 16, 10]),
+            batch_size: 32,
+            ..recipe.config()
+        };
         let backprop = TrainingConfig { method: Method::Backprop, ..small(Recipe::Contrastive) };
         for config in [small(Recipe::Paper), small(Recipe::Centred), small(Recipe::Contrastive), backprop] {
             let mut backend = CpuBackend::<Blocked>::new(Job { config: &config, dataset: &dataset }).unwrap();

@@ -113,7 +113,7 @@ impl GpuBackend {
 
         // Gradients of inputs cost half as much again.
         let share = if config.backpropagates() || config.projection().is_some() { 1.5 } else { 1.0 };
-        let flops = share * config.architecture()?.training_flops_per_image() * config.replicas as f64;
+        let flops = share * config.architecture.training_flops_per_image() * config.replicas as f64;
         let memory = allocator.bytes();
         context.check("preparing the run")?;
         Ok(Self {
@@ -278,7 +278,7 @@ impl Backend for GpuBackend {
             let span = self.tensors.span(tensor);
             for slot in 0..self.programs.slots {
                 if let Some(values) = layer.values(values, slot) {
-                    let packed = layer.layer.pack(values);
+                    let packed = layer.layer.pack(layer.input, values);
                     let offset = span.offset + 4 * (slot * packed.len()) as u64;
                     self.context.queue.write_buffer(span.buffer, offset, bytemuck::cast_slice(&packed));
                 }

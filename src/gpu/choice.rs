@@ -58,7 +58,7 @@ fn width_obstacle(job: Job) -> Option<String> {
     if !job.dataset.unlabelled.is_empty() {
         return Some(UNLABELLED.to_owned());
     }
-    let widest = job.config.layers.iter().skip(1).copied().chain(job.config.projection()).max().unwrap_or(0);
+    let widest = job.config.architecture.outputs().chain(job.config.projection()).max().unwrap_or(0);
     (widest > MAX_FUSED_WIDTH).then(|| format!("a layer is {widest} wide, above {MAX_FUSED_WIDTH}"))
 }
 

@@ -142,15 +142,15 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
 mod tests {
     use super::*;
     use crate::arithmetic::Single;
-    use crate::model::LayerParameters;
+    use crate::model::{LayerParameters, Map};
 
     #[test]
     fn it_adds_the_bias_and_rectifies() {
         let layer = Linear { rectified: 1, ..Linear::new(2, 3, 3) };
-        let parameters = LayerParameters { weight: vec![1.0, 2.0, -1.0, 0.5, 3.0, -4.0], bias: vec![0.25, -1.0, 0.0] };
+        let parameters = LayerParameters::dense(vec![1.0, 2.0, -1.0, 0.5, 3.0, -4.0], vec![0.25, -1.0, 0.0]);
         let inputs = [1.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let [mut outputs, mut products] = [(); 2].map(|()| vec![f32::NAN; layer.output_len()]);
-        forward::<Single>(&layer, &inputs, &layer.pack(&parameters), &mut outputs, Some(&mut products));
+        forward::<Single>(&layer, &inputs, &layer.pack(Map::vector(2), &parameters), &mut outputs, Some(&mut products));
         assert_eq!(outputs, [3.25, 0.0, 0.0, 0.0, 2.25, 0.0, 6.0, 0.0, 0.25, 0.0, 0.0, 0.0]);
         assert_eq!(products, [3.25, -1.5, -1.0, 0.0, 2.25, -3.0, 6.0, 0.0, 0.25, -1.0, 0.0, 0.0]);
     }

@@ -125,12 +125,12 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
 mod tests {
     use super::*;
     use crate::arithmetic::Double;
-    use crate::model::LayerParameters;
+    use crate::model::{LayerParameters, Map};
 
     #[test]
     fn a_product_with_the_transpose_without_the_bias() {
         let layer = Linear::new(3, 2, 2);
-        let weights = layer.pack(&LayerParameters { weight: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], bias: vec![7.0, 8.0] });
+        let weights = layer.pack(Map::vector(3), &LayerParameters::dense(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![7.0, 8.0]));
         let deltas = [1.0, 10.0, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0];
         let mut gradients = [f32::NAN; 8];
         input_gradient::<Double>(&layer, None, &deltas, &weights, &mut gradients);

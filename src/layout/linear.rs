@@ -1,7 +1,7 @@
 //! The shape of a linear layer, and the lengths that follow from it.
 
 use super::quads;
-use crate::model::LayerParameters;
+use crate::model::{LayerParameters, Map};
 
 device_struct! {
     /// A layer as a matrix product, and the rows that pass through it.
@@ -150,13 +150,15 @@ impl Linear {
         super::Rows { width: self.output_width, quads: self.output_quads, rows: self.rows, rectified: self.rectified }
     }
 
-    /// Lays out one slot's parameters as the kernels read them: weights transposed, zeros around them, the bias below.
-    pub fn pack(&self, parameters: &LayerParameters) -> Vec<f32> {
+    /// Lays out one slot's parameters of a dense layer as the kernels read them: weights transposed, zeros around them, the bias below. Files
+    /// have the numbers of an input map channel by channel, devices place by place.
+    pub fn pack(&self, input: Map, parameters: &LayerParameters) -> Vec<f32> {
         let (inputs, stride) = (self.input_width as usize, self.output_stride());
         let mut packed = vec![0.0; self.weight_len()];
-        for (input, row) in packed.chunks_exact_mut(stride).take(inputs).enumerate() {
+        for (number, row) in packed.chunks_exact_mut(stride).take(inputs).enumerate() {
+            let number = number % input.channels * input.places() + number / input.channels;
             row.iter_mut().zip(&parameters.bias).enumerate().for_each(|(output, (value, _))| {
-                *value = parameters.weight[output * inputs + input];
+                *value = parameters.weight[output * inputs + number];
             });
         }
         packed[self.bias_start()..].iter_mut().zip(&parameters.bias).for_each(|(value, &bias)| *value = bias);
@@ -164,10 +166,12 @@ impl Linear {
     }
 
     /// The reverse of [`Linear::pack`].
-    pub fn unpack(&self, packed: &[f32]) -> LayerParameters {
+    pub fn unpack(&self, input: Map, packed: &[f32]) -> LayerParameters {
         let (inputs, outputs) = (self.input_width as usize, self.output_width as usize);
-        let weight = (0..outputs * inputs).map(|index| packed[index % inputs * self.output_stride() + index / inputs]).collect();
-        LayerParameters { weight, bias: packed[self.bias_start()..][..outputs].to_vec() }
+        let row = |number: usize| number % input.places() * input.channels + number / input.places();
+        let weight =
+            (0..outputs * inputs).map(|index| packed[row(index % inputs) * self.output_stride() + index / inputs]).collect();
+        LayerParameters { shape: vec![outputs, inputs], weight, bias: packed[self.bias_start()..][..outputs].to_vec() }
     }
 }
 
@@ -188,11 +192,22 @@ mod tests {
     #[test]
     fn packing_is_reversible_and_pads_with_zeros() {
         let layer = Linear::new(5, 3, 2);
-        let parameters = LayerParameters { weight: (1..=15).map(|value| value as f32).collect(), bias: vec![-1.0, -2.0, -3.0] };
-        let packed = layer.pack(&parameters);
+        let parameters = LayerParameters::dense((1..=15).map(|value| value as f32).collect(), vec![-1.0, -2.0, -3.0]);
+        let packed = layer.pack(Map::vector(5), &parameters);
         assert_eq!(packed.len(), 9 * 4);
         assert_eq!(packed[..4], [1.0, 6.0, 11.0, 0.0]);
         assert_eq!(packed[20..], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, -2.0, -3.0, 0.0]);
-        assert_eq!(layer.unpack(&packed), parameters);
+        assert_eq!(layer.unpack(Map::vector(5), &packed), parameters);
+    }
+
+    #[test]
+    fn behind_a_map_weights_are_sorted_by_places() {
+        let (layer, input) = (Linear::new(6, 1, 2), Map { height: 1, width: 2, channels: 3 });
+        let parameters = LayerParameters::dense(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![7.0]);
+        let packed = layer.pack(input, &parameters);
+        let rows: Vec<f32> = packed.chunks_exact(4).map(|row| row[0]).collect();
+        // The channels of the first place, those of the second, padding, the bias.
+        assert_eq!(rows, [1.0, 3.0, 5.0, 2.0, 4.0, 6.0, 0.0, 0.0, 7.0]);
+        assert_eq!(layer.unpack(input, &packed), parameters);
     }
 }

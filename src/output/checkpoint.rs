@@ -4,8 +4,8 @@
 //! middle of an epoch `epoch_start.…` and `row_sums`; of runs that select images `trust_rates`, whole numbers, and in the middle of an epoch
 //! `trust_records.…`, the bits of whole numbers. The metadata says where the run stands and holds a checksum of everything.
 
-use super::description::{CheckpointHeader, Header, ModelDescription};
-use super::tensors::{MAXIMUM_HEADER, TensorFile, Tensors, add, add_parameters, checksum, read, serialize};
+use super::description::{CheckpointHeader, FORMAT, Header, ModelDescription};
+use super::tensors::{MAXIMUM_HEADER, TensorFile, Tensors, add, add_parameters, checksum, json, read, serialize};
 #[cfg(feature = "files")]
 use super::whole_file::write_whole;
 use crate::config::TrainingConfig;
@@ -42,7 +42,7 @@ pub struct Identity<'a> {
 pub fn check(config: &TrainingConfig) -> Result<()> {
     /// JSON of one tensor: name, type, shape and place, of the longest prefix and numbers.
     const TENSOR: usize = 180;
-    let layers = config.architecture()?.layer_count();
+    let layers = config.architecture.layer_count();
     let of_slot = 3 * (2 * layers + if config.projection().is_some() { layers - 1 } else { 0 }) + 2 * layers;
     let most = MAXIMUM_HEADER as usize / (2 * of_slot * TENSOR);
     if config.replicas <= most {
@@ -114,8 +114,8 @@ fn bytes_with(name: &Path, state: &TrainingState, of: Identity, beside: Option<B
         }
     }
     let unsigned = CheckpointHeader { position: state.position, seed: of.seed, data: of.data.to_owned(), sha256: String::new() };
-    let mut header = Header { format: of.model.format(), model: of.model.clone(), checkpoint: Some(unsigned) };
-    let sha256 = checksum(name, &header, tensors.iter().map(|(name, (_, bytes))| (name.as_str(), &bytes[..])))?;
+    let mut header = Header { format: FORMAT, model: of.model.clone(), checkpoint: Some(unsigned) };
+    let sha256 = checksum(&json(name, &header)?, tensors.iter().map(|(name, (_, bytes))| (name.as_str(), &bytes[..])));
     if let Some(checkpoint) = &mut header.checkpoint {
         checkpoint.sha256 = sha256;
     }
@@ -138,12 +138,11 @@ pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, s
         };
         return Err(file.fail(problem.into(), REMEDY));
     };
-    let mut unsigned = header.clone();
-    let Some(checkpoint) = &mut unsigned.checkpoint else { return Err(file.fail("is no checkpoint".into(), REMEDY)) };
-    let claimed = std::mem::take(&mut checkpoint.sha256);
-    let checkpoint = checkpoint.clone();
+    let Some(checkpoint) = &header.checkpoint else { return Err(file.fail("is no checkpoint".into(), REMEDY)) };
+    // Of the text as it stands: an older version wrote another one of the same header.
+    let unsigned = file.header_text.replace(&format!(r#""sha256":"{}""#, checkpoint.sha256), r#""sha256":"""#);
     let tensors: Vec<(String, &[u8])> = file.bytes().collect();
-    if checksum(name, &unsigned, tensors.iter().map(|(name, bytes)| (name.as_str(), *bytes)))? != claimed {
+    if checksum(&unsigned, tensors.iter().map(|(name, bytes)| (name.as_str(), *bytes))) != checkpoint.sha256 {
         return Err(file.fail("is damaged: its checksum is another one".into(), REMEDY));
     }
     let mut model = header.model.clone();
@@ -159,7 +158,7 @@ pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, s
         return Err(file.fail("belongs to another run than the config.json beside it".into(), REMEDY));
     }
     // Weights and two moments. Else a run of any size would be allocated for a file that has next to nothing.
-    let needed = 3 * config.parameter_bytes(&config.architecture()?);
+    let needed = 3 * config.parameter_bytes();
     if needed > bytes.len() as u128 {
         let problem = format!("has {} bytes, and the tensors of the run alone take {needed}", bytes.len());
         return Err(file.fail(problem, REMEDY));
@@ -167,7 +166,7 @@ pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, s
     let like = config.initial_parameters()?;
     let running = if inside {
         let start = Parameters { projections: vec![Vec::new(); like.slots.len()], slots: like.slots.clone() };
-        let count = 2 * config.replicas * config.layers.len() * config.batch_size;
+        let count = 2 * config.replicas * (config.architecture.layer_count() + 1) * config.batch_size;
         Some(RunningEpoch { start: file.parameters(START, &start)?, row_sums: file.numbers(SUMS, &[count], REMEDY)? })
     } else {
         None
@@ -193,4 +192,53 @@ pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, s
         second_moments: file.parameters(SECOND, &like)?,
         running,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Recipe;
+    use crate::dataset::digits;
+    use crate::engine::Job;
+    use crate::model::Architecture;
+    use crate::output::description::KEY;
+    use crate::train::Position;
+    use safetensors::SafeTensors;
+    use std::collections::HashMap;
+
+    /// Its checksum is that of the text that it wrote.
+    #[test]
+    fn checkpoints_of_older_formats_are_read() {
+        let (name, dataset) = (Path::new("checkpoint"), digits::generate_with_counts(1, 20, 10));
+        let config =
+            TrainingConfig { architecture: Architecture::dense(&[784, 2, 10]), batch_size: 10, ..Recipe::Paper.config() };
+        let parameters = config.initial_parameters().unwrap();
+        let position = Position { epoch: 1, epoch_steps: 2, steps: 2, epoch_seconds: 0.0 };
+        let [first_moments, second_moments] = [(); 2].map(|()| parameters.clone());
+        let state = TrainingState { position, parameters, first_moments, second_moments, running: None, trust: None };
+        let model = ModelDescription::of(Job { config: &config, dataset: &dataset });
+        let of = Identity { model: &model, seed: config.seed, data: "data" };
+        let bytes = to_bytes(name, &state, of).unwrap();
+
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let text = &metadata.metadata().as_ref().unwrap()[KEY];
+        let now = serde_json::to_string(&config.architecture).unwrap();
+        let older = text
+            .replace(&format!(r#""architecture":{now}"#), r#""layers":[784,2,10]"#)
+            .replace(r#"{"format":3"#, r#"{"format":1"#);
+        assert_ne!(*text, older);
+        let file = TensorFile::parse(name, &bytes).unwrap();
+        let signature = |sha256: &str| format!(r#""sha256":"{sha256}""#);
+        let newer = signature(&file.header.as_ref().unwrap().checkpoint.as_ref().unwrap().sha256);
+        let unsigned = older.replace(&newer, &signature(""));
+        let tensors: Vec<_> = file.bytes().collect();
+        let sha256 = checksum(&unsigned, tensors.iter().map(|(name, bytes)| (name.as_str(), *bytes)));
+        let with = |text: String| {
+            let tensors = SafeTensors::deserialize(&bytes).unwrap();
+            let file = safetensors::serialize(tensors.tensors(), Some(HashMap::from([(KEY.to_owned(), text)]))).unwrap();
+            parse(name, &file, &config, of, 2)
+        };
+        assert_eq!(with(older.replace(&newer, &signature(&sha256))).unwrap(), state);
+        assert!(with(older).unwrap_err().to_string().contains("is damaged"));
+    }
 }

@@ -3,7 +3,7 @@
 use crate::config::{Method, Recipe, TrainingConfig};
 use crate::dataset::{ImageShape, Origin, Statistics};
 use crate::engine::Job;
-use crate::model::{LayerParameters, Parameters};
+use crate::model::{Architecture, LayerParameters, Parameters};
 use crate::train::Position;
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,9 @@ use serde::{Deserialize, Serialize};
 /// order of a hash table.
 pub(super) const KEY: &str = "ffcl-gpu";
 
-/// The newest format that this program reads, and what it writes of models of features: an older one would leave out how they are
-/// standardised.
-pub(super) const FORMAT: u32 = 2;
-/// The format of models of images: what they say has not changed since the first.
-const IMAGES_FORMAT: u32 = 1;
+/// The format that this program writes, and the newest that it reads. Since 2 a model of features has what they are standardised by; since 3
+/// the network stands as `architecture`, a list of layers of a kind each, before as `layers`, the widths of dense ones.
+pub(super) const FORMAT: u32 = 3;
 
 /// The tensor that holds the same JSON as bytes: scripts that load tensors and save them again drop the metadata, and keep this.
 pub const TENSOR: &str = "ffcl_gpu.description";
@@ -26,8 +24,9 @@ pub const UNKNOWN: &str = "unknown";
 /// Everything but the weights that a model's answers depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelDescription {
-    /// Widths, input first, classes last.
-    pub layers: Vec<usize>,
+    /// The networks' shape.
+    #[serde(alias = "layers")]
+    pub architecture: Architecture,
     /// Pairs of networks.
     pub replicas: usize,
     /// Whether rows of hidden layers are brought to the length √width before the next layer reads them.
@@ -59,7 +58,7 @@ impl ModelDescription {
         let (config, dataset) = (job.config, job.dataset);
         let (mean, deviation) = if config.standardize { dataset.pixel_statistics() } else { (0.0, 1.0) };
         Self {
-            layers: config.layers.clone(),
+            architecture: config.architecture.clone(),
             replicas: config.replicas,
             normalize: config.normalize,
             mean,
@@ -85,26 +84,26 @@ impl ModelDescription {
 
     /// Whether these are the numbers of a model that can be described so.
     pub fn fits(&self, parameters: &Parameters) -> bool {
-        let sizes = || self.layers.windows(2).map(|pair| (pair[0].checked_mul(pair[1]), pair[1]));
-        let of = |layer: &LayerParameters| (Some(layer.weight.len()), layer.bias.len());
-        let slot_fits = |slot: &Vec<LayerParameters>| slot.iter().map(of).eq(sizes());
-        let (Some(&first), Some(&last)) = (self.layers.first(), self.layers.last()) else { return false };
-        self.layers.len() > 1
+        let shapes = || self.architecture.layers().map(|layer| layer.weight_shape());
+        let slot_fits = |slot: &Vec<LayerParameters>| {
+            slot.iter().all(LayerParameters::is_whole) && slot.iter().map(|layer| &layer.shape).cloned().eq(shapes())
+        };
+        self.architecture.check().is_ok()
             && self.replicas > 0
             && self.replicas.checked_mul(2) == Some(parameters.slots.len())
             && parameters.slots.iter().all(slot_fits)
-            && self.image.checked_pixels() == Some(first)
-            && self.classes.len() == last
+            && self.image.checked_pixels() == Some(self.architecture.inputs())
+            && self.classes.len() == self.architecture.classes()
             && self.mean.is_finite()
             && self.deviation.is_finite()
             && self.deviation > 0.0
-            && self.features.as_ref().is_none_or(|features| features.fit(first))
+            && self.features.as_ref().is_none_or(|features| features.fit(self.architecture.inputs()))
     }
 
     /// A job's configuration by which it answers and learns nothing. The job's data set must have [`Self::statistics`].
     pub fn config(&self) -> TrainingConfig {
         TrainingConfig {
-            layers: self.layers.clone(),
+            architecture: self.architecture.clone(),
             replicas: self.replicas,
             batch_size: 1,
             normalize: self.normalize,
@@ -118,11 +117,6 @@ impl ModelDescription {
     pub fn statistics(&self) -> Statistics {
         let of_pixels = || Statistics { mean: vec![self.mean], deviation: vec![self.deviation] };
         self.features.clone().unwrap_or_else(of_pixels)
-    }
-
-    /// The format of a file that holds this model.
-    pub(super) fn format(&self) -> u32 {
-        if self.features.is_some() { FORMAT } else { IMAGES_FORMAT }
     }
 }
 
@@ -147,6 +141,6 @@ pub(super) struct CheckpointHeader {
     pub seed: u64,
     /// SHA-256 of the data, see [`crate::dataset::Dataset::checksum`].
     pub data: String,
-    /// SHA-256 of this header with nothing here, and of all tensors' names and bytes in the order of the names.
+    /// SHA-256 of this header's text with nothing here, and of all tensors' names and bytes in the order of the names.
     pub sha256: String,
 }

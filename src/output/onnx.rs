@@ -11,7 +11,7 @@ use super::whole_file::write_whole_or;
 use crate::dataset::Statistics;
 use crate::error::{Error, Result};
 use crate::layout::SQUARE_FLOOR;
-use crate::model::{LayerParameters, Network, Parameters};
+use crate::model::{LayerParameters, LayerSpec, Network, Parameters};
 use messages::{
     Attribute, Dimension, Entry, FLOAT, Graph, INT_ATTRIBUTE, INT64, Kind, Model, Node, OperatorSet, Shape, Tensor, TensorKind,
     Value,
@@ -70,7 +70,7 @@ fn model(parameters: &Parameters, description: &ModelDescription, network: Netwo
             // The name of a slot's tensors without those of its layers.
             let name = Parameters::tensor_name(slot, 0).replace(".layers.0", "");
             let target = if many { format!("{name}.logits") } else { LOGITS.into() };
-            add_network(&mut graph, &parameters.slots[slot], slot, &input, description.normalize, &target);
+            add_network(&mut graph, (description, parameters), slot, &input, &target);
             target
         })
         .collect();
@@ -123,20 +123,29 @@ fn standardized(graph: &mut Graph, description: &ModelDescription) -> String {
 }
 
 /// One network from its pixels to its logits.
-fn add_network(graph: &mut Graph, layers: &[LayerParameters], slot: usize, input: &str, normalize: bool, target: &str) {
+fn add_network(
+    graph: &mut Graph,
+    (description, parameters): (&ModelDescription, &Parameters),
+    slot: usize,
+    input: &str,
+    target: &str,
+) {
     let mut input = input.to_owned();
-    for (layer, parameters) in layers.iter().enumerate() {
-        let name = Parameters::tensor_name(slot, layer);
+    let layers = &parameters.slots[slot];
+    for (index, (layer, parameters)) in description.architecture.layers().zip(layers).enumerate() {
+        let name = Parameters::tensor_name(slot, index);
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        add_numbers(graph, &weight, &parameters.shape(), &parameters.weight);
+        add_numbers(graph, &weight, &parameters.shape, &parameters.weight);
         add_numbers(graph, &bias, &[parameters.bias.len()], &parameters.bias);
-        let is_last = layer + 1 == layers.len();
+        let is_last = index + 1 == layers.len();
         let sums = if is_last { target.to_owned() } else { format!("{name}.sums") };
-        add(graph, "Gemm", &[&input, &weight, &bias], &sums, &[("transB", 1)]);
+        match layer.spec {
+            LayerSpec::Linear { .. } => add(graph, "Gemm", &[&input, &weight, &bias], &sums, &[("transB", 1)]),
+        }
         if !is_last {
             input = format!("{name}.activations");
             add(graph, "Relu", &[&sums], &input, &[]);
-            if normalize {
+            if description.normalize {
                 input = add_normalization(graph, &input, parameters.bias.len());
             }
         }
@@ -223,7 +232,7 @@ mod tests {
 
     fn description(mean: f64) -> ModelDescription {
         ModelDescription {
-            layers: vec![6, 5, 4, 3],
+            architecture: Architecture::dense(&[6, 5, 4, 3]),
             replicas: 2,
             normalize: true,
             mean,
@@ -238,7 +247,7 @@ mod tests {
     }
 
     fn parameters() -> Parameters {
-        Parameters::initialize(&Architecture::new(vec![6, 5, 4, 3]).unwrap(), 5, 2)
+        Parameters::initialize(&Architecture::dense(&[6, 5, 4, 3]), 5, 2)
     }
 
     fn exported(network: Network, mean: f64) -> Graph {
@@ -258,7 +267,7 @@ mod tests {
             for (layer, values) in layers.iter().enumerate() {
                 let name = Parameters::tensor_name(slot, layer);
                 for (kind, shape, numbers) in
-                    [("weight", &values.shape()[..], &values.weight), ("bias", &[values.bias.len()][..], &values.bias)]
+                    [("weight", &values.shape[..], &values.weight), ("bias", &[values.bias.len()][..], &values.bias)]
                 {
                     let tensor = graph.initializers.iter().find(|tensor| tensor.name == format!("{name}.{kind}")).unwrap();
                     let sizes: Vec<i64> = shape.iter().map(|&size| size as i64).collect();

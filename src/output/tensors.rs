@@ -32,34 +32,35 @@ pub(super) fn add_parameters<'a>(tensors: &mut Tensors<'a>, prefix: &str, parame
     for (slot, layers) in parameters.slots.iter().enumerate() {
         for (layer, values) in layers.iter().enumerate() {
             let name = format!("{prefix}{}", Parameters::tensor_name(slot, layer));
-            add(tensors, format!("{name}.weight"), &values.shape(), &values.weight);
+            add(tensors, format!("{name}.weight"), &values.shape, &values.weight);
             add(tensors, format!("{name}.bias"), &[values.bias.len()], &values.bias);
         }
     }
     for (slot, layers) in parameters.projections.iter().enumerate() {
         for (layer, values) in layers.iter().enumerate() {
             let name = format!("{prefix}{}", Parameters::projection_name(slot, layer));
-            add(tensors, format!("{name}.weight"), &values.shape(), &values.weight);
+            add(tensors, format!("{name}.weight"), &values.shape, &values.weight);
         }
     }
 }
 
-/// SHA-256 over a header and all tensors, as hexadecimal digits; `path` is for errors.
-pub(super) fn checksum<'a>(path: &Path, header: &Header, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<String> {
+/// SHA-256 over the text of a header and all tensors, as hexadecimal digits.
+pub(super) fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
-    part(json(path, header)?.as_bytes());
+    part(header.as_bytes());
     for (name, bytes) in tensors {
         part(name.as_bytes());
         part(bytes);
     }
-    Ok(hexadecimal(hash))
+    hexadecimal(hash)
 }
 
-fn json(path: &Path, header: &Header) -> Result<String> {
+/// The text of a header; `path` is for errors.
+pub(super) fn json(path: &Path, header: &Header) -> Result<String> {
     serde_json::to_string(header).map_err(|error| invalid(path, &error))
 }
 
@@ -136,6 +137,8 @@ pub(super) struct TensorFile<'a> {
     tensors: SafeTensors<'a>,
     /// Its metadata, if this program wrote it and they were not dropped since.
     pub header: Option<Header>,
+    /// The text that the header was read from.
+    pub header_text: String,
     /// What it says of the model, in the metadata or in a tensor.
     pub model: Option<ModelDescription>,
 }
@@ -181,7 +184,7 @@ impl<'a> TensorFile<'a> {
             (Some(header), _) => Some(header.model.clone()),
             (None, model) => model,
         };
-        Ok(Self { path, tensors, header: in_metadata, model })
+        Ok(Self { path, tensors, header: in_metadata, header_text: json.cloned().unwrap_or_default(), model })
     }
 
     /// An error about this file.
@@ -228,14 +231,13 @@ impl<'a> TensorFile<'a> {
         self.tensors.tensor(name).ok().and_then(|view| view.shape().first().copied())
     }
 
-    /// One layer of a network.
-    pub fn layer(&self, prefix: &str, slot: usize, layer: usize, inputs: usize, outputs: usize) -> Result<LayerParameters> {
+    /// One layer of a network, with a weight of this shape.
+    pub fn layer(&self, prefix: &str, slot: usize, layer: usize, shape: Vec<usize>) -> Result<LayerParameters> {
         const REMEDY: &str = "give --layers as the file has them, or another file";
         let name = format!("{prefix}{}", Parameters::tensor_name(slot, layer));
-        Ok(LayerParameters {
-            weight: self.numbers(&format!("{name}.weight"), &[outputs, inputs], REMEDY)?,
-            bias: self.numbers(&format!("{name}.bias"), &[outputs], REMEDY)?,
-        })
+        let weight = self.numbers(&format!("{name}.weight"), &shape, REMEDY)?;
+        let bias = self.numbers(&format!("{name}.bias"), &shape[..1], REMEDY)?;
+        Ok(LayerParameters { shape, weight, bias })
     }
 
     /// All networks in the shapes of `like`, and those projections that the file has; the others stay as they are in `like`.
@@ -243,8 +245,7 @@ impl<'a> TensorFile<'a> {
         let mut parameters = like.clone();
         for (slot, layers) in parameters.slots.iter_mut().enumerate() {
             for (layer, values) in layers.iter_mut().enumerate() {
-                let [outputs, inputs] = values.shape();
-                *values = self.layer(prefix, slot, layer, inputs, outputs)?;
+                *values = self.layer(prefix, slot, layer, values.shape.clone())?;
             }
         }
         for (slot, layers) in parameters.projections.iter_mut().enumerate() {
@@ -252,7 +253,7 @@ impl<'a> TensorFile<'a> {
                 let name = format!("{prefix}{}.weight", Parameters::projection_name(slot, layer));
                 if self.has(&name) {
                     let remedy = "give --projection and --layers as the file has them, or another file";
-                    values.weight = self.numbers(&name, &values.shape(), remedy)?;
+                    values.weight = self.numbers(&name, &values.shape, remedy)?;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Files of weights, such as a run's `model.safetensors`.
 
-use super::description::{Header, ModelDescription, TENSOR, UNKNOWN};
+use super::description::{FORMAT, Header, ModelDescription, TENSOR, UNKNOWN};
 use super::tensors::{TensorFile, Tensors, add_parameters, read, serialize};
 #[cfg(feature = "files")]
 use super::whole_file::write_whole;
@@ -22,7 +22,7 @@ pub fn save(path: &Path, parameters: &Parameters, model: &ModelDescription) -> R
 pub fn to_bytes(name: &Path, parameters: &Parameters, model: &ModelDescription) -> Result<Vec<u8>> {
     let mut tensors = Tensors::new();
     add_parameters(&mut tensors, "", parameters);
-    serialize(name, &tensors, &Header { format: model.format(), model: model.clone(), checkpoint: None })
+    serialize(name, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: None })
 }
 
 /// What to take a file for that does not say what its model is.
@@ -81,11 +81,13 @@ pub fn parse(name: &Path, bytes: &[u8], undescribed: Undescribed) -> Result<Open
     };
     let widths: Vec<usize> = std::iter::once(first[0]).chain(layers.iter().map(|layer| layer[1])).collect();
     let replicas = (0..).take_while(|&replica| file.has(&tensor(2 * replica, 0))).count();
-    let architecture = Architecture::new(widths)
+    let architecture = Architecture::dense(&widths);
+    architecture
+        .check()
         .map_err(|error| file.fail(format!("holds no network that this program can use ({error})"), "give another file"))?;
     let slot = |slot: usize| {
-        let pairs = architecture.widths().windows(2).enumerate();
-        pairs.map(|(layer, pair)| file.layer("", slot, layer, pair[0], pair[1])).collect::<Result<Vec<LayerParameters>>>()
+        let layers = architecture.layers().enumerate();
+        layers.map(|(index, layer)| file.layer("", slot, index, layer.weight_shape())).collect::<Result<Vec<LayerParameters>>>()
     };
     let slots = (0..2 * replicas).map(slot).collect::<Result<Vec<_>>>()?;
     let parameters = Parameters { projections: vec![Vec::new(); slots.len()], slots };
@@ -95,7 +97,7 @@ pub fn parse(name: &Path, bytes: &[u8], undescribed: Undescribed) -> Result<Open
         );
     }
     let plain = || ModelDescription {
-        layers: architecture.widths().to_vec(),
+        architecture: architecture.clone(),
         replicas,
         normalize: false,
         mean: 0.0,
@@ -136,7 +138,10 @@ fn foreign_shape(pixels: usize) -> ImageShape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Statistics;
+    use crate::output::description::KEY;
     use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+    use std::collections::HashMap;
 
     /// What a run with other seeds would begin with.
     fn start(architecture: &Architecture, replicas: usize) -> Parameters {
@@ -146,13 +151,13 @@ mod tests {
 
     fn description(architecture: &Architecture, replicas: usize) -> ModelDescription {
         ModelDescription {
-            layers: architecture.widths().to_vec(),
+            architecture: architecture.clone(),
             replicas,
             normalize: true,
             mean: 0.25,
             deviation: 0.5,
             features: None,
-            image: ImageShape::gray(1, architecture.widths()[0]),
+            image: ImageShape::gray(1, architecture.inputs()),
             classes: numbered(architecture.classes()),
             dataset: "digits".into(),
             origin: Origin::Known,
@@ -168,7 +173,7 @@ mod tests {
     fn parameters_survive_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        let architecture = Architecture::new(vec![5, 4, 3]).unwrap();
+        let architecture = Architecture::dense(&[5, 4, 3]);
         let parameters = Parameters::initialize(&architecture, 1, 2).with_projections(&architecture, 6, 1);
         let model = description(&architecture, 2);
         save(&path, &parameters, &model).unwrap();
@@ -182,9 +187,9 @@ mod tests {
                 .to_string()
                 .contains("lacks the tensor r2.a.layers.0.weight")
         );
-        let other = Architecture::new(vec![6, 4, 3]).unwrap();
+        let other = Architecture::dense(&[6, 4, 3]);
         assert!(load(&path, &other, start(&other, 2)).unwrap_err().to_string().contains("needs F32 [4, 6]"));
-        let shallower = Architecture::new(vec![5, 4]).unwrap();
+        let shallower = Architecture::dense(&[5, 4]);
         assert!(load(&path, &shallower, start(&shallower, 2)).unwrap_err().to_string().contains("more than the 1 layers"));
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
@@ -197,7 +202,7 @@ mod tests {
     fn numbers_that_are_not_finite_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        let architecture = Architecture::new(vec![2, 2]).unwrap();
+        let architecture = Architecture::dense(&[2, 2]);
         let mut parameters = Parameters::initialize(&architecture, 1, 1);
         parameters.slots[1][0].bias[1] = f32::NAN;
         save(&path, &parameters, &description(&architecture, 1)).unwrap();
@@ -211,11 +216,11 @@ mod tests {
     fn a_description_must_fit_its_tensors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        let architecture = Architecture::new(vec![4, 3]).unwrap();
+        let architecture = Architecture::dense(&[4, 3]);
         let parameters = Parameters::initialize(&architecture, 1, 1);
         let right = description(&architecture, 1);
         let wrong = [
-            ModelDescription { layers: vec![4, 4], ..right.clone() },
+            ModelDescription { architecture: Architecture::dense(&[4, 4]), ..right.clone() },
             ModelDescription { replicas: 2, ..right.clone() },
             ModelDescription { image: ImageShape::gray(2, 3), ..right.clone() },
             ModelDescription { image: ImageShape { channels: usize::MAX, height: 4, width: 4 }, ..right.clone() },
@@ -257,7 +262,7 @@ mod tests {
     #[test]
     fn a_description_survives_who_drops_metadata() {
         let name = Path::new("model");
-        let architecture = Architecture::new(vec![4, 3, 2]).unwrap();
+        let architecture = Architecture::dense(&[4, 3, 2]);
         let parameters = Parameters::initialize(&architecture, 1, 2);
         let model = ModelDescription { image: ImageShape::gray(2, 2), ..description(&architecture, 2) };
         let bytes = to_bytes(name, &parameters, &model).unwrap();
@@ -301,10 +306,38 @@ mod tests {
         assert!(parse(&number).unwrap_err().to_string().contains("unreadable ffcl_gpu.description"));
     }
 
+    /// As versions before wrote it: of images in format 1, of features in format 2.
+    #[test]
+    fn models_of_older_formats_are_read() {
+        let (name, architecture) = (Path::new("model"), Architecture::dense(&[4, 3, 2]));
+        let parameters = Parameters::initialize(&architecture, 1, 1);
+        let features = Statistics { mean: vec![0.5; 4], deviation: vec![2.0; 4] };
+        let images = ModelDescription { image: ImageShape::gray(2, 2), ..description(&architecture, 1) };
+        let numbers = ModelDescription { features: Some(features), ..images.clone() };
+        for (format, model) in [(1, images), (2, numbers)] {
+            let bytes = to_bytes(name, &parameters, &model).unwrap();
+            let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+            let (now, text) = (serde_json::to_string(&architecture).unwrap(), &metadata.metadata().as_ref().unwrap()[KEY]);
+            let older = text.replace(&format!(r#""architecture":{now}"#), r#""layers":[4,3,2]"#);
+            assert_ne!(*text, older);
+            let text = older.replace(r#"{"format":3"#, &format!(r#"{{"format":{format}"#));
+            let file = SafeTensors::deserialize(&bytes).unwrap();
+            let tensors = || {
+                let numbers = file.tensors().into_iter().filter(|(name, _)| name != TENSOR);
+                numbers.chain([(TENSOR.to_owned(), TensorView::new(Dtype::U8, vec![text.len()], text.as_bytes()).unwrap())])
+            };
+            let whole = Opened { parameters: parameters.clone(), model, converted: None };
+            for metadata in [None, Some(HashMap::from([(KEY.to_owned(), text.clone())]))] {
+                let bytes = safetensors::serialize(tensors(), metadata).unwrap();
+                assert_eq!(parse(name, &bytes, Undescribed::Refuse).unwrap(), whole);
+            }
+        }
+    }
+
     #[test]
     fn metadata_of_another_model_are_refused() {
         let name = Path::new("model");
-        let architecture = Architecture::new(vec![4, 3]).unwrap();
+        let architecture = Architecture::dense(&[4, 3]);
         let parameters = Parameters::initialize(&architecture, 1, 1);
         let right = description(&architecture, 1);
         let bytes = to_bytes(name, &parameters, &right).unwrap();

@@ -31,7 +31,7 @@ pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
         (Method::Local | Method::FrozenPartner, HiddenLoss::Cosine(_)) if config.trust.trust != TrustBy::None => {
             Some("--trust with --hidden-loss cosine has no fused kernel")
         }
-        _ if config.trust.trust != TrustBy::None && config.layers.len() < 3 => {
+        _ if config.trust.trust != TrustBy::None && config.architecture.layer_count() < 2 => {
             Some("--trust there is for networks with hidden layers")
         }
         (Method::Backprop, _) => None,

@@ -54,8 +54,8 @@ impl std::fmt::Display for Plan {
 
 /// A batch of blank images for `config`, for looking at its programs and timing them.
 pub fn blank_dataset(config: &TrainingConfig) -> Result<Dataset> {
-    let architecture = config.architecture()?;
-    let pixels = architecture.widths().first().copied().unwrap_or(1);
+    config.check()?;
+    let pixels = config.architecture.inputs();
     let images = |count: usize| Images {
         pixels: vec![0; count * pixels],
         labels: vec![0; count],
@@ -66,7 +66,7 @@ pub fn blank_dataset(config: &TrainingConfig) -> Result<Dataset> {
     let first = if config.few.labelled == Labelled::All { config.batch_size } else { labelled_rows(config.batch_size) };
     let unlabelled = (first as u32..config.batch_size as u32).collect();
     let (train, test) = (images(config.batch_size), images(1));
-    Ok(Dataset { unlabelled, ..Dataset::of("blank", train, test, numbered(architecture.classes())) })
+    Ok(Dataset { unlabelled, ..Dataset::of("blank", train, test, numbered(config.architecture.classes())) })
 }
 
 /// The programs of a run, and what the host does with their tensors.
@@ -110,12 +110,13 @@ impl Programs {
     /// The programs of `job`, for devices whose bindings hold `largest_binding` bytes. The fused plan is for runs that are [`fusible`].
     pub fn new(job: Job, plan: Plan, largest_binding: u64) -> Result<Self> {
         let Job { config, dataset } = job;
-        let architecture = config.architecture()?;
+        config.check()?;
+        let architecture = &config.architecture;
         let (slots, layers) = (2 * config.replicas, architecture.layer_count());
         let (train, test) = (&dataset.train, &dataset.test);
         let views = Views::of_training(config);
         let mut tensors = Tensors::new(slots, plan == Plan::Fused);
-        let shapes = Shapes::of_training(config, &architecture);
+        let shapes = Shapes::of_training(config);
         let parameters = ParameterTensors::of(&shapes, &mut tensors);
 
         let row_metrics = tensors.add("row metrics", Level::Slot, (layers + 1) * config.batch_size);
@@ -136,14 +137,14 @@ impl Programs {
         let rows = evaluation_batch_size(config, test.count(), largest_binding);
         let row_counts = tensors.add("row counts", Level::Replica, EVALUATION_METRICS * rows);
         let batch = Batch::new(&mut tensors, config, (Set::Test, test), rows, Views::Run, largest_binding);
-        let shapes = Shapes::of_network(&architecture, rows, Views::Run);
+        let shapes = Shapes::of_network(architecture, rows, Views::Run);
         let mut pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, "evaluation");
         let evaluation = evaluation::evaluation_step(&mut pass, row_counts);
         let probabilities = pass.compared(Part::Network, layers - 1);
 
         let images = sample(config, dataset, largest_binding);
         let sample = images.count();
-        let shapes = Shapes::of_network(&architecture, sample, Views::Run);
+        let shapes = Shapes::of_network(architecture, sample, Views::Run);
         let sample_metrics = tensors.add("row metrics of the sample", Level::Slot, (layers + 1) * sample);
         let batch = Batch::new(&mut tensors, config, (Set::Sample, &images), sample, Views::Run, largest_binding);
         let mut pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, "diagnosis");

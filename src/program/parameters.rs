@@ -5,7 +5,7 @@ use super::tensors::Tensors;
 use crate::engine::Quantity;
 use crate::kernels::{Level, Pack, Tensor};
 use crate::layout::Linear;
-use crate::model::{LayerParameters, Parameters};
+use crate::model::{LayerParameters, Map, Parameters};
 
 /// The tensors of one layer's parameters.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct ParameterTensors {
     pub part: Part,
     /// Its number.
     pub index: usize,
+    /// What enters it.
+    pub input: Map,
     /// Its shape.
     pub layer: Linear,
     /// `[slot, 4 · quads(inputs) + 1, quads(outputs)]`; the next two and `before` have the same shape.
@@ -37,6 +39,7 @@ impl ParameterTensors {
             Self {
                 part,
                 index,
+                input: shapes.input(part, index),
                 layer,
                 weights: add(Pack::Weights, "weights"),
                 first_moments: add(Pack::FirstMoments, "first moments"),
@@ -77,7 +80,7 @@ impl ParameterTensors {
             let layer = &parameters.layer;
             let target = if parameters.part == Part::Network { &mut all.slots } else { &mut all.projections };
             for (slot, packed) in target.iter_mut().zip(content.chunks_exact(layer.weight_len())) {
-                slot.push(layer.unpack(packed));
+                slot.push(layer.unpack(parameters.input, packed));
             }
         }
         all

@@ -2,7 +2,7 @@
 
 use crate::config::{HiddenLoss, Method, TrainingConfig};
 use crate::layout::{Linear, Prototypes, RowLoss, Rows, Trained, Views};
-use crate::model::{Architecture, Product};
+use crate::model::{Architecture, Layer, LayerSpec, Map};
 
 /// Which of a run's layers is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +28,8 @@ impl Part {
 pub struct Shapes {
     /// The network's layers.
     pub network: Vec<Linear>,
+    /// What enters them.
+    inputs: Vec<Map>,
     /// A projection for each hidden layer, or none.
     pub projections: Vec<Linear>,
     /// Who has a batch of its own.
@@ -37,20 +39,24 @@ pub struct Shapes {
 impl Shapes {
     /// The network's layers alone, for batches of `batch_size` images of `views`.
     pub fn of_network(architecture: &Architecture, batch_size: usize, views: Views) -> Self {
-        let layer = |(index, product): (usize, Product)| Linear {
-            view_shift: if index == 0 { views.shift() } else { 0 },
-            rectified: u32::from(index + 1 < architecture.layer_count()),
-            ..Linear::new(product.inner, product.columns, batch_size * product.rows)
+        let layer = |(index, layer): (usize, Layer)| match layer.spec {
+            LayerSpec::Linear { outputs } => Linear {
+                view_shift: if index == 0 { views.shift() } else { 0 },
+                rectified: u32::from(index + 1 < architecture.layer_count()),
+                ..Linear::new(layer.input.numbers(), outputs, batch_size)
+            },
         };
-        Self { network: architecture.products().enumerate().map(layer).collect(), projections: Vec::new(), views }
+        let network = architecture.layers().enumerate().map(layer).collect();
+        let inputs = architecture.layers().map(|layer| layer.input).collect();
+        Self { network, inputs, projections: Vec::new(), views }
     }
 
     /// The layers that `config` trains.
-    pub fn of_training(config: &TrainingConfig, architecture: &Architecture) -> Self {
-        let network = Self::of_network(architecture, config.batch_size, Views::of_training(config));
+    pub fn of_training(config: &TrainingConfig) -> Self {
+        let network = Self::of_network(&config.architecture, config.batch_size, Views::of_training(config));
         let Some(width) = config.projection() else { return network };
         let projection = |layer: &Linear| Linear::new(layer.output_width as usize, width, config.batch_size);
-        let hidden = &network.network[..architecture.layer_count() - 1];
+        let hidden = &network.network[..config.architecture.layer_count() - 1];
         Self { projections: hidden.iter().map(projection).collect(), ..network }
     }
 
@@ -64,6 +70,14 @@ impl Shapes {
         match part {
             Part::Network => &self.network,
             Part::Projection => &self.projections,
+        }
+    }
+
+    /// What enters a layer: a projection, the row that leaves its hidden layer.
+    pub fn input(&self, part: Part, layer: usize) -> Map {
+        match part {
+            Part::Network => self.inputs[layer],
+            Part::Projection => Map::vector(self.projections[layer].input_width as usize),
         }
     }
 

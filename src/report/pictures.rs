@@ -39,7 +39,7 @@ pub fn of_image(shape: ImageShape, pixels: &[u8]) -> Option<String> {
 /// The filters of a first layer, those with the longest weights first, as a data URI, and how many they are. Blue weights are
 /// negative, red ones positive; the darkest is the filter's largest.
 pub fn of_filters(shape: ImageShape, layer: &LayerParameters) -> Option<(String, usize)> {
-    let [units, inputs] = layer.shape();
+    let &[units, inputs] = &layer.shape[..] else { return None };
     if shape.pixels() != inputs || shape.height.max(shape.width) > LARGEST || shape.height.min(shape.width) < 2 {
         return None;
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn filters_stand_by_the_length_of_their_weights() {
-        let layer = LayerParameters { weight: [[0.1f32, 0.0, 0.0, -0.1], [0.0, 2.0, 0.0, 0.0]].concat(), bias: vec![0.0; 2] };
+        let layer = LayerParameters::dense([[0.1f32, 0.0, 0.0, -0.1], [0.0, 2.0, 0.0, 0.0]].concat(), vec![0.0; 2]);
         let (uri, count) = of_filters(ImageShape::gray(2, 2), &layer).unwrap();
         let sheet = decoded(&uri).to_rgba8();
         assert_eq!((count, sheet.dimensions()), (2, (5, 2)));

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 /// The options of the first version, with its names and in its order: its fingerprints still hold. Those of hidden losses that a run
 /// does not use count, as they always did.
 #[derive(Serialize)]
-struct Record<'a> {
-    layers: &'a [usize],
+struct Record {
+    layers: Vec<usize>,
     epochs: u32,
     batch_size: usize,
     adam: Adam,
@@ -72,7 +72,7 @@ pub fn fingerprint(
 ) -> Result<String> {
     let failed = |error| Error::Configuration(format!("the run cannot be written as JSON: {error}"));
     let record = Record {
-        layers: &training.layers,
+        layers: training.architecture.widths(),
         epochs: training.epochs,
         batch_size: training.batch_size,
         adam: training.adam,

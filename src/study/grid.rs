@@ -70,11 +70,11 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
                             Error::Configuration(format!("steps = {steps} takes too many epochs; give fewer steps"))
                         })?;
                     }
-                    training.architecture()?;
+                    training.check()?;
                     let options = RunOptions { epochs: Some(training.epochs), ..fitted.complete };
                     let key = CellKey {
                         dataset: name.clone(),
-                        layers: training.layers.clone(),
+                        layers: training.architecture.widths(),
                         train_images: size,
                         variant: variant.clone(),
                         fingerprint: fingerprint((&training, &options), dataset, size, study.hold_out)?,

@@ -67,9 +67,9 @@ pub fn train_cell(
 }
 
 fn prepare(job: Job, open: &Open) -> Result<Box<dyn Backend>> {
-    let architecture = job.config.architecture()?;
+    job.config.check()?;
     // One copy to begin with and one to end with, on any device.
-    memory::require(2 * job.config.parameter_bytes(&architecture), "the weights of this run")?;
+    memory::require(2 * job.config.parameter_bytes(), "the weights of this run")?;
     let mut backend = open(job)?;
     backend.set_parameters(&job.config.initial_parameters()?)?;
     Ok(backend)

@@ -43,7 +43,7 @@ impl ReplicaReport {
     /// Whether `reports` are those of the first epochs of a run of `config`, all replicas of each, in their order, with numbers
     /// of all its layers.
     pub fn are_history(reports: &[Self], config: &TrainingConfig) -> bool {
-        let (replicas, layers) = (config.replicas.max(1), config.layers.len().saturating_sub(1));
+        let (replicas, layers) = (config.replicas.max(1), config.architecture.layer_count());
         let has = |values: &Vec<f64>, count: usize| values.len() == count;
         let fits = |(index, report): (usize, &Self)| {
             let diagnosis = &report.diagnosis;
@@ -81,7 +81,7 @@ pub(super) fn reports(job: Job, epoch: u32, steps: usize, metrics: &EpochMetrics
             diagnosis: Diagnosis::new(
                 [0, 1].map(|model| &metrics.layers[2 * replica + model][..]),
                 metrics.sample,
-                &config.layers[1..],
+                &config.architecture.outputs().collect::<Vec<_>>(),
             ),
             signs: Vec::new(),
             trust: None,

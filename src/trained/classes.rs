@@ -69,11 +69,12 @@ fn listed(names: &[&String]) -> String {
 mod tests {
     use super::*;
     use crate::dataset::{ImageShape, Origin, numbered};
+    use crate::model::Architecture;
     use crate::output::description::UNKNOWN;
 
     fn model(classes: &[&str]) -> ModelDescription {
         ModelDescription {
-            layers: vec![4, classes.len()],
+            architecture: Architecture::dense(&[4, classes.len()]),
             replicas: 1,
             normalize: false,
             mean: 0.0,

@@ -96,7 +96,7 @@ pub fn measure(job: Job, open: &Open, observe: &mut dyn FnMut(&Point) -> Result<
 fn rounded(parameters: &Parameters, index: usize) -> Parameters {
     let mut generator = Generator::new(0, Stream::Check, (index as u64) << 32);
     let mut rounded = parameters.clone();
-    for LayerParameters { weight, bias } in rounded.slots.iter_mut().chain(&mut rounded.projections).flatten() {
+    for LayerParameters { weight, bias, .. } in rounded.slots.iter_mut().chain(&mut rounded.projections).flatten() {
         for value in weight.iter_mut().chain(bias) {
             *value *= 1.0 + f32::EPSILON * generator.uniform(-1.0, 1.0);
         }
@@ -107,7 +107,7 @@ fn rounded(parameters: &Parameters, index: usize) -> Parameters {
 /// All numbers of a network.
 fn numbers(parameters: &Parameters, slot: usize) -> impl Iterator<Item = f64> {
     let layers = parameters.slots[slot].iter().chain(parameters.projections[slot].iter());
-    layers.flat_map(|LayerParameters { weight, bias }| weight.iter().chain(bias)).map(|&value| f64::from(value))
+    layers.flat_map(|LayerParameters { weight, bias, .. }| weight.iter().chain(bias)).map(|&value| f64::from(value))
 }
 
 fn distance(one: &Parameters, other: &Parameters, slot: usize) -> f64 {

@@ -15,6 +15,7 @@ use crate::kernels::normalize::normalize;
 use crate::kernels::trust::Trust as TrustKernel;
 use crate::kernels::{Access, Data, Element, Kernel, Operation, Tensor};
 use crate::layout::{Rows, Shard, Step, WHOLE};
+use crate::model::Architecture;
 use crate::program::{Plan, Programs, TensorSpec, blank_dataset, fusible};
 
 /// Networks with every kind of tail, of depths 1 to 5, up to the widest that the plan takes.
@@ -60,7 +61,7 @@ pub fn configs() -> Vec<TrainingConfig> {
     // Each setting meets every network, and every batch size with some of them.
     let of_setting = |(i, config): (usize, TrainingConfig)| {
         NETWORKS.iter().enumerate().map(move |(j, layers)| TrainingConfig {
-            layers: layers.to_vec(),
+            architecture: Architecture::dense(layers),
             batch_size: BATCHES[(i + j) % BATCHES.len()],
             replicas: SLOTS / 2,
             // Where images are changed, another kernel fetches them.
@@ -79,7 +80,7 @@ pub fn cases(kernel: Kernel, sweep: Sweep, take: &mut dyn FnMut(Case) -> Result<
         let programs = programs(&config, number % 5 == 4)?;
         let fused = programs.stages.iter().flatten().filter(|operation| operation.kernel() == kernel);
         for operation in fused.filter(|operation| !operation.describe().replaced().is_empty()) {
-            let classes = *config.layers.last().unwrap_or(&1) as u32;
+            let classes = config.architecture.classes() as u32;
             take(case(&programs, operation, classes, number, &config))?;
         }
     }
@@ -158,7 +159,8 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
         made.push(content);
         contents.place(added, spec.pack);
     }
-    let name = format!("{:?} batch {} {:?} {:?}", config.layers, config.batch_size, config.method, config.hidden_loss);
+    let name =
+        format!("{} batch {} {:?} {:?}", config.architecture.summary(), config.batch_size, config.method, config.hidden_loss);
     // A batch that is only partly filled, as far from the first image as the set allows.
     let (batch, images) = (config.batch_size as u32, gathers.first().map_or(0, |gather| gather.shard.image_count));
     let row_count = batch.div_ceil(2);

@@ -76,13 +76,13 @@ pub async fn check_async(
         rows.push(row);
         let mut row = Row::new(&format!("losses of steps {} to {target}", done + 1));
         for slot in 0..2 * config.replicas {
-            for layer in 0..config.layers.len() - 1 {
+            for layer in 0..config.architecture.layer_count() {
                 let [device, single, double] = [0, 1, 2].map(|backend: usize| f64::from(losses[backend].training[slot][layer]));
                 // Each row's sum over the steps is rounded once a step, in f32 on every backend.
                 let storage = (target - done + config.batch_size) as f64 * STORAGE * double;
                 // A cross-entropy is a logarithm, which near 1 may be off by 2⁻²¹ whatever its size, for each row.
                 let images = ((target - done) * config.batch_size) as f64;
-                let entropy = layer + 2 == config.layers.len() || config.hidden_loss.has_label_losses();
+                let entropy = layer + 1 == config.architecture.layer_count() || config.hidden_loss.has_label_losses();
                 let logarithm = if entropy { images * 2f64.powi(-21) } else { 0.0 };
                 let tolerance = FACTOR * (single - double).abs() + storage + logarithm;
                 row.compare((device - double).abs(), tolerance, || format!("slot {slot} layer {layer}: {device} for {double}"));

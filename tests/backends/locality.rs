@@ -11,7 +11,7 @@ use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::layout::Step;
-use ffcl_gpu::model::{LayerParameters, Parameters};
+use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
 use ffcl_gpu::program::Plan;
 use std::ops::ControlFlow::Continue;
 
@@ -23,7 +23,7 @@ tests! {
 const STEPS: usize = 3;
 
 fn small(recipe: Recipe) -> TrainingConfig {
-    TrainingConfig { layers: vec![784, 20, 12, 10], batch_size: 30, seed: 5, ..recipe.config() }
+    TrainingConfig { architecture: Architecture::dense(&[784, 20, 12, 10]), batch_size: 30, seed: 5, ..recipe.config() }
 }
 
 /// The contrastive recipe with its prototypes changed.

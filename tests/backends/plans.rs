@@ -9,7 +9,7 @@ use ffcl_gpu::gpu::context::{Context, ContextOptions};
 use ffcl_gpu::gpu::same_bits::trains_to_the_same_bits;
 use ffcl_gpu::kernels::tiles::{Knob, Tiles};
 use ffcl_gpu::layout::Step;
-use ffcl_gpu::model::Parameters;
+use ffcl_gpu::model::{Architecture, Parameters};
 use ffcl_gpu::program::Plan;
 use std::ops::ControlFlow::Continue;
 
@@ -19,7 +19,13 @@ tests! {
 }
 
 fn config() -> TrainingConfig {
-    TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 20, replicas: 3, seed: 11, ..Recipe::Paper.config() }
+    TrainingConfig {
+        architecture: Architecture::dense(&[784, 40, 33, 10]),
+        batch_size: 20,
+        replicas: 3,
+        seed: 11,
+        ..Recipe::Paper.config()
+    }
 }
 
 fn backend(config: &TrainingConfig, tiles: Option<Tiles>, plan: Option<Plan>) -> GpuBackend {
@@ -36,7 +42,7 @@ fn backend_on(context: Context, config: &TrainingConfig, tiles: Option<Tiles>, p
     let options =
         GpuOptions { tiles: tiles.unwrap_or_else(|| Tiles::for_device(&context.description, context.subgroup_size)), plan };
     let mut backend = GpuBackend::new(Job { config, dataset: &dataset }, context, options).unwrap();
-    let start = Parameters::initialize(&config.architecture().unwrap(), config.seed, config.replicas);
+    let start = Parameters::initialize(&config.architecture, config.seed, config.replicas);
     backend.set_parameters(&start).unwrap();
     backend
 }
@@ -49,7 +55,8 @@ fn steps(config: &TrainingConfig, count: usize) -> Vec<Step> {
 /// What tuning asks before it takes other tiles than those built in: what it may choose passes; the other plan, which splits the sums of this run
 /// otherwise, does not.
 fn settings_that_compute_other_bits_are_found() {
-    let config = TrainingConfig { layers: vec![784, 40, 33, 10], batch_size: 150, ..Recipe::Contrastive.config() };
+    let config =
+        TrainingConfig { architecture: Architecture::dense(&[784, 40, 33, 10]), batch_size: 150, ..Recipe::Contrastive.config() };
     let dataset = digits::generate_with_counts(0, 200, 10);
     let job = Job { config: &config, dataset: &dataset };
     let mut context = context(&ContextOptions::default());
@@ -89,12 +96,12 @@ fn fused_and_layered_give_the_same_bits() {
 fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
     for layers in [vec![784, 64, 64, 10], vec![784, 128, 5, 128, 7, 16, 33, 64, 10]] {
         for (recipe, dispatches) in [(Recipe::Paper, 2), (Recipe::Contrastive, 3)] {
-            let config = TrainingConfig { layers: layers.clone(), batch_size: 20, ..recipe.config() };
+            let config = TrainingConfig { architecture: Architecture::dense(&layers), batch_size: 20, ..recipe.config() };
             let backend = backend(&config, None, Some(Plan::Fused));
             assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Fused, Some(dispatches)));
         }
     }
-    let wide = TrainingConfig { layers: vec![784, 129, 10], ..config() };
+    let wide = TrainingConfig { architecture: Architecture::dense(&[784, 129, 10]), ..config() };
     let backend = backend(&wide, None, None);
     assert_eq!((backend.plan(), backend.dispatches_per_step()), (Plan::Layered, Some(7)));
     let dataset = digits::generate_with_counts(0, 400, 100);
@@ -108,7 +115,7 @@ fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
 fn an_epoch_makes_nothing_and_reads_once() {
     for plan in [Plan::Fused, Plan::Layered] {
         // Many steps of little work.
-        let config = TrainingConfig { layers: vec![784, 8, 10], batch_size: 4, replicas: 1, ..config() };
+        let config = TrainingConfig { architecture: Architecture::dense(&[784, 8, 10]), batch_size: 4, replicas: 1, ..config() };
         let mut backend = backend_alone(&config, Some(plan));
         let before = backend.context().made.counts();
         assert!(before.iter().take(3).all(|&count| count > 0), "{before:?}");
@@ -124,7 +131,7 @@ fn an_epoch_makes_nothing_and_reads_once() {
 
 /// What a run takes is known before it is allocated, down to tables and sums, which stay below a mebibyte.
 fn memory_is_counted_beforehand() {
-    let wide = TrainingConfig { layers: vec![784, 500, 300, 10], batch_size: 100, ..config() };
+    let wide = TrainingConfig { architecture: Architecture::dense(&[784, 500, 300, 10]), batch_size: 100, ..config() };
     for (config, plan) in [
         (config(), Plan::Fused),
         (config(), Plan::Layered),

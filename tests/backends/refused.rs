@@ -10,7 +10,7 @@ use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
-use ffcl_gpu::model::Parameters;
+use ffcl_gpu::model::{Architecture, Parameters};
 use ffcl_gpu::train::train;
 use std::ops::ControlFlow::Continue;
 
@@ -26,7 +26,7 @@ fn limits_are_named() {
     let limits = wgpu::Limits { max_storage_buffer_binding_size: 256 << 10, ..wgpu::Limits::defaults() };
     let options = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
     let context = context(&options);
-    let config = TrainingConfig { layers: vec![784, 64, 10], ..small() };
+    let config = TrainingConfig { architecture: Architecture::dense(&[784, 64, 10]), ..small() };
     let layered = GpuOptions::for_device(&context);
     let error = GpuBackend::new(Job { config: &config, dataset: &dataset }, context, layered).err().unwrap().to_string();
     assert!(error.contains("weights of layer 1") && error.contains("max_storage_buffer_binding_size = 262144"), "{error}");
@@ -38,7 +38,7 @@ fn divergence_is_an_error() {
     let config = TrainingConfig { adam: Adam { learning_rate: 1e37, ..Adam::default() }, ..small() };
     let job = Job { config: &config, dataset: &dataset };
     let mut backend = CpuBackend::<Blocked>::new(job).unwrap();
-    backend.set_parameters(&Parameters::initialize(&config.architecture().unwrap(), 0, 1)).unwrap();
+    backend.set_parameters(&Parameters::initialize(&config.architecture, 0, 1)).unwrap();
     let error = train(job, &mut backend, &mut |_| Ok(Continue(()))).unwrap_err().to_string();
     assert!(error.contains("smaller --learning-rate"), "{error}");
 }

@@ -5,6 +5,7 @@ use crate::runs::{few, open, trusting};
 use ffcl_gpu::config::{Augmentation, Method, Recipe, TrainingConfig, Trust, TrustRate};
 use ffcl_gpu::dataset::{Dataset, digits};
 use ffcl_gpu::engine::{Backend, Job};
+use ffcl_gpu::model::Architecture;
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::program::{Plan, fusible};
@@ -60,7 +61,7 @@ fn resumed_equals_uninterrupted(config: &TrainingConfig, dataset: &Dataset, open
 fn resumed_runs_come_to_the_same_bits(device: Device) {
     let dataset = digits::generate_with_counts(0, 300, 100);
     let small = |recipe: Recipe| TrainingConfig {
-        layers: vec![784, 12, 11, 10],
+        architecture: Architecture::dense(&[784, 12, 11, 10]),
         epochs: 3,
         batch_size: 50,
         replicas: 2,

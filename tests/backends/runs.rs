@@ -10,7 +10,7 @@ use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::{Context, ContextOptions};
 use ffcl_gpu::kernels::tiles::{Knob, Tiles};
-use ffcl_gpu::model::Parameters;
+use ffcl_gpu::model::{Architecture, Parameters};
 use ffcl_gpu::program::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
 use std::ops::ControlFlow::Continue;
@@ -21,7 +21,7 @@ pub fn small() -> TrainingConfig {
 
 pub fn small_run_of(recipe: Recipe) -> TrainingConfig {
     let recipe = recipe.config();
-    TrainingConfig { layers: vec![784, 33, 17, 10], epochs: 3, batch_size: 30, seed: 5, ..recipe }
+    TrainingConfig { architecture: Architecture::dense(&[784, 33, 17, 10]), epochs: 3, batch_size: 30, seed: 5, ..recipe }
 }
 
 /// Images are selected from the second step on.
@@ -36,8 +36,7 @@ pub fn few(count: usize, pseudo_threshold: f64) -> FewLabels {
 
 /// Trains and returns the parameters and each epoch's reports.
 pub fn run(backend: &mut dyn Backend, job: Job) -> (Parameters, Vec<Vec<ReplicaReport>>) {
-    let architecture = job.config.architecture().unwrap();
-    backend.set_parameters(&Parameters::initialize(&architecture, job.config.seed, job.config.replicas)).unwrap();
+    backend.set_parameters(&Parameters::initialize(&job.config.architecture, job.config.seed, job.config.replicas)).unwrap();
     let mut reports = Vec::new();
     let outcome = train(job, backend, &mut |event| {
         if let Event::Epoch(epoch) = event {

@@ -10,6 +10,7 @@ use ffcl_gpu::diagnosis::Sign;
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
+use ffcl_gpu::model::Architecture;
 use ffcl_gpu::program::Plan;
 use ffcl_gpu::train::{Event, ReplicaReport, train};
 use std::ops::ControlFlow::Continue;
@@ -22,7 +23,14 @@ tests! {
 
 fn small(recipe: Recipe, epochs: u32, learning_rate: f64) -> TrainingConfig {
     let adam = Adam { learning_rate, ..Adam::default() };
-    TrainingConfig { layers: vec![784, 32, 16, 10], epochs, batch_size: 50, adam, seed: 2, ..recipe.config() }
+    TrainingConfig {
+        architecture: Architecture::dense(&[784, 32, 16, 10]),
+        epochs,
+        batch_size: 50,
+        adam,
+        seed: 2,
+        ..recipe.config()
+    }
 }
 
 /// The signs that a run warns of, in order, and its reports.

@@ -15,6 +15,7 @@ use ffcl_gpu::engine::Job;
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
 use ffcl_gpu::gpu::context::ContextOptions;
 use ffcl_gpu::kernels::tiles::Tiles;
+use ffcl_gpu::model::Architecture;
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::program::{Plan, fusible};
 use ffcl_gpu::train::{ReplicaReport, Trainer};
@@ -40,11 +41,19 @@ fn steps_agree_with_the_twins() {
     let turned = Augmentation { rotation: 10.0, elastic: 2.0, shared: true, ..Augmentation::default() };
     let variants = [
         (TrainingConfig { batch_size: 64, ..small() }, 100),
-        (TrainingConfig { layers: vec![784, 10], output_loss: OutputLoss::CrossEntropy, ..small() }, 10),
+        (TrainingConfig { architecture: Architecture::dense(&[784, 10]), output_loss: OutputLoss::CrossEntropy, ..small() }, 10),
         (TrainingConfig { replicas: 2, ..cosine(Representation::PreActivation, false) }, 10),
         (cosine(Representation::Activation, true), 10),
         (cosine(Representation::PreActivation, true), 10),
-        (TrainingConfig { layers: vec![784, 65, 3, 129, 10], standardize: true, batch_size: 1, ..small() }, 10),
+        (
+            TrainingConfig {
+                architecture: Architecture::dense(&[784, 65, 3, 129, 10]),
+                standardize: true,
+                batch_size: 1,
+                ..small()
+            },
+            10,
+        ),
         (small_run_of(Recipe::Contrastive), 10),
         (TrainingConfig { replicas: 2, ..prototypes(Guide::Own, 0, 0.0) }, 10),
         (TrainingConfig { method: Method::FrozenPartner, ..small_run_of(Recipe::Contrastive) }, 10),
@@ -93,7 +102,7 @@ fn steps_agree_with_the_twins() {
         let one = if device.description.is_software() { smallest_tiles(one, &device) } else { one };
         let met = if is_long() { possible } else { vec![one] };
         for tiles in met {
-            let fused = fusible(&config) && !config.layers.contains(&129);
+            let fused = fusible(&config) && !config.architecture.hidden().any(|width| width == 129);
             for plan in [Plan::Layered].into_iter().chain(fused.then_some(Plan::Fused)) {
                 let options = GpuOptions { tiles, plan: Some(plan) };
                 let rows =
@@ -197,7 +206,12 @@ fn features_train_as_the_same_numbers_from_bytes_do(device: Device) {
 /// The outputs that predictions come from count the same right answers as the evaluation of an epoch.
 fn probabilities_agree_with_the_accuracy(device: Device) {
     let dataset = digits::generate_with_counts(0, 300, 1100);
-    let config = TrainingConfig { layers: vec![784, 12, 10], epochs: 1, replicas: 2, ..Recipe::Contrastive.config() };
+    let config = TrainingConfig {
+        architecture: Architecture::dense(&[784, 12, 10]),
+        epochs: 1,
+        replicas: 2,
+        ..Recipe::Contrastive.config()
+    };
     let job = Job { config: &config, dataset: &dataset };
     let mut backend = open(device, None, job);
     backend.set_parameters(&config.initial_parameters().unwrap()).unwrap();

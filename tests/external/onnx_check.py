@@ -45,7 +45,7 @@ def torch_logits(file, description, slot, pixels):
     """The forward pass of one network, in PyTorch's linear layers, from the weights of the safetensors file."""
     x = (torch.tensor(pixels) - description["mean"]) / description["deviation"]
     replica, letter = slot
-    depth = len(description["layers"]) - 1
+    depth = len(description["architecture"]["layers"])
     for layer in range(depth):
         weight = torch.tensor(file.get_tensor(f"r{replica}.{letter}.layers.{layer}.weight"))
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0])

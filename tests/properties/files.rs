@@ -4,7 +4,7 @@ use super::hold;
 use ffcl_gpu::config::{HiddenLoss, PrototypeOptions, Recipe, TrainingConfig};
 use ffcl_gpu::dataset::file::{self, Share};
 use ffcl_gpu::dataset::{ImageShape, Origin, idx, npz, numbered, table};
-use ffcl_gpu::model::{LayerParameters, Parameters};
+use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::weights::{self, Opened, Undescribed};
@@ -27,7 +27,7 @@ fn number() -> impl Strategy<Value = f32> {
 fn parameters(widths: Vec<usize>, replicas: usize, projection: usize) -> impl Strategy<Value = Parameters> {
     let layer = |inputs: usize, outputs: usize, biased: bool| {
         let bias = if biased { vec(number(), outputs).boxed() } else { Just(vec![0.0; outputs]).boxed() };
-        (vec(number(), inputs * outputs), bias).prop_map(|(weight, bias)| LayerParameters { weight, bias })
+        (vec(number(), inputs * outputs), bias).prop_map(|(weight, bias)| LayerParameters::dense(weight, bias))
     };
     let network: Vec<_> = widths.windows(2).map(|pair| layer(pair[0], pair[1], true)).collect();
     let hidden = if projection > 0 { &widths[1..widths.len() - 1] } else { &[] };
@@ -54,9 +54,9 @@ fn weights_survive_their_file() {
     hold(150, models, |(widths, parameters, (normalize, mean, deviation, classes, dataset, origin, held_out))| {
         let replicas = parameters.slots.len() / 2;
         let image = ImageShape::gray(1, widths[0]);
-        let layers = widths;
+        let architecture = Architecture::dense(&widths);
         let model = ModelDescription {
-            layers,
+            architecture,
             replicas,
             normalize,
             mean,
@@ -88,8 +88,13 @@ fn checkpoints_survive_their_file() {
     let states = shapes.prop_flat_map(|(input, hidden, classes, replicas, projection)| {
         let widths = [vec![input], hidden, vec![classes]].concat();
         let hidden_loss = HiddenLoss::Prototypes(PrototypeOptions { projection, ..PrototypeOptions::default() });
-        let config =
-            TrainingConfig { layers: widths.clone(), replicas, hidden_loss, batch_size: 2, ..Recipe::Contrastive.config() };
+        let config = TrainingConfig {
+            architecture: Architecture::dense(&widths),
+            replicas,
+            hidden_loss,
+            batch_size: 2,
+            ..Recipe::Contrastive.config()
+        };
         let all = || parameters(widths.clone(), replicas, projection);
         let sums = vec(number(), 2 * replicas * widths.len() * 2);
         let position = (1u32..=9, 0usize..=4, prop::num::f64::NORMAL);
@@ -102,14 +107,14 @@ fn checkpoints_survive_their_file() {
         let running = position.is_inside_epoch(STEPS).then_some(RunningEpoch { start, row_sums });
         let state = TrainingState { position, parameters, first_moments: first, second_moments: second, running, trust: None };
         let model = ModelDescription {
-            layers: config.layers.clone(),
+            architecture: config.architecture.clone(),
             replicas: config.replicas,
             normalize: config.normalize,
             mean: 0.0,
             deviation: 1.0,
             features: None,
-            image: ImageShape::gray(1, config.layers[0]),
-            classes: numbered(config.layers[config.layers.len() - 1]),
+            image: ImageShape::gray(1, config.architecture.inputs()),
+            classes: numbered(config.architecture.classes()),
             dataset: "tiny".into(),
             origin: Origin::Known,
             held_out: None,

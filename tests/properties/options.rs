@@ -119,8 +119,8 @@ fn options_survive_their_file_and_what_they_come_to_repeats_itself() {
         assert_eq!(options.complete(12, 3).fitted_to(12, 3).unwrap(), config);
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<TrainingConfig>(&json).unwrap(), config);
-        match config.architecture() {
-            Ok(architecture) => assert_eq!(architecture.widths(), config.layers),
+        match config.check() {
+            Ok(()) => {}
             Err(Error::Configuration(message)) => assert!(!message.contains('\n'), "{message}"),
             Err(error) => panic!("{error}"),
         }

@@ -12,7 +12,7 @@ use ffcl_gpu::dataset::{Dataset, ImageShape, Images, numbered};
 use ffcl_gpu::engine::{Backend, Job};
 use ffcl_gpu::kernels::{Pack, Tensor};
 use ffcl_gpu::layout::Linear;
-use ffcl_gpu::model::LayerParameters;
+use ffcl_gpu::model::{Architecture, LayerParameters, Map};
 use ffcl_gpu::program::{Plan, Programs};
 use ffcl_gpu::train::train;
 use proptest::collection::vec;
@@ -77,7 +77,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         let hidden_loss =
             HiddenLoss::new(hidden_loss, CosineOptions { representation, centre }, prototypes, HeadOptions { head_rate });
         let config = TrainingConfig {
-            layers,
+            architecture: Architecture::dense(&layers),
             epochs: length.0,
             batch_size: size.0,
             adam: Adam { learning_rate: numbers.3, ..recipe.adam },
@@ -145,7 +145,13 @@ fn tensors_that_share_a_buffer_do_not_touch_each_other() {
     let shape = (vec(1usize..=40, 2..6), 1usize..=9, 1usize..=4, select(vec![0u32, 1]));
     hold(300, shape, |(layers, batch_size, replicas, shift)| {
         let augmentation = Augmentation { shift, ..Augmentation::default() };
-        let config = TrainingConfig { layers, batch_size, replicas, augmentation, ..Recipe::Paper.config() };
+        let config = TrainingConfig {
+            architecture: Architecture::dense(&layers),
+            batch_size,
+            replicas,
+            augmentation,
+            ..Recipe::Paper.config()
+        };
         let programs = Programs::on_blank_images(&config, Plan::Fused).unwrap();
         let mut packs: HashMap<Pack, Vec<Range<usize>>> = HashMap::new();
         for (index, spec) in (0..).zip(&programs.tensors) {
@@ -171,13 +177,11 @@ fn every_layer_keeps_its_numbers_in_its_rows() {
         assert!(layer.input_stride() >= inputs && layer.output_stride() >= outputs);
         assert!(layer.weight_rows() > layer.input_stride());
         let number = |index: usize| 1.0 + index as f32;
-        let parameters = LayerParameters {
-            weight: (0..inputs * outputs).map(number).collect(),
-            bias: (0..outputs).map(|output| -number(output)).collect(),
-        };
-        let packed = layer.pack(&parameters);
+        let bias = (0..outputs).map(|output| -number(output)).collect();
+        let parameters = LayerParameters::dense((0..inputs * outputs).map(number).collect(), bias);
+        let packed = layer.pack(Map::vector(inputs), &parameters);
         assert_eq!(packed.len(), layer.weight_len());
         assert_eq!(packed.iter().filter(|&&value| value != 0.0).count(), parameters.number_count());
-        assert_eq!(layer.unpack(&packed), parameters);
+        assert_eq!(layer.unpack(Map::vector(inputs), &packed), parameters);
     });
 }

@@ -207,7 +207,7 @@ function told(event) {
       epochs = event.epochs;
       shape = dataset.shape;
       document.body.dataset.run = "running";
-      charts.begin(settings.value("recipe"), event.layers.length - 1);
+      charts.begin(settings.value("recipe"), event.layers);
       break;
     case "progress": {
       const share = (event.epoch - 1 + event.done / event.of) / epochs;
@@ -344,7 +344,7 @@ async function load(file) {
     paint();
     ask();
     buttons();
-    notice(`${file.name} is in: ${held.layers.join("-")}, learnt on ${held.dataset}. Draw something.`, "good");
+    notice(`${file.name} is in: ${held.network}, learnt on ${held.dataset}. Draw something.`, "good");
   });
   $("load-file").value = "";
 }

@@ -66,7 +66,7 @@ struct Summary<'a> {
 
 #[derive(Serialize)]
 struct Held {
-    layers: Vec<usize>,
+    network: String,
     replicas: usize,
     image: ImageShape,
     classes: Vec<String>,
@@ -268,7 +268,7 @@ impl Lab {
         let model = open().map_err(|error| failure(&error))?;
         let description = model.description();
         let told = json(&Held {
-            layers: description.layers.clone(),
+            network: description.architecture.summary(),
             replicas: description.replicas,
             image: description.image,
             classes: description.classes.clone(),

@@ -66,7 +66,7 @@ pub struct Controls {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Told<'a> {
-    Begun { layers: &'a [usize], epochs: u32, steps: usize, dispatches: Option<usize>, memory: u64 },
+    Begun { layers: usize, epochs: u32, steps: usize, dispatches: Option<usize>, memory: u64 },
     Progress { epoch: u32, done: usize, of: usize, images_per_second: f64 },
     Epoch { reports: &'a [ReplicaReport] },
     Warning { sign: Sign, epoch: u32, replicas: usize },
@@ -96,7 +96,7 @@ pub async fn train(
     };
     backend.set_parameters(&config.initial_parameters()?)?;
     tell(&Told::Begun {
-        layers: &config.layers,
+        layers: config.architecture.layer_count(),
         epochs: config.epochs,
         steps: config.steps_per_epoch(dataset.train.count()),
         dispatches: backend.dispatches_per_step(),

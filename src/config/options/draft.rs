@@ -5,6 +5,7 @@ use super::super::{
     Adam, Augmentation, FewLabels, HiddenLoss, LabelNoise, Method, OutputLoss, Recipe, Schedule, TrainingConfig, TrustOptions,
 };
 use crate::error::Result;
+use crate::model::Architecture;
 
 /// A run with the options of every hidden loss, until one is chosen.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl Draft {
 /// What is so in every run unless a recipe or an option says otherwise.
 pub fn common() -> TrainingConfig {
     TrainingConfig {
-        layers: vec![784, 64, 64, 10],
+        architecture: Architecture::dense(&[784, 64, 64, 10]),
         epochs: 30,
         batch_size: 64,
         adam: Adam::default(),

@@ -30,17 +30,17 @@ fn own_options_win_over_the_base() {
     assert_eq!(both, RunOptions { epochs: Some(3), ..own });
     assert_eq!(RunOptions::default().over(&both), both);
     let hidden = RunOptions { hidden: Some(vec![3]), ..RunOptions::default() };
-    assert_eq!(hidden.over(&both).config().unwrap().layers, [784, 3, 10]);
+    assert_eq!(hidden.over(&both).config().unwrap().architecture.widths(), [784, 3, 10]);
     assert_eq!(both.over(&hidden), both);
 }
 
 #[test]
 fn the_data_decides_the_widths_that_are_not_given() {
-    assert_eq!(RunOptions::default().fitted_to(3072, 5).unwrap().layers, [3072, 64, 64, 5]);
+    assert_eq!(RunOptions::default().fitted_to(3072, 5).unwrap().architecture.widths(), [3072, 64, 64, 5]);
     let hidden = RunOptions { hidden: Some(vec![7, 6]), ..RunOptions::default() };
-    assert_eq!(hidden.fitted_to(3072, 5).unwrap().layers, [3072, 7, 6, 5]);
+    assert_eq!(hidden.fitted_to(3072, 5).unwrap().architecture.widths(), [3072, 7, 6, 5]);
     let layers = RunOptions { layers: "auto,7,10".parse().ok(), ..RunOptions::default() };
-    assert_eq!(layers.fitted_to(3072, 5).unwrap().layers, [3072, 7, 10]);
+    assert_eq!(layers.fitted_to(3072, 5).unwrap().architecture.widths(), [3072, 7, 10]);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
     let parameters = config.initial_parameters().unwrap();
     for learned in &programs.parameters {
         for (slot, copy) in store.copies_mut(learned.weights).iter_mut().enumerate() {
-            *copy = Data::Numbers(learned.layer.pack(learned.values(&parameters, slot).unwrap()));
+            *copy = Data::Numbers(learned.layer.pack(learned.input, learned.values(&parameters, slot).unwrap()));
         }
     }
     // A batch of any images; what fetches it is left out.
@@ -120,8 +120,10 @@ fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
         for copy in store.copies_mut(tensor) {
             match copy {
                 Data::Numbers(numbers) => {
-                    let stride = 4 * layout::quads(config.layers[0]);
-                    numbers.chunks_exact_mut(stride).for_each(|row| row[..config.layers[0]].fill_with(|| generator.normal()));
+                    let stride = 4 * layout::quads(config.architecture.inputs());
+                    numbers
+                        .chunks_exact_mut(stride)
+                        .for_each(|row| row[..config.architecture.inputs()].fill_with(|| generator.normal()));
                 }
                 Data::Words(words) => {
                     let has_label = |row: u32| config.few.labelled == Labelled::All || row < layout::labelled_rows(12) as u32;
@@ -171,7 +173,8 @@ fn learned(config: &TrainingConfig, layer: usize, perturb: bool) -> Vec<u32> {
 /// Given its inputs and the partner's outputs of the same layer, a layer's update keeps its bits whatever all else is.
 #[test]
 fn an_update_depends_on_its_layer_and_its_guide_only() {
-    let small = |recipe: Recipe| TrainingConfig { layers: vec![6, 5, 4, 3], batch_size: 12, ..recipe.config() };
+    let small =
+        |recipe: Recipe| TrainingConfig { architecture: Architecture::dense(&[6, 5, 4, 3]), batch_size: 12, ..recipe.config() };
     let prototypes = |guide, projection| {
         let options = PrototypeOptions { guide, projection, ..PrototypeOptions::default() };
         TrainingConfig { hidden_loss: HiddenLoss::Prototypes(options), ..small(Recipe::Contrastive) }

@@ -21,7 +21,8 @@ fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
     let mut selecting_runs = 0;
     for depth in [2, 8] {
         let layers = [vec![784], vec![64; depth - 1], vec![10]].concat();
-        let with = |method, recipe: Recipe| TrainingConfig { layers: layers.clone(), method, ..recipe.config() };
+        let with =
+            |method, recipe: Recipe| TrainingConfig { architecture: Architecture::dense(&layers), method, ..recipe.config() };
         for (config, dispatches) in [
             (with(Method::Local, Recipe::Paper), 2),
             (with(Method::Local, Recipe::Contrastive), 3),
@@ -49,8 +50,8 @@ fn the_fused_plan_takes_a_few_dispatches_at_any_depth() {
 #[test]
 fn the_paper_takes_two_dispatches_or_three_a_layer() {
     for layers in [vec![5, 2], vec![784, 64, 64, 10]] {
-        let paper = TrainingConfig { layers, ..Recipe::Paper.config() };
-        let depth = paper.layers.len() - 1;
+        let paper = TrainingConfig { architecture: Architecture::dense(&layers), ..Recipe::Paper.config() };
+        let depth = paper.architecture.layer_count();
         for (plan, dispatches) in [(Plan::Layered, 3 * depth + 1), (Plan::Fused, 2)] {
             assert_eq!(programs(&paper, plan).stages[0].len(), dispatches);
         }
@@ -103,7 +104,7 @@ fn heads_learn_at_a_rate_of_their_own() {
         });
         updates.flatten().filter(|update| of_part(update)).map(|update| update.trained.rate).collect::<Vec<_>>()
     };
-    let heads = || TrainingConfig { layers: vec![784, 64, 128, 10], ..Recipe::Heads.config() };
+    let heads = || TrainingConfig { architecture: Architecture::dense(&[784, 64, 128, 10]), ..Recipe::Heads.config() };
     assert_eq!(rates(heads(), Part::Projection), [8.0, 4.0]);
     assert_eq!(rates(heads(), Part::Network), [1.0; 3]);
     let options = HeadOptions { head_rate: HeadRate::Times(3.0) };

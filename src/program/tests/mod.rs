@@ -17,6 +17,7 @@ use crate::cpu::executor::Store;
 use crate::dataset::digits;
 use crate::kernels::{Access, Data, Kernel, Memory, Whose};
 use crate::layout::{Step, UNLABELLED, WHOLE};
+use crate::model::Architecture;
 use crate::random::{Generator, Stream};
 use clap::ValueEnum;
 use std::cell::RefCell;
@@ -24,7 +25,7 @@ use std::collections::BTreeSet;
 
 /// The programs of a run on a few images.
 fn programs(config: &TrainingConfig, plan: Plan) -> Programs {
-    let inputs = config.layers[0];
+    let inputs = config.architecture.inputs();
     let mut dataset = digits::generate_with_counts(1, 300, 20);
     // Any images of the right size will do.
     for images in [&mut dataset.train, &mut dataset.test] {
@@ -53,8 +54,8 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
         .chain(few)
         .chain(dropping)
         .chain(every_hidden_loss())
-        .map(|config| TrainingConfig { layers: layers.to_vec(), ..config });
-    configs.filter(|config| config.architecture().is_ok()).collect()
+        .map(|config| TrainingConfig { architecture: Architecture::dense(layers), ..config });
+    configs.filter(|config| config.check().is_ok()).collect()
 }
 
 /// The default recipe with each hidden loss that there is.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Architecture;
 use image::{Rgb, RgbImage};
 
 const FRAME: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };
@@ -112,7 +113,7 @@ fn resizing_keeps_colours_and_nothing_else_changes() {
 #[test]
 fn the_data_set_decides() {
     let model = |dataset: &str, image: ImageShape| ModelDescription {
-        layers: vec![image.pixels(), 10],
+        architecture: Architecture::dense(&[image.pixels(), 10]),
         replicas: 1,
         normalize: false,
         mean: 0.0,
