@@ -2,7 +2,7 @@
 
 use crate::engine::Job;
 use crate::error::Result;
-use crate::kernels::{Access, Kernel, Operation};
+use crate::kernels::{Access, Kernel};
 use crate::program::{Content, Plan, Programs};
 
 /// The work of one step of a run's first stage, for all slots.
@@ -21,7 +21,7 @@ impl Work {
         let programs = Programs::new(job, Plan::Layered, u64::MAX)?;
         let mut work = Self { flops: 0.0, bytes: 0.0 };
         for operation in programs.stages.iter().take(1).flatten() {
-            work.flops += programs.slots as f64 * flops_of_slot(operation);
+            work.flops += programs.slots as f64 * operation.flops();
             for operand in operation.describe().operands() {
                 let Some(tensor) = operand.tensor else { continue };
                 let spec = &programs.tensors[tensor.index()];
@@ -40,18 +40,6 @@ impl Work {
             }
         }
         Ok(work)
-    }
-}
-
-fn flops_of_slot(operation: &Operation) -> f64 {
-    let product = |layer: &crate::layout::Linear| {
-        2.0 * f64::from(layer.rows) * f64::from(layer.input_width) * f64::from(layer.output_width)
-    };
-    match operation {
-        Operation::Forward(forward) => product(&forward.layer),
-        Operation::InputGradient(gradient) => product(&gradient.layer),
-        Operation::WeightUpdate(update) => update.layers.iter().map(|update| product(&update.layer)).sum(),
-        _ => 0.0,
     }
 }
 

@@ -60,6 +60,11 @@ impl Forward {
         launch.tiles.forward(&self.layer, launch.slots).workgroup(1, 4)
     }
 
+    /// Floating-point operations of a slot.
+    pub fn flops(&self) -> f64 {
+        self.layer.flops()
+    }
+
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let mut outputs = memory.take(self.outputs);
         let mut kept = self.preactivations.map(|tensor| (tensor, memory.take(tensor)));

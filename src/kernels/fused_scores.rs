@@ -51,7 +51,7 @@ impl FusedScores {
     }
 
     /// Invocations of a workgroup, and bytes of its memory.
-    pub fn workgroup(&self) -> (u32, u32) {
+    pub fn workgroup(&self, _: Launch) -> (u32, u32) {
         (THREADS, 16 * self.classes() * self.guide_quads() + (4 * self.classes()).next_multiple_of(16))
     }
 }

@@ -60,6 +60,11 @@ impl InputGradient {
         launch.tiles.input_gradient(&self.layer, launch.slots).workgroup(1, 4)
     }
 
+    /// Floating-point operations of a slot.
+    pub fn flops(&self) -> f64 {
+        self.layer.flops()
+    }
+
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let mut gradients = memory.take(self.gradients);
         let mask = self.mask.map(|mask| memory.own(mask));

@@ -104,9 +104,34 @@ pub trait Describe {
     }
 }
 
-/// Declares [`Kernel`] and [`Operation`] from one list: the operation's type, and the module and shader of its name.
+/// What is known of an operation by the class of its kernel. `product`: a matrix product cut into tiles; `fused`: several operations, for a
+/// tile of the batch; `plain`: neither, in workgroups of one size.
+macro_rules! of_class {
+    (workgroup product $operation:ident $launch:ident) => {
+        $operation.workgroup($launch)
+    };
+    (workgroup fused $operation:ident $launch:ident) => {
+        Some($operation.workgroup($launch))
+    };
+    (workgroup plain $operation:ident $launch:ident) => {{
+        let _ = $operation;
+        None
+    }};
+    (flops product $operation:ident) => {
+        $operation.flops()
+    };
+    (flops fused $operation:ident) => {
+        $operation.replaced().iter().map(Operation::flops).sum()
+    };
+    (flops plain $operation:ident) => {{
+        let _ = $operation;
+        0.0
+    }};
+}
+
+/// Declares [`Kernel`] and [`Operation`] from one list: the operation's type, the module and shader of its name, and its class.
 macro_rules! kernels {
-    ($($(#[$doc:meta])* $kind:ident: $name:ident,)*) => {
+    ($($(#[$doc:meta])* $kind:ident: $name:ident, $class:ident;)*) => {
         /// The kernels.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kernel { $($(#[$doc])* $kind,)* }
@@ -146,6 +171,16 @@ macro_rules! kernels {
                 match self { $(Operation::$kind(operation) => operation,)* }
             }
 
+            /// Invocations of a workgroup and bytes of its memory, where they depend on the run and may exceed what an adapter has.
+            pub fn workgroup(&self, launch: Launch) -> Option<(u32, u32)> {
+                match self { $(Operation::$kind(operation) => of_class!(workgroup $class operation launch),)* }
+            }
+
+            /// Floating-point operations of a slot's matrix products.
+            pub fn flops(&self) -> f64 {
+                match self { $(Operation::$kind(operation) => of_class!(flops $class operation),)* }
+            }
+
             /// Runs it on the CPU for one slot, view or replica.
             pub fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
                 match self { $(Operation::$kind(operation) => operation.run::<A>(memory),)* }
@@ -162,77 +197,64 @@ macro_rules! kernels {
 
 kernels! {
     /// The order of an epoch.
-    Shuffle: shuffle,
+    Shuffle: shuffle, plain;
     /// A batch from the resident data set.
-    Gather: gather,
+    Gather: gather, plain;
     /// One layer's matrix product, bias and activation.
-    Forward: forward,
+    Forward: forward, product;
     /// Units of a hidden layer left out by chance.
-    Dropout: dropout,
+    Dropout: dropout, plain;
     /// Means of a hidden layer's outputs over the batch.
-    BatchMean: batch_mean,
+    BatchMean: batch_mean, plain;
     /// Loss and gradient of a hidden layer.
-    CosineGradient: cosine_gradient,
+    CosineGradient: cosine_gradient, plain;
     /// Random pairs of rows of one class and of two.
-    Pairs: pairs,
+    Pairs: pairs, plain;
     /// Loss and gradient of a hidden layer by pairs of rows.
-    PairGradient: pair_gradient,
+    PairGradient: pair_gradient, plain;
     /// Rows brought to one length.
-    Normalize: normalize,
+    Normalize: normalize, plain;
     /// Means of the unit rows of each class.
-    ClassPrototypes: class_prototypes,
+    ClassPrototypes: class_prototypes, plain;
     /// How near rows are to the prototypes of the classes.
-    PrototypeScores: prototype_scores,
+    PrototypeScores: prototype_scores, plain;
     /// How badly each label fits what a layer says.
-    LabelLoss: label_loss,
+    LabelLoss: label_loss, plain;
     /// Which rows of a batch are worth learning from.
-    Trust: trust,
+    Trust: trust, plain;
     /// From which label each row learns where not all images have one.
-    PseudoLabels: pseudo_labels,
+    PseudoLabels: pseudo_labels, plain;
     /// Loss and gradient of a hidden layer by class prototypes.
-    PrototypeLoss: prototype_loss,
+    PrototypeLoss: prototype_loss, plain;
     /// Loss and gradient of the output layer.
-    OutputGradient: output_gradient,
+    OutputGradient: output_gradient, plain;
     /// From a layer's gradient to that of its input.
-    InputGradient: input_gradient,
+    InputGradient: input_gradient, product;
     /// From the gradient of normalised rows to that of the rows.
-    NormalizeGradient: normalize_gradient,
+    NormalizeGradient: normalize_gradient, plain;
     /// A tile of the batch through all layers of a pair.
-    FusedForward: fused_forward,
+    FusedForward: fused_forward, fused;
     /// How badly labels fit what each layer says.
-    FusedScores: fused_scores,
+    FusedScores: fused_scores, fused;
     /// Which rows of a batch each layer is to learn from.
-    FusedTrust: fused_trust,
+    FusedTrust: fused_trust, plain;
     /// From the losses back to the deltas below, for a tile of the batch.
-    FusedBackward: fused_backward,
+    FusedBackward: fused_backward, fused;
     /// Weight gradient and Adam, of one layer or of all.
-    WeightUpdate: weight_update,
+    WeightUpdate: weight_update, product;
     /// Logits to probabilities.
-    Softmax: softmax,
+    Softmax: softmax, plain;
     /// Right answers of A, B and the ensemble.
-    Accuracy: accuracy,
+    Accuracy: accuracy, plain;
     /// How a hidden layer's outputs spread.
-    Covariance: covariance,
+    Covariance: covariance, plain;
     /// Size, movement and distance of weights.
-    WeightNorms: weight_norms,
+    WeightNorms: weight_norms, plain;
     /// Sums of rows.
-    Reduction: reduction,
+    Reduction: reduction, plain;
 }
 
 impl Operation {
-    /// Invocations of a workgroup and bytes of its memory, where they depend on the run and may exceed what an adapter has.
-    pub fn workgroup(&self, launch: Launch) -> Option<(u32, u32)> {
-        match self {
-            Self::FusedForward(fused) => Some(fused.workgroup(launch)),
-            Self::FusedBackward(fused) => Some(fused.workgroup(launch)),
-            Self::FusedScores(fused) => Some(fused.workgroup()),
-            Self::Forward(forward) => forward.workgroup(launch),
-            Self::InputGradient(gradient) => gradient.workgroup(launch),
-            Self::WeightUpdate(update) => update.workgroup(launch),
-            _ => None,
-        }
-    }
-
     /// What a device compiles for it.
     pub fn variant(&self, launch: Launch) -> Variant {
         let description = self.describe();

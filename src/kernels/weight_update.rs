@@ -55,6 +55,11 @@ impl WeightUpdate {
         launch.tiles.update(&self.shapes(), launch.slots).workgroup(1, 1)
     }
 
+    /// Floating-point operations of a slot's gradients.
+    pub fn flops(&self) -> f64 {
+        self.layers.iter().map(|update| update.layer.flops()).sum()
+    }
+
     fn shapes(&self) -> Vec<Linear> {
         self.layers.iter().map(|update| update.layer).collect()
     }

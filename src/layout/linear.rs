@@ -110,6 +110,11 @@ impl Linear {
         }
     }
 
+    /// Floating-point operations of its product, or of one of the two that its gradients are.
+    pub fn flops(&self) -> f64 {
+        2.0 * f64::from(self.rows) * f64::from(self.input_width) * f64::from(self.output_width)
+    }
+
     /// Rows of the weight matrix: inputs, padding to whole quads, the bias.
     pub fn weight_rows(&self) -> usize {
         4 * self.input_quads as usize + 1

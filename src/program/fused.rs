@@ -11,10 +11,11 @@ use crate::kernels::fused_forward::{FusedForward, FusedLayer};
 use crate::kernels::fused_scores::{FusedScores, ScoreLayer};
 use crate::kernels::fused_trust::FusedTrust;
 use crate::kernels::gather::Gather;
+use crate::kernels::label_loss::LabelLoss;
 use crate::kernels::prototype_scores::PrototypeScores;
 use crate::kernels::trust::{Selection, Trust};
 use crate::kernels::weight_update::{LayerUpdate, WeightUpdate};
-use crate::kernels::{Kernel, Operation, Tensor};
+use crate::kernels::{Operation, Tensor};
 use crate::layout::{ALL_ROWS, BackPlaces, ForwardPlaces, Places, Prototypes, RowLoss, ScorePlaces, SelectPlaces};
 
 /// Why none of them are for data in which images lack labels.
@@ -42,44 +43,82 @@ pub fn unfusible(config: &TrainingConfig) -> Option<&'static str> {
     }
 }
 
-/// The fused operations of a step before its update.
-#[derive(Clone, Copy)]
-enum Phase {
-    Forward,
-    Scores,
-    Trust,
-    Backward,
+/// The operations that the fused ones of a step take the place of, and what these need to know of them.
+#[derive(Default)]
+struct Replaced {
+    forward: Vec<Operation>,
+    scores: Vec<Operation>,
+    selection: Vec<Operation>,
+    backward: Vec<Operation>,
+    /// Rows are brought to length 1.
+    unit_rows: bool,
+    /// Scores by prototypes whose losses come next.
+    scored: Option<PrototypeScores>,
+    /// The losses that layers select by, some with scores by prototypes.
+    labelled: Vec<(Option<PrototypeScores>, LabelLoss)>,
+    selections: Vec<Trust>,
+    /// The rows that prototypes are made of, where not of all.
+    of_prototypes: Option<Selection>,
+    /// Hidden layers' own losses, with their prototypes if they are by those.
+    losses: Vec<(RowLoss, Prototypes, Option<Tensor>)>,
+    /// How much the rows of each loss count: by the loss's number.
+    weights: Vec<(u32, Selection)>,
 }
 
-/// Which of them does what an operation would. With `--trust`, the weights of rows are known only after the forward pass. Fails for an
-/// operation that none of them does, and that [`unfusible`] should have refused.
-fn phase(operation: &Operation, trust: TrustBy) -> Result<Phase> {
-    let trusting = trust != TrustBy::None;
-    Ok(match operation {
-        Operation::PrototypeScores(_) | Operation::LabelLoss(_) => Phase::Scores,
-        // Where hidden layers choose, they do so by prototypes of all rows.
-        Operation::ClassPrototypes(means) if trusting && trust != TrustBy::Output && means.selection.is_none() => Phase::Scores,
-        Operation::Trust(_) => Phase::Trust,
-        Operation::OutputGradient(_) if trusting => Phase::Backward,
-        _ if head_loss(operation).is_some() => Phase::Backward,
-        _ => match operation.kernel() {
-            Kernel::ClassPrototypes | Kernel::PrototypeLoss | Kernel::InputGradient | Kernel::NormalizeGradient => {
-                Phase::Backward
+impl Replaced {
+    /// With `--trust`, the weights of rows are known only after the forward pass. Fails for an operation that no fused one does, and that
+    /// [`unfusible`] should have refused.
+    fn add(&mut self, operation: Operation, trust: TrustBy) -> Result<()> {
+        let trusting = trust != TrustBy::None;
+        let phase = match &operation {
+            Operation::PrototypeScores(scores) => {
+                self.scored = Some(scores.clone());
+                &mut self.scores
             }
-            Kernel::Forward | Kernel::Normalize | Kernel::CosineGradient | Kernel::OutputGradient => Phase::Forward,
+            Operation::LabelLoss(loss) => {
+                self.labelled.push((self.scored.take(), loss.clone()));
+                &mut self.scores
+            }
+            // Where hidden layers choose, they do so by prototypes of all rows.
+            Operation::ClassPrototypes(means) if trusting && trust != TrustBy::Output && means.selection.is_none() => {
+                &mut self.scores
+            }
+            Operation::Trust(trust) => {
+                self.selections.push(trust.clone());
+                &mut self.selection
+            }
+            Operation::ClassPrototypes(means) => {
+                self.of_prototypes = self.of_prototypes.or(means.selection);
+                &mut self.backward
+            }
+            Operation::PrototypeLoss(loss) => {
+                self.losses.push((loss.shape, loss.guide, Some(loss.prototypes)));
+                self.weights.extend(loss.selection.map(|selection| (loss.shape.metric, selection)));
+                &mut self.backward
+            }
+            // Of a hidden layer's head: only the network's own answers are counted.
+            Operation::OutputGradient(loss) if !loss.counts => {
+                self.losses.push((loss.shape, Prototypes { classes: loss.shape.width, ..Prototypes::default() }, None));
+                self.weights.extend(loss.selection.map(|selection| (loss.shape.metric, selection)));
+                &mut self.backward
+            }
+            Operation::OutputGradient(loss) if trusting => {
+                self.weights.extend(loss.selection.map(|selection| (loss.shape.metric, selection)));
+                &mut self.backward
+            }
+            Operation::InputGradient(_) | Operation::NormalizeGradient(_) => &mut self.backward,
+            Operation::Normalize(normalize) => {
+                self.unit_rows |= normalize.unit;
+                &mut self.forward
+            }
+            Operation::Forward(_) | Operation::CosineGradient(_) | Operation::OutputGradient(_) => &mut self.forward,
             other => {
-                let message = format!("no fused kernel does what {} does; use --plan layered", other.name());
+                let message = format!("no fused kernel does what {} does; use --plan layered", other.kernel().name());
                 return Err(Error::Configuration(message));
             }
-        },
-    })
-}
-
-/// The loss of a hidden layer's head, if that is what an operation takes.
-fn head_loss(operation: &Operation) -> Option<RowLoss> {
-    match operation {
-        Operation::OutputGradient(gradient) if !gradient.counts => Some(gradient.shape),
-        _ => None,
+        };
+        phase.push(operation);
+        Ok(())
     }
 }
 
@@ -103,21 +142,25 @@ impl Training<'_> {
             }
         }
         let (activate, learn, updates) = self.parts(stage);
-        let mut parts: [Vec<Operation>; 4] = Default::default();
+        let mut replaced = Replaced::default();
         for operation in activate.into_iter().chain(learn) {
-            parts[phase(&operation, config.trust.trust)? as usize].push(operation);
+            replaced.add(operation, config.trust.trust)?;
         }
-        let [forth, scores, selection, back] = parts;
         let gather = self.pass.batch.plain().cloned();
         let fetch: Vec<Operation> = self.pass.batch.gather().collect();
-        let (mut operations, forth) = if gather.is_some() { (Vec::new(), [fetch, forth].concat()) } else { (fetch, forth) };
-        operations.push(self.fused_forward(gather, cosine.then_some(representation), keep, forth).into());
-        if !scores.is_empty() {
-            operations.push(self.fused_scores(scores).into());
-            operations.push(self.fused_trust(selection).into());
+        let mut operations = Vec::new();
+        if gather.is_some() {
+            replaced.forward.splice(0..0, fetch);
+        } else {
+            operations = fetch;
         }
-        if !back.is_empty() {
-            operations.push(self.fused_backward(back).into());
+        operations.push(self.fused_forward(gather, cosine.then_some(representation), keep, &mut replaced).into());
+        if !replaced.scores.is_empty() {
+            operations.push(self.fused_scores(&mut replaced).into());
+            operations.push(self.fused_trust(&mut replaced).into());
+        }
+        if !replaced.backward.is_empty() {
+            operations.push(self.fused_backward(replaced).into());
         }
         let layers = updates.into_iter().map(|(_, update)| {
             let [weights, inputs, deltas] =
@@ -150,11 +193,11 @@ impl Training<'_> {
         gather: Option<Gather>,
         cosine: Option<Representation>,
         keep: bool,
-        replaced: Vec<Operation>,
+        replaced: &mut Replaced,
     ) -> FusedForward {
         let config = self.pass.config;
         let (count, guided) = (self.pass.shapes.network.len(), self.pass.shapes.guided());
-        let unit_rows = replaced.iter().any(|operation| matches!(operation, Operation::Normalize(normalize) if normalize.unit));
+        let unit_rows = replaced.unit_rows;
         let branches = guided == Part::Projection;
         let parts = |index: usize| {
             let branch = (branches && index + 1 < count).then_some((Part::Projection, index));
@@ -184,7 +227,7 @@ impl Training<'_> {
             normalize: config.normalize,
             unit_rows,
             loss: self.trust.is_none().then_some(config.output_loss),
-            replaced,
+            replaced: std::mem::take(&mut replaced.forward),
             weights: self.pass.parameters(Part::Network, 0).weights,
             gather,
             labels: self.pass.batch.labels,
@@ -195,54 +238,34 @@ impl Training<'_> {
         }
     }
 
-    fn fused_scores(&mut self, replaced: Vec<Operation>) -> FusedScores {
-        let mut layers = Vec::new();
-        let mut first_answers = None;
-        // The scores of a layer by prototypes come before its losses.
-        let mut scored: Option<&PrototypeScores> = None;
-        for operation in &replaced {
-            match operation {
-                Operation::PrototypeScores(scores) => scored = Some(scores),
-                Operation::LabelLoss(loss) => {
-                    let scores = scored.take();
-                    let place = |tensor: Tensor| self.pass.tensors.quad_offset(tensor);
-                    first_answers.get_or_insert(loss.answers);
-                    layers.push(ScoreLayer {
-                        guides: scores.map(|scores| scores.shape).unwrap_or_default(),
-                        loss: loss.shape,
-                        places: ScorePlaces {
-                            rows: place(scores.map_or(loss.logits, |scores| scores.rows)),
-                            prototypes: scores.map_or(0, |scores| place(scores.prototypes)),
-                            scores: scores.map_or(0, |scores| place(scores.scores)),
-                            losses: place(loss.losses),
-                            answers: place(loss.answers),
-                            by_prototypes: scores.is_some().into(),
-                            ..ScorePlaces::default()
-                        },
-                    });
-                }
-                _ => {}
-            }
-        }
+    fn fused_scores(&mut self, replaced: &mut Replaced) -> FusedScores {
+        let place = |tensor: Tensor| self.pass.tensors.quad_offset(tensor);
+        let layer = |(scores, loss): &(Option<PrototypeScores>, LabelLoss)| ScoreLayer {
+            guides: scores.as_ref().map(|scores| scores.shape).unwrap_or_default(),
+            loss: loss.shape,
+            places: ScorePlaces {
+                rows: place(scores.as_ref().map_or(loss.logits, |scores| scores.rows)),
+                prototypes: scores.as_ref().map_or(0, |scores| place(scores.prototypes)),
+                scores: scores.as_ref().map_or(0, |scores| place(scores.scores)),
+                losses: place(loss.losses),
+                answers: place(loss.answers),
+                by_prototypes: scores.is_some().into(),
+                ..ScorePlaces::default()
+            },
+        };
         FusedScores {
-            layers,
+            layers: replaced.labelled.iter().map(layer).collect(),
             labels: self.pass.batch.labels,
             activations: self.pass.batch.inputs,
             deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
-            answers: first_answers.unwrap_or(self.pass.batch.labels),
-            replaced,
+            answers: replaced.labelled.first().map_or(self.pass.batch.labels, |(_, loss)| loss.answers),
+            replaced: std::mem::take(&mut replaced.scores),
         }
     }
 
-    fn fused_trust(&mut self, replaced: Vec<Operation>) -> FusedTrust {
-        let selections: Vec<&Trust> = replaced
-            .iter()
-            .filter_map(|operation| match operation {
-                Operation::Trust(trust) => Some(trust),
-                _ => None,
-            })
-            .collect();
-        let layer = |trust: &&Trust| {
+    fn fused_trust(&mut self, replaced: &mut Replaced) -> FusedTrust {
+        let selections = &replaced.selections;
+        let layer = |trust: &Trust| {
             let [losses, answers, weights, record] =
                 [trust.losses, trust.answers, trust.weights, trust.record].map(|tensor| self.pass.tensors.quad_offset(tensor));
             (trust.shape, SelectPlaces { losses, answers, weights, record })
@@ -251,28 +274,14 @@ impl Training<'_> {
         let first = selections.first().map(|trust| (trust.rates, trust.answers));
         let (rates, answers) = first.unwrap_or((self.pass.batch.labels, self.pass.batch.labels));
         let (orders, deltas) = (self.pass.batch.orders, self.pass.tensor(Role::Deltas, Part::Network, 0));
-        FusedTrust { layers, rates, orders, deltas, answers, replaced }
+        FusedTrust { layers, rates, orders, deltas, answers, replaced: std::mem::take(&mut replaced.selection) }
     }
 
-    /// How much the rows of each loss count, among operations that take losses: by the loss's number.
-    fn row_weights(&self, operations: &[Operation]) -> Vec<(u32, Selection)> {
-        let of = |operation: &Operation| match operation {
-            Operation::PrototypeLoss(loss) => Some((loss.shape.metric, loss.selection?)),
-            Operation::OutputGradient(loss) => Some((loss.shape.metric, loss.selection?)),
-            _ => None,
-        };
-        operations.iter().filter_map(of).collect()
-    }
-
-    fn fused_backward(&mut self, replaced: Vec<Operation>) -> FusedBackward {
+    fn fused_backward(&mut self, replaced: Replaced) -> FusedBackward {
         let config = self.pass.config;
         let count = self.pass.shapes.network.len();
-        let weights = self.row_weights(&replaced);
+        let Replaced { weights, losses, of_prototypes, backward: replaced, .. } = replaced;
         let selection = weights.first().map(|&(_, selection)| selection);
-        let of_prototypes = replaced.iter().find_map(|operation| match operation {
-            Operation::ClassPrototypes(means) => means.selection,
-            _ => None,
-        });
         let row_weights = |tensors: &Tensors, metric: usize| {
             let weights = weights.iter().find(|&&(of, _)| of as usize == metric);
             weights.map_or(ALL_ROWS, |(_, selection)| tensors.quad_offset(selection.weights))
@@ -292,16 +301,6 @@ impl Training<'_> {
                 guides: Prototypes { classes: loss.width, ..Prototypes::default() },
             }
         });
-        // Hidden layers' own losses, with their prototypes if they are by those.
-        let losses: Vec<(RowLoss, Prototypes, Option<Tensor>)> = replaced
-            .iter()
-            .filter_map(|operation| match operation {
-                Operation::PrototypeLoss(loss) => Some((loss.shape, loss.guide, Some(loss.prototypes))),
-                _ => {
-                    head_loss(operation).map(|shape| (shape, Prototypes { classes: shape.width, ..Prototypes::default() }, None))
-                }
-            })
-            .collect();
         let by_prototypes = losses.iter().any(|(.., prototypes)| prototypes.is_some());
         let layers: Vec<BackLayer> = if losses.is_empty() {
             let layer = |index: usize| {

@@ -2,7 +2,7 @@
 
 use super::TrainedModel;
 use crate::layout::SQUARE_FLOOR;
-use crate::model::LayerParameters;
+use crate::model::{LayerParameters, LayerSpec};
 
 impl TrainedModel {
     /// What leaves each layer where `image`, a byte for each pixel, enters a model of images: `[slot][layer][unit]`. The last one's are the logits.
@@ -11,13 +11,12 @@ impl TrainedModel {
         let input: Vec<f32> = image.iter().map(|&pixel| ((f64::from(pixel) / 255.0 - mean) / deviation) as f32).collect();
         let of_slot = |layers: &Vec<LayerParameters>| {
             let (mut outputs, mut entering) = (Vec::with_capacity(layers.len()), input.clone());
-            for (index, layer) in layers.iter().enumerate() {
-                let is_last = index + 1 == layers.len();
-                let sums = layer.weight.chunks_exact(entering.len()).zip(&layer.bias).map(|(weights, bias)| {
-                    let sum: f32 = weights.iter().zip(&entering).map(|(weight, input)| weight * input).sum();
-                    if is_last { sum + bias } else { (sum + bias).max(0.0) }
-                });
-                let output: Vec<f32> = sums.collect();
+            for (layer, parameters) in self.description.architecture.layers().zip(layers) {
+                let sums = match layer.spec {
+                    LayerSpec::Linear { .. } => dense(parameters, &entering),
+                };
+                let is_last = outputs.len() + 1 == layers.len();
+                let output: Vec<f32> = if is_last { sums } else { sums.into_iter().map(|sum| sum.max(0.0)).collect() };
                 entering = if self.description.normalize { of_length_root_width(&output) } else { output.clone() };
                 outputs.push(output);
             }
@@ -25,6 +24,14 @@ impl TrainedModel {
         };
         self.parameters.slots.iter().map(of_slot).collect()
     }
+}
+
+fn dense(layer: &LayerParameters, row: &[f32]) -> Vec<f32> {
+    let sums = layer.weight.chunks_exact(row.len()).zip(&layer.bias).map(|(weights, bias)| {
+        let sum: f32 = weights.iter().zip(row).map(|(weight, input)| weight * input).sum();
+        sum + bias
+    });
+    sums.collect()
 }
 
 /// As [`crate::kernels::normalize`] does it.

@@ -8,7 +8,7 @@ use crate::config::{
 };
 use crate::dataset::{Features, Images};
 use crate::engine::Job;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::case::{Case, Contents, SLOTS, extreme_rows};
 use crate::kernels::gather::Gather;
 use crate::kernels::normalize::normalize;
@@ -81,7 +81,7 @@ pub fn cases(kernel: Kernel, sweep: Sweep, take: &mut dyn FnMut(Case) -> Result<
         let fused = programs.stages.iter().flatten().filter(|operation| operation.kernel() == kernel);
         for operation in fused.filter(|operation| !operation.describe().replaced().is_empty()) {
             let classes = config.architecture.classes() as u32;
-            take(case(&programs, operation, classes, number, &config))?;
+            take(case(&programs, operation, classes, number, &config)?)?;
         }
     }
     Ok(())
@@ -97,7 +97,7 @@ fn programs(config: &TrainingConfig, features: bool) -> Result<Programs> {
     Programs::new(Job { config, dataset: &dataset }, Plan::Fused, u64::MAX)
 }
 
-fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize, config: &TrainingConfig) -> Case {
+fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize, config: &TrainingConfig) -> Result<Case> {
     let replaced = operation.describe().replaced();
     let touched: Vec<_> = replaced.iter().flat_map(|replaced| replaced.describe().operands()).collect();
     let gathers: Vec<&Gather> = replaced.iter().filter_map(as_gather).collect();
@@ -147,10 +147,15 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
             normalize::<Single>(&shape, true, made[rows.index()].numbers(), &mut unit);
             Data::Numbers(unit)
         } else {
-            let width = replaced.iter().find_map(|replaced| width_of(replaced, tensor)).unwrap_or(1) as usize;
+            let read: Vec<_> = replaced.iter().filter_map(|replaced| rows_of(replaced, tensor)).collect();
+            let &(width, _) = read.first().ok_or_else(|| {
+                let message = format!("nothing is known of what {} reads in {}", operation.kernel().name(), spec.name);
+                Error::Configuration(message)
+            })?;
+            let width = width as usize;
             let mut rows = extreme_rows(&mut contents.generator, length / (4 * crate::layout::quads(width)), width);
             // Subnormal numbers may count as zero where rows stop gradients, which no bound on these describes.
-            let is_rectified = replaced.iter().any(|replaced| is_rectified(replaced, tensor));
+            let is_rectified = read.iter().any(|&(_, is_rectified)| is_rectified);
             let stopped = |value: f32| value.abs() < f32::MIN_POSITIVE || is_rectified && value < 0.0;
             rows.iter_mut().filter(|value| stopped(**value)).for_each(|value| *value = 0.0);
             Data::Numbers(rows)
@@ -165,7 +170,7 @@ fn case(programs: &Programs, operation: &Operation, classes: u32, number: usize,
     let (batch, images) = (config.batch_size as u32, gathers.first().map_or(0, |gather| gather.shard.image_count));
     let row_count = batch.div_ceil(2);
     let step = Step { first_row: images.saturating_sub(row_count), row_count, epoch: 3, trust_ramp: WHOLE, ..Step::default() };
-    contents.case(name, step, operation.clone())
+    Ok(contents.case(name, step, operation.clone()))
 }
 
 fn as_gather(operation: &Operation) -> Option<&Gather> {
@@ -216,28 +221,20 @@ fn unit_rows(operation: &Operation, tensor: Tensor) -> Option<(Rows, Tensor)> {
     }
 }
 
-/// Numbers in a row of what an operation reads.
-fn width_of(operation: &Operation, tensor: Tensor) -> Option<u32> {
+/// How long the rows are that an operation reads in a tensor, and whether they are rectified. A case fails where no operation knows.
+fn rows_of(operation: &Operation, tensor: Tensor) -> Option<(u32, bool)> {
     match operation {
-        Operation::Forward(forward) if forward.inputs == tensor => Some(forward.layer.input_width),
-        Operation::PrototypeLoss(loss) if loss.rows == tensor => Some(loss.shape.width),
-        Operation::PrototypeScores(scores) if scores.rows == tensor => Some(scores.shape.width),
-        Operation::LabelLoss(loss) if loss.logits == tensor => Some(loss.shape.width),
-        Operation::OutputGradient(gradient) if gradient.logits == tensor => Some(gradient.shape.width),
-        Operation::InputGradient(gradient) if gradient.deltas == tensor => Some(gradient.layer.output_width),
-        Operation::InputGradient(gradient) if gradient.mask == Some(tensor) => Some(gradient.layer.input_width),
-        Operation::NormalizeGradient(gradient) if gradient.rows == tensor => Some(gradient.shape.width),
+        Operation::Gather(gather) if gather.table == tensor => Some((1, false)),
+        Operation::Forward(forward) if forward.inputs == tensor => Some((forward.layer.input_width, false)),
+        Operation::PrototypeLoss(loss) if loss.rows == tensor => Some((loss.shape.width, loss.shape.rectified > 0)),
+        Operation::PrototypeScores(scores) if scores.rows == tensor => Some((scores.shape.width, false)),
+        Operation::LabelLoss(loss) if loss.logits == tensor => Some((loss.shape.width, false)),
+        Operation::Trust(trust) if trust.losses == tensor => Some((1, false)),
+        Operation::OutputGradient(gradient) if gradient.logits == tensor => Some((gradient.shape.width, false)),
+        Operation::InputGradient(gradient) if gradient.deltas == tensor => Some((gradient.layer.output_width, false)),
+        Operation::InputGradient(gradient) if gradient.mask == Some(tensor) => Some((gradient.layer.input_width, true)),
+        Operation::NormalizeGradient(gradient) if gradient.rows == tensor => Some((gradient.shape.width, true)),
         _ => None,
-    }
-}
-
-/// Whether an operation reads a tensor as rectified outputs.
-fn is_rectified(operation: &Operation, tensor: Tensor) -> bool {
-    match operation {
-        Operation::PrototypeLoss(loss) => loss.rows == tensor && loss.shape.rectified > 0,
-        Operation::InputGradient(gradient) => gradient.mask == Some(tensor),
-        Operation::NormalizeGradient(gradient) => gradient.rows == tensor,
-        _ => false,
     }
 }
 
