@@ -1,11 +1,7 @@
 //! A trained model: opened from a run's folder or from a file of weights, and asked about images.
 
 mod activations;
-#[cfg(feature = "program")]
-pub mod annotation;
 pub mod classes;
-#[cfg(feature = "images")]
-pub mod photograph;
 #[cfg(feature = "images")]
 pub mod picture;
 #[cfg(feature = "images")]

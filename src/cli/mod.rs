@@ -1,6 +1,7 @@
 //! The commands: each turns arguments into a configuration, runs the library, and prints what comes back.
 
-pub mod arguments;
+pub mod annotation;
+mod arguments;
 mod audit;
 mod bench;
 mod completions;

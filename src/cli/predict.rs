@@ -3,15 +3,13 @@
 use super::preparation::{describe_preparation, preparation_name};
 use super::terminal::{print_line, report};
 use super::trained_options::PredictOptions;
-use super::{pictures, predict_rows, session};
+use super::{annotation, pictures, predict_rows, session};
 use ffcl_gpu::dataset::{ImageShape, Images, file};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::evaluation::Answers;
 use ffcl_gpu::model::Network;
-use ffcl_gpu::trained::annotation;
-use ffcl_gpu::trained::photograph::Bounds;
 use ffcl_gpu::trained::picture::Picture;
-use ffcl_gpu::trained::preparation::{Preparation, Prepared};
+use ffcl_gpu::trained::preparation::{Bounds, Preparation, Prepared};
 use ffcl_gpu::{Error, Result};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

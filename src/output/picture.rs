@@ -22,7 +22,7 @@ pub fn check_path(path: &Path, option: &str) -> Result<()> {
 }
 
 /// Told apart by people who cannot tell red from green, too (Okabe and Ito, without the yellow that fades on white).
-pub(crate) const COLOURS: [RGBColor; 7] = [
+pub const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -42,7 +42,7 @@ pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// All pictures are set in one font, which needs none to be installed.
-pub(crate) fn prepare_font() -> std::result::Result<(), String> {
+pub fn prepare_font() -> std::result::Result<(), String> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let registered = *REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).is_ok());
     if registered { Ok(()) } else { Err("the font cannot be read".into()) }

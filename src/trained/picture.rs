@@ -2,7 +2,7 @@
 
 use crate::decode;
 use crate::error::{Error, Result};
-use image::DynamicImage;
+use image::{DynamicImage, RgbImage};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,11 @@ impl Picture {
     /// Decodes a file's bytes; `name` is for messages.
     pub fn decode(name: &Path, bytes: &[u8]) -> Result<Self> {
         Self::read(name, bytes)
+    }
+
+    /// In colours.
+    pub fn to_rgb(&self) -> RgbImage {
+        self.image.to_rgb8()
     }
 
     /// As its format defines it, comparable with other pictures.

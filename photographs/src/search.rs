@@ -9,30 +9,14 @@ mod illumination;
 mod lines;
 mod sheet;
 
+use super::{Bounds, Doubt, Found, Ink};
+use image::GrayImage;
 use image::imageops::thumbnail;
-use image::{GrayImage, ImageBuffer, Luma};
 use sheet::Sheet;
-use std::fmt;
-
-/// How much ink each pixel has: 0 for paper, 1 where no light comes back.
-pub(super) type Ink = ImageBuffer<Luma<f32>, Vec<f32>>;
 
 /// The longer side of what is searched. A digit of a twentieth of it still has more pixels than the frame that it is brought to; and
 /// the time that a picture takes is bounded.
 const LONGEST_SIDE: u32 = 1000;
-
-/// A box in a picture, in its pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Of the first column.
-    pub left: u32,
-    /// Of the first row.
-    pub top: u32,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
 
 impl Bounds {
     fn right(&self) -> u32 {
@@ -72,38 +56,6 @@ impl Bounds {
         let columns = between(self.left, self.right(), other.left, other.right());
         columns.max(between(self.top, self.bottom(), other.top, other.bottom()))
     }
-}
-
-/// Why a box may not be the box of one digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
-    /// Far wider than high.
-    Wide,
-    /// Cut off by the picture's edge, or no digit but something that reaches into the picture.
-    AtEdge,
-    /// Hardly darker than the unevenness around it.
-    Faint,
-}
-
-impl fmt::Display for Doubt {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Wide => "it is wider than a digit, and may be several that touch",
-            Self::AtEdge => "it touches the picture's edge",
-            Self::Faint => "it hardly stands out from what is around it",
-        })
-    }
-}
-
-/// A digit that was found.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// Where it is in the picture.
-    pub bounds: Bounds,
-    /// The ink in the box, and none of what is no part of the digit; 1 is what most of its strokes have.
-    pub ink: Ink,
-    /// What speaks against it.
-    pub doubts: Vec<Doubt>,
 }
 
 /// All digits, row by row, each from left to right. None is found in noise, in textures, or on blank paper.

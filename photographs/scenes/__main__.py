@@ -1,8 +1,8 @@
 """Makes photographs of handwritten digits, and counts what `ffcl-gpu predict` makes of them.
 
     pip install numpy pillow
-    python tests/photographs make MNIST_DIR FOLDER [--seed S] [--each N] [SCENE…]
-    python tests/photographs count PROGRAM MODEL FOLDER [OPTION…]
+    python photographs/scenes make MNIST_DIR FOLDER [--seed S] [--each N] [SCENE…]
+    python photographs/scenes count PROGRAM MODEL FOLDER [OPTION…]
 
 The digits are among the last 10,000 training images of MNIST: train the model on fewer than 50,000. Each scene is a folder; a file's name
 begins with the digits that it shows, from left to right, or with `none`. A scene's pictures depend on the seed and its name alone.

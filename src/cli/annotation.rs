@@ -1,10 +1,10 @@
 //! A picture with what was found in it drawn on it.
 
-use super::photograph::Bounds;
-use super::picture::Picture;
-use crate::error::{Error, Result};
-use crate::output::picture::{COLOURS, prepare_font};
-use crate::output::whole_file::write_whole_or;
+use ffcl_gpu::error::{Error, Result};
+use ffcl_gpu::output::picture::{COLOURS, prepare_font};
+use ffcl_gpu::output::whole_file::write_whole_or;
+use ffcl_gpu::trained::picture::Picture;
+use ffcl_gpu::trained::preparation::Bounds;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::prelude::*;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn write(picture: &Picture, boxes: &[(Bounds, String)], path: &Path) -> Resu
         problem: format!("cannot be drawn: {problem}"),
         remedy: "leave --annotate out".into(),
     };
-    let mut image = picture.image.to_rgb8();
+    let mut image = picture.to_rgb();
     let (width, height) = image.dimensions();
     prepare_font().and_then(|()| draw(&mut image, (width, height), boxes)).map_err(failed)?;
     let mut png = Vec::new();

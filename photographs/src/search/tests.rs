@@ -1,4 +1,5 @@
 use super::*;
+use image::Luma;
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_ellipse_mut};
 use imageproc::noise::gaussian_noise;
 use imageproc::rect::Rect;
