@@ -1,9 +1,7 @@
-//! TIFF images that the general decoder refuses: of a palette, of floating-point greys, and faxes (group 3).
+//! TIFF images that the general decoder refuses: of a palette and of floating-point greys.
 
-use fax::Color;
-use fax::decoder::{decode_g3, pels};
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, Rgb, RgbImage};
 use std::io::Cursor;
 use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::Tag;
@@ -33,7 +31,7 @@ pub(super) fn unusual(bytes: &[u8]) -> Result<Option<DynamicImage>, String> {
     let image = if photometric == Some(PALETTE) {
         Some(of_palette(bytes, &mut file).map_err(broken)?)
     } else if compression == Some(GROUP_3) {
-        Some(fax(bytes, &mut file)?)
+        return Err("is a fax (TIFF of group 3), which is not read; save it with another compression".into());
     } else if matches!(file.colortype(), Ok(ColorType::Gray(32 | 64))) {
         float(&mut file).map_err(broken)?.transpose()?
     } else {
@@ -119,43 +117,4 @@ fn float(file: &mut File) -> Result<Option<Result<DynamicImage, String>>, TiffEr
     let bytes = numbers.into_iter().map(|number| (255.0 * number / full).round() as u8).collect();
     let image = GrayImage::from_raw(width, height, bytes);
     Ok(image.map(|image| Ok(image.into())))
-}
-
-/// A fax of one dimension, strip by strip.
-fn fax(bytes: &[u8], file: &mut File) -> Result<DynamicImage, String> {
-    /// Bits of the tag that says how rows are coded.
-    const TWO_DIMENSIONS: u32 = 1;
-    /// Rows end with an end-of-line; six in a row end the page. A strip may lack both.
-    const END: [u8; 14] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1];
-    let broken = |error: TiffError| format!("cannot be decoded: {error}");
-    let (width, height) = file.dimensions().map_err(broken)?;
-    let number = |file: &mut File, tag, default| file.find_tag_unsigned::<u32>(tag).map(|found| found.unwrap_or(default));
-    if number(file, Tag::Unknown(292), 0).map_err(broken)? & TWO_DIMENSIONS != 0 {
-        return Err("is a fax of two dimensions (group 3, 2-D), which is not read; save it with another compression".into());
-    }
-    let reversed = number(file, Tag::FillOrder, 1).map_err(broken)? == 2;
-    let white_is_zero = number(file, Tag::PhotometricInterpretation, 0).map_err(broken)? == 0;
-    let offsets = file.get_tag_u64_vec(Tag::StripOffsets).map_err(broken)?;
-    let lengths = file.get_tag_u64_vec(Tag::StripByteCounts).map_err(broken)?;
-    let mut image = GrayImage::from_pixel(width, height, Luma([255]));
-    let mut y = 0;
-    for (offset, length) in offsets.into_iter().zip(lengths) {
-        let strip = usize::try_from(offset).ok().zip(usize::try_from(offset.saturating_add(length)).ok());
-        let strip = strip.and_then(|(from, to)| bytes.get(from..to)).ok_or("is truncated: a strip of the fax is missing")?;
-        let bits = strip.iter().map(|&byte| if reversed { byte.reverse_bits() } else { byte });
-        decode_g3(bits.chain(END), |transitions| {
-            // An empty line is what stands between two ends.
-            if y < height && !transitions.is_empty() {
-                for (x, colour) in pels(transitions, width as u16).enumerate() {
-                    let white = (colour == Color::White) == white_is_zero;
-                    image.put_pixel(x as u32, y, Luma([if white { 255 } else { 0 }]));
-                }
-                y += 1;
-            }
-        });
-    }
-    if y < height {
-        return Err(format!("is truncated: it announces {height} rows of a fax, and holds {y}"));
-    }
-    Ok(image.into())
 }
