@@ -105,7 +105,7 @@ pub struct DataOptions {
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
     /// Measure on the last N training images, which are not trained on, instead of the test set.
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub hold_out: Option<usize>,
     #[command(flatten)]
     #[serde(flatten)]
@@ -117,19 +117,19 @@ pub struct DataOptions {
 #[serde(rename_all = "kebab-case")]
 pub struct ReadingOptions {
     /// Hold back this share of each class of DIR/CLASS for testing. Default: 0.2.
-    #[arg(long, help_heading = "Data", value_name = "FRACTION")]
+    #[arg(long, hide_short_help = true, help_heading = "Data", value_name = "FRACTION")]
     test_fraction: Option<f64>,
     /// Resize the images of a folder, to N×N or height x width.
     #[arg(long, help_heading = "Data", value_name = "N|HxW")]
     image_size: Option<ImageSize>,
     /// Make the images of a folder grey.
-    #[arg(long, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, hide_short_help = true, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
     grayscale: bool,
     /// Take the numbers of a file for features, each with a scale of its own, even where they could be pixels.
-    #[arg(long, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, hide_short_help = true, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
     features: bool,
     /// The column of a table that holds the labels. Default: label, class, target or y.
-    #[arg(long, help_heading = "Data", value_name = "NAME")]
+    #[arg(long, hide_short_help = true, help_heading = "Data", value_name = "NAME")]
     label_column: Option<String>,
 }
 

@@ -13,7 +13,7 @@ pub struct DeviceOption {
     #[serde(serialize_with = "serialize_as_text")]
     pub device: DeviceRequest,
     /// Whether a GPU's kernels are timed to choose the shapes of their tiles. No choice changes a result.
-    #[arg(long, value_enum, default_value_t, env = "FFCL_TUNE")]
+    #[arg(long, hide_short_help = true, value_enum, default_value_t, env = "FFCL_TUNE")]
     #[serde(skip)]
     pub tune: Tuning,
 }

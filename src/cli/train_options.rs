@@ -25,7 +25,7 @@ pub struct TrainOptions {
     #[serde(flatten)]
     pub data: DataOptions,
     /// Take the images in the data set's own order.
-    #[arg(long, help_heading = "Data")]
+    #[arg(long, hide_short_help = true, help_heading = "Data")]
     pub no_shuffle: bool,
 
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub struct TrainOptions {
     #[serde(skip)]
     pub typed: Vec<String>,
     /// Start from the weights in a safetensors file.
-    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    #[arg(long, hide_short_help = true, value_name = "FILE", help_heading = "Model")]
     pub init_from: Option<PathBuf>,
 
     /// Seed of the first replica; the next ones count up from it.
@@ -46,34 +46,34 @@ pub struct TrainOptions {
     #[arg(long, default_value_t = 1, help_heading = "Training")]
     pub replicas: usize,
     /// Stop after N steps.
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, hide_short_help = true, value_name = "N", help_heading = "Training")]
     pub max_steps: Option<u64>,
 
     #[command(flatten)]
     #[serde(flatten)]
     pub device: DeviceOption,
     /// How a GPU cuts a step into dispatches; the results are the same.
-    #[arg(long, value_enum, default_value_t = PlanName::Auto)]
+    #[arg(long, hide_short_help = true, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
     /// Where the device is lost, open it again and go on from the last checkpoint, up to N times.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 0)]
     pub retry_on_device_loss: u32,
     /// Write the run into this new folder instead of runs/<date>-<dataset>-<seed>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     #[serde(skip)]
     pub out: Option<PathBuf>,
     /// Write nothing.
-    #[arg(long, conflicts_with = "out", help_heading = "Output")]
+    #[arg(long, hide_short_help = true, conflicts_with = "out", help_heading = "Output")]
     #[serde(skip)]
     pub no_out: bool,
     /// Write a checkpoint after every N epochs; at the end there is always one.
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN, help_heading = "Output")]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = NonZeroU32::MIN, help_heading = "Output")]
     pub checkpoint_every: NonZeroU32,
     /// Write event files for TensorBoard, too.
-    #[arg(long, conflicts_with = "no_out", help_heading = "Output")]
+    #[arg(long, hide_short_help = true, conflicts_with = "no_out", help_heading = "Output")]
     pub tensorboard: bool,
     /// Write no report.html and no curves.png at the end.
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, hide_short_help = true, help_heading = "Output")]
     pub no_report: bool,
     /// Print only errors.
     #[arg(long, short, conflicts_with = "json", help_heading = "Output")]

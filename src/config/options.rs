@@ -47,28 +47,28 @@ impl OptionFacts {
 table::options! {
     "Data" {
         /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1; features each by its own. Default for features and colours.
-        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         standardize: bool => run.standardize, [of_recipe];
         /// Shift each training image by up to N pixels along each axis, anew in each epoch, A's and B's copy independently.
         #[arg(value_name = "N")]
         shift: u32 => run.augmentation.shift, [];
         /// Rotate each training image by up to so many degrees, either way.
-        #[arg(value_name = "DEGREES")]
+        #[arg(value_name = "DEGREES", hide_short_help = true)]
         rotation: f64 => run.augmentation.rotation, [];
         /// Resize each training image by up to this fraction, either way.
-        #[arg(value_name = "FRACTION")]
+        #[arg(value_name = "FRACTION", hide_short_help = true)]
         scale: f64 => run.augmentation.scale, [];
         /// Bend each training image: places move by up to so many pixels along each axis, smoothly.
-        #[arg(value_name = "PIXELS")]
+        #[arg(value_name = "PIXELS", hide_short_help = true)]
         elastic: f64 => run.augmentation.elastic, [];
         /// Mirror each training image left to right, or not, by chance: for photographs, not for digits.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         flip: bool => run.augmentation.flip, [];
         /// Give A and B the same augmented image, instead of one each.
-        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         shared_view: bool => run.augmentation.shared, [];
         /// Make labels of training images wrong: pair:SHARE the next class, sym:SHARE any other, or those of a file, one a line.
-        #[arg(value_name = "pair:SHARE|sym:SHARE|FILE")]
+        #[arg(value_name = "pair:SHARE|sym:SHARE|FILE", hide_short_help = true)]
         label_noise: LabelNoise => run.label_noise, [];
         /// Use the labels of N training images, as many of each class, and learn from the others without; N:SEED takes others of them.
         #[arg(value_name = "N")]
@@ -76,7 +76,7 @@ table::options! {
     }
     "Model" {
         /// Widths of the network, input first, classes last, such as 784,64,64,10; `auto` at either end is what the data has.
-        #[arg(value_name = "WIDTHS")]
+        #[arg(value_name = "WIDTHS", hide_short_help = true)]
         layers: Widths, [];
         /// Widths of the hidden layers alone; input and output are the data's. Default: 64,64.
         #[arg(value_delimiter = ',', value_name = "WIDTHS", conflicts_with = "layers")]
@@ -90,36 +90,37 @@ table::options! {
         #[arg(value_enum)]
         method: Method => run.method, [of_recipe];
         /// Loss of the output layer.
-        #[arg(value_enum)]
+        #[arg(value_enum, hide_short_help = true)]
         output_loss: OutputLoss => run.output_loss, [of_recipe];
         /// Loss of the hidden layers.
         #[arg(value_enum)]
         hidden_loss: HiddenLossKind => hidden.kind, [of_recipe];
         /// What the cosine loss compares.
-        #[arg(value_enum)]
+        #[arg(value_enum, hide_short_help = true)]
         representation: Representation => hidden.cosine.representation, [of_recipe] of Cosine;
         /// Subtract the batch's mean from what the cosine loss compares.
-        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         centre: bool => hidden.cosine.centre, [of_recipe] of Cosine;
         /// Whose prototypes guide the hidden layers.
-        #[arg(value_enum)]
+        #[arg(value_enum, hide_short_help = true)]
         guide: Guide => hidden.prototypes.guide, [of_recipe] of Prototypes;
         /// Width of the projection between a hidden layer and its prototypes; 0 for none.
-        #[arg(value_name = "WIDTH")]
+        #[arg(value_name = "WIDTH", hide_short_help = true)]
         projection: usize => hidden.prototypes.projection, [of_recipe] of Prototypes;
         /// Temperature of the softmax over the prototypes: the cosines are divided by it.
+        #[arg(hide_short_help = true)]
         temperature: f64 => hidden.prototypes.temperature, [of_recipe] of Prototypes;
         /// Share of a hidden layer's target that is the partner's answer about the same image instead of the label.
-        #[arg(value_name = "FRACTION")]
+        #[arg(value_name = "FRACTION", hide_short_help = true)]
         mutual: f64 => hidden.prototypes.mutual, [of_recipe] of ClassPrototypes;
         /// How many times the learning rate heads learn at, or auto for 512 divided by the width of their layer.
-        #[arg(value_name = "TIMES")]
+        #[arg(value_name = "TIMES", hide_short_help = true)]
         head_rate: HeadRate => hidden.head.head_rate, [of_recipe] of Head;
         /// Bring each row of a hidden layer's output to one length before the next layer reads it.
-        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         normalize: bool => run.normalize, [of_recipe];
         /// Share of each hidden layer's units that a training step leaves out, by chance.
-        #[arg(value_name = "SHARE")]
+        #[arg(value_name = "SHARE", hide_short_help = true)]
         dropout: f64 => run.dropout, [of_recipe];
         /// Whose losses decide from which images of a batch a layer learns, where labels may be wrong.
         #[arg(value_enum)]
@@ -128,13 +129,13 @@ table::options! {
         #[arg(value_name = "SHARE")]
         trust_rate: TrustRate => run.trust.trust_rate, [] of Trust;
         /// Epochs over which the share of images left out rises to that.
-        #[arg(value_name = "EPOCHS")]
+        #[arg(value_name = "EPOCHS", hide_short_help = true)]
         trust_ramp: u32 => run.trust.trust_ramp, [] of Trust;
         /// An image without a label takes the class that the partner's same layer gives it, if its probability is above this; 1 for never.
-        #[arg(value_name = "SHARE")]
+        #[arg(value_name = "SHARE", hide_short_help = true)]
         pseudo_threshold: f64 => run.few.pseudo_threshold, [];
         /// Epochs over which the weight of such a class rises to that of a label.
-        #[arg(value_name = "EPOCHS")]
+        #[arg(value_name = "EPOCHS", hide_short_help = true)]
         pseudo_ramp: u32 => run.few.pseudo_ramp, [];
     }
     "Training" {
@@ -145,7 +146,7 @@ table::options! {
         /// Learning rate of Adam.
         learning_rate: f64 => run.adam.learning_rate, [of_recipe];
         /// How the learning rate changes over the run.
-        #[arg(value_enum)]
+        #[arg(value_enum, hide_short_help = true)]
         schedule: Schedule => run.schedule, [of_recipe];
     }
 }

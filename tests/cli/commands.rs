@@ -53,6 +53,18 @@ fn every_command_has_help_and_the_main_ones_an_example() {
     assert_eq!(run(&["--version"]).succeeded().stdout, concat!("ffcl-gpu ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
+/// How many options the help of `train` shows, with `-h` and with `--help`.
+#[test]
+fn short_help_shows_what_most_runs_need() {
+    let options = |flag: &str| {
+        let ran = run(&["train", flag]).succeeded();
+        assert!(ran.stdout.contains("--help all of them"), "{}", ran.stdout);
+        ran.stdout.lines().filter(|line| line.trim_start().starts_with("--") || line.contains(", --")).count()
+    };
+    let (short, long) = (options("-h"), options("--help"));
+    assert!((20..=26).contains(&short) && long > 2 * short, "{short} of {long}");
+}
+
 /// A user who copies the default out of the help must have typed something that works.
 #[test]
 fn the_help_writes_layers_as_they_are_typed() {

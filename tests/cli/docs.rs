@@ -120,10 +120,11 @@ fn words(line: &str) -> Vec<String> {
 
 /// The long options of a command, by its help.
 fn options(command: &[&str]) -> BTreeSet<String> {
-    let ran = run(&[command, &["-h"]].concat()).succeeded();
+    let ran = run(&[command, &["--help"]].concat()).succeeded();
     let named = ran.stdout.lines().filter_map(|line| {
         let line = line.trim_start();
-        if line.starts_with('-') { line.split("--").nth(1) } else { None }
+        // What begins with a dash and a space is a value.
+        if line.starts_with('-') && !line.starts_with("- ") { line.split("--").nth(1) } else { None }
     });
     named.map(|rest| rest.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '-').collect()).collect()
 }
