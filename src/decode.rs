@@ -99,7 +99,7 @@ fn unknown(bytes: &[u8]) -> &'static str {
     } else if contains(b"<svg") {
         "is a drawing (SVG), which is not read; convert it to PNG"
     } else {
-        "is no picture of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)"
+        "is not a picture of a known format (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP)"
     }
 }
 

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Images of the test set, its first ones, on which representations are looked at: fewer only where there are not so many, or an
-/// adapter's buffers do not hold them.
+/// The first images of the test set, on which representations are diagnosed; fewer if the set or an adapter's buffers hold fewer.
 pub const SAMPLE: usize = 512;
 
 /// Sums that a device makes for one layer of one slot.
@@ -11,17 +10,17 @@ pub const SAMPLE: usize = 512;
 pub struct LayerSums {
     /// Over the sample, `1 − cos` between the slot's activations and the partner's; 0 for the output layer, as the next three.
     pub misalignment: f64,
-    /// Squares of all entries of the summed covariance, and
+    /// Sum of the squared entries of the summed covariance.
     pub covariance_squares: f64,
-    /// its trace.
+    /// Trace of the summed covariance.
     pub covariance_trace: f64,
     /// Units that are 0 on the whole sample.
     pub dead: f64,
-    /// Squares of the weights,
+    /// Sum of the squared weights.
     pub weights: f64,
-    /// of their change over the epoch,
+    /// Sum of the squared changes of the weights over the epoch.
     pub update: f64,
-    /// and of their distance from the partner's.
+    /// Squared distance of the weights from the partner's.
     pub distance: f64,
 }
 
@@ -108,7 +107,7 @@ impl Sign {
             }
             Sign::Diverging => "a hidden layer's loss rises again: A and B lose each other; try a smaller --learning-rate",
             Sign::NearChance => {
-                "the accuracy is near that of guessing; where an epoch has few steps, try a smaller --batch-size; else look for collapsed or dead layers in metrics.jsonl, or try --recipe contrastive"
+                "the accuracy is near that of guessing; if an epoch has few steps, try a smaller --batch-size; else look for collapsed or dead layers in metrics.jsonl, or try --recipe contrastive"
             }
             Sign::UnsureOfLabels => {
                 "A and B are often mistaken themselves, so that the estimated share of wrong labels is too high; give the share by --trust-rate"
@@ -132,26 +131,27 @@ pub struct Observation<'a> {
     pub unsure_of_labels: bool,
 }
 
-/// Agreement above this, with
+/// A layer has collapsed if its alignment is above this and its participation ratio below [`COLLAPSED_RATIO`]. Neither alone is a
+/// collapse: well-trained partners agree, and a layer of two units has few directions.
 const COLLAPSED_ALIGNMENT: f64 = 0.99;
-/// fewer directions than this, is a collapse: neither alone is one (well-trained twins agree, and a two-unit layer has few
-/// directions).
+/// See [`COLLAPSED_ALIGNMENT`].
 const COLLAPSED_RATIO: f64 = 2.0;
-/// Epochs without movement that make a plateau,
+/// A plateau is so many epochs without movement.
 const PLATEAU_EPOCHS: usize = 5;
-/// which is a relative change of each loss below this,
+/// Without movement: the relative change of each loss is below this, and the gain in accuracy below [`PLATEAU_GAIN`].
 const PLATEAU_CHANGE: f64 = 0.01;
-/// and a gain in accuracy below this.
+/// See [`PLATEAU_CHANGE`].
 const PLATEAU_GAIN: f64 = 0.002;
-/// Above this accuracy standing still is no failure.
+/// Above this accuracy a plateau is not a failure.
 const GOOD_ENOUGH: f64 = 0.95;
-/// A hidden loss that stays this many times above its lowest, and above half of its first value,
+/// A hidden loss diverges if it stays above this multiple of its lowest value, and above half of its first one, for
+/// [`DIVERGED_EPOCHS`]. One epoch's rise is noise; far below its start a loss may wander.
 const DIVERGED: f64 = 1.1;
-/// for so many epochs, diverges. (One epoch's rise is noise; far below its start a loss may wander.)
+/// See [`DIVERGED`].
 const DIVERGED_EPOCHS: usize = 3;
-/// Epochs after which guessing is a failure,
+/// Epochs after which guessing is a failure.
 const PATIENCE: usize = 3;
-/// and what counts as guessing, in units of 1 / classes.
+/// An accuracy below this multiple of 1 / classes is guessing.
 const NEAR_CHANCE: f64 = 1.5;
 
 /// Watches one replica.

@@ -55,9 +55,9 @@ pub struct EpochMetrics {
     pub training: Vec<Vec<f32>>,
     /// `[replica][3]`: right answers on the test set by A, B and the ensemble.
     pub test: Vec<[f32; EVALUATION_METRICS]>,
-    /// `[slot][layer]`: the diagnostics of the layers,
+    /// `[slot][layer]`: the diagnostics of the layers.
     pub layers: Vec<Vec<LayerSums>>,
-    /// and the number of images that they were taken on.
+    /// Images on which the layers were diagnosed.
     pub sample: usize,
 }
 
@@ -69,9 +69,9 @@ pub type Progress<'a> = dyn FnMut(usize) -> ControlFlow<()> + 'a;
 pub enum Quantity {
     /// The weight itself.
     Weights,
-    /// Adam's first moment of it,
+    /// Adam's first moment of it.
     FirstMoments,
-    /// and the second.
+    /// Adam's second moment of it.
     SecondMoments,
     /// The weight when the epoch began, of the network only.
     EpochStart,
@@ -195,7 +195,7 @@ impl Job<'_> {
             let label = images.labels.iter().position(|&label| usize::from(label) >= self.dataset.classes());
             if let Some(index) = label {
                 return Err(Error::Dataset(format!(
-                    "label {} of {name} image {index} is none of the {} classes; mend the data set",
+                    "label {} of {name} image {index} is not one of the {} classes; correct the data set",
                     images.labels[index],
                     self.dataset.classes()
                 )));
@@ -203,7 +203,7 @@ impl Job<'_> {
             if let Some(features) = &images.features {
                 if features.count() != images.count() || features.width() != train.pixels_per_image() {
                     return Err(Error::Dataset(format!(
-                        "the {name} set has labels for other rows than {images:?}; mend the data set"
+                        "the {name} set has not as many labels as {images:?}; correct the data set"
                     )));
                 }
                 features.check_finite()?;
@@ -212,7 +212,7 @@ impl Job<'_> {
             let sizes = (images.pixels_per_image(), images.pixels.len());
             if images.count() == 0 || images.has_features() != train.has_features() || sizes != (train.pixels_per_image(), bytes)
             {
-                return Err(Error::Dataset(format!("the {name} images {images:?} hold {} bytes; mend the data set", sizes.1)));
+                return Err(Error::Dataset(format!("the {name} images {images:?} hold {} bytes; correct the data set", sizes.1)));
             }
         }
         Ok(())
@@ -230,7 +230,7 @@ impl Job<'_> {
         };
         match steps.iter().find(|step| !fits(step)) {
             Some(step) => Err(Error::Configuration(format!(
-                "a step of {} rows from {} is no batch of {} among {images} images",
+                "a step of {} rows at {} is not a whole batch of {} within {images} images",
                 step.row_count, step.first_row, config.batch_size
             ))),
             None => Ok(()),

@@ -11,22 +11,22 @@ use serde::{Deserialize, Serialize};
 /// The most mistakes that are listed.
 pub const MISTAKES: usize = 100;
 
-/// Answers compared with labels. What is not of A or of B alone is of all networks together.
+/// Answers compared with labels; of all networks together unless a field names A or B.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Images that were asked about.
     pub images: usize,
-    /// Share of right answers of A,
+    /// Share of right answers of A.
     pub accuracy_a: f64,
-    /// of B,
+    /// Share of right answers of B.
     pub accuracy_b: f64,
-    /// and of all networks together.
+    /// Share of right answers of all networks together.
     pub accuracy: f64,
     /// Mean cross-entropy of A, in nats. Probabilities that f32 rounds to zero count as its smallest normal number.
     pub loss_a: f64,
-    /// The same of B,
+    /// Mean cross-entropy of B.
     pub loss_b: f64,
-    /// and of all networks together.
+    /// Mean cross-entropy of all networks together.
     pub loss: f64,
     /// One entry a class.
     pub classes: Vec<ClassScore>,
@@ -56,9 +56,9 @@ pub struct Mistake {
     pub image: usize,
     /// Its class.
     pub label: usize,
-    /// What it was taken for,
+    /// The class that was predicted.
     pub answer: usize,
-    /// and the probability of that.
+    /// The probability of that class.
     pub probability: f32,
 }
 
@@ -67,11 +67,11 @@ impl Evaluation {
     pub fn new(answers: &Answers, labels: &[u8]) -> Result<Self> {
         let classes = answers.classes();
         if labels.len() != answers.count() || labels.is_empty() {
-            let message = format!("{} labels are no match for {} answers; give a label for each", labels.len(), answers.count());
+            let message = format!("{} labels do not match {} answers; give a label for each", labels.len(), answers.count());
             return Err(Error::Dataset(message));
         }
         if let Some(&label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
-            return Err(Error::Dataset(format!("label {label} is none of the {classes} classes; mend the data set")));
+            return Err(Error::Dataset(format!("label {label} is not one of the {classes} classes; correct the data set")));
         }
         let mut confusion = vec![vec![0; classes]; classes];
         let mut mistakes = Vec::new();

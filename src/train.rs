@@ -112,7 +112,7 @@ impl<'a> Trainer<'a> {
 
     /// A run that goes on from `state`; `history` are the reports of its whole epochs, in their order (where nothing is
     /// left to do, of all its epochs). On the device where the state was
-    /// read, in the same build, it comes to the same bits as a run that never stopped.
+    /// read, in the same build, it ends with the same bits as a run that never stopped.
     pub fn resume(
         job: Job<'a>,
         backend: &'a mut dyn Backend,

@@ -43,7 +43,7 @@ impl TrainedModel {
         Self::open_as(path, Undescribed::Refuse)
     }
 
-    /// The same, where a file that does not say what its model is may be taken for a plain network.
+    /// The same; `undescribed` decides whether a file without a description is read as a plain network.
     pub fn open_as(path: &Path, undescribed: Undescribed) -> Result<Self> {
         let file = if path.is_dir() {
             let found = FILES.iter().map(|name| path.join(name)).find(|file| file.exists());

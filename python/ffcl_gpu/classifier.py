@@ -192,7 +192,7 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         networks = self._model.weights()
         hidden = len(networks[0]) - 1
         if not -hidden <= layer < hidden:
-            raise ValueError(f"layer {layer} is none of the {hidden} hidden layers; give {-hidden} to {hidden - 1}")
+            raise ValueError(f"layer {layer} is not one of the {hidden} hidden layers; give {-hidden} to {hidden - 1}")
         layer %= hidden
         # In double precision, rounded once: products of single ones are summed in an order that depends on where a row stands.
         rows = _standardized(rows, description).astype(np.float64)

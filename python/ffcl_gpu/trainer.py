@@ -169,7 +169,7 @@ class Trainer:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Every option that the run comes to."""
+        """Every option of the run."""
         return {name.replace("-", "_"): value for name, value in json.loads(self._run.options).items()}
 
     def model(self) -> _ffcl.Model:

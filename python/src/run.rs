@@ -209,7 +209,7 @@ impl Run {
         self.memory
     }
 
-    /// Every option that the run comes to, as JSON.
+    /// Every option of the run, as JSON.
     #[getter]
     fn options(&self) -> &str {
         &self.options

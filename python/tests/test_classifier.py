@@ -132,7 +132,7 @@ def test_transform_is_what_the_last_layer_reads(digits):
         logits = values @ layers[-1][0].T + layers[-1][1]
         shares.append(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
     assert np.allclose(np.mean(shares, axis=0), model.predict_proba(x_test), atol=1e-5)
-    with pytest.raises(ValueError, match="layer 2 is none of the 2 hidden layers"):
+    with pytest.raises(ValueError, match="layer 2 is not one of the 2 hidden layers"):
         model.transform(x_test, layer=2)
 
 

@@ -95,7 +95,7 @@ pub type Make<'a> = dyn Fn(Job) -> Result<Box<dyn Backend>> + 'a;
 /// the last. Where a regime says how many images there are, a repeat is an epoch as a user waits for it: shuffling before, evaluation
 /// after.
 ///
-/// A backend that the regime does not fit is no failure of the benchmark: its error stands in its place.
+/// If a regime does not fit a backend, its row holds the error; the benchmark goes on.
 pub fn measure(regime: &Regime, makers: &[(String, &Make)]) -> Result<Vec<std::result::Result<Measurement, Misfit>>> {
     let config = regime.config();
     let images = regime.images.unwrap_or((8 * regime.batch_size).max(1024));

@@ -26,13 +26,17 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train a pair of networks, or many pairs side by side.
-    #[command(after_help = "Example: ffcl-gpu train --dataset mnist --data-dir data/mnist --epochs 30 --out runs/first\n\n-h shows the options that most runs need, --help all of them.")]
+    #[command(
+        after_help = "Example: ffcl-gpu train --dataset mnist --data-dir data/mnist --epochs 30 --out runs/first\n\n-h shows the options that most runs need, --help all of them."
+    )]
     Train(Box<TrainOptions>),
     /// Train all variants of a study file, with several seeds each, and report on them.
     #[command(after_help = "Example: ffcl-gpu study studies/guidance.toml --out runs/guidance --data-dir data/mnist")]
     Study(StudyOptions),
     /// Look for wrong labels in a data set: a table, a page with pictures, and a cleaned copy.
-    #[command(after_help = "Example: ffcl-gpu audit photos --image-size 32 --out photos-audit --write-clean photos-clean\n\n-h shows the options that most runs need, --help all of them.")]
+    #[command(
+        after_help = "Example: ffcl-gpu audit photos --image-size 32 --out photos-audit --write-clean photos-clean\n\n-h shows the options that most runs need, --help all of them."
+    )]
     Audit(Box<AuditOptions>),
     /// Fetch data sets, list them, or check those that are here.
     #[command(subcommand)]
@@ -56,10 +60,14 @@ pub enum Command {
     #[command(after_help = "Example: ffcl-gpu report runs/first runs/second --out comparison.html")]
     Report(RunReportOptions),
     /// Show what a training step does: each dispatch with what it reads and writes, or the shader of one.
-    #[command(after_help = "Example: ffcl-gpu program --recipe paper --fused\n\n-h shows the options that most runs need, --help all of them.")]
+    #[command(
+        after_help = "Example: ffcl-gpu program --recipe paper --fused\n\n-h shows the options that most runs need, --help all of them."
+    )]
     Program(Box<ProgramOptions>),
     /// Time the candidate shapes of a GPU's kernels for a kind of run, and keep the fastest for runs like it.
-    #[command(after_help = "Example: ffcl-gpu tune --device gpu --layers 784,256,256,10\n\n-h shows the options that most runs need, --help all of them.")]
+    #[command(
+        after_help = "Example: ffcl-gpu tune --device gpu --layers 784,256,256,10\n\n-h shows the options that most runs need, --help all of them."
+    )]
     Tune(Box<TuneOptions>),
     /// List the adapters that --device can choose from.
     Devices(DevicesOptions),
@@ -132,12 +140,12 @@ pub struct VerifyOptions {
     /// Compare an epoch of the data instead, and draw how far the weights drift beside what rounding predicts, as an SVG.
     #[arg(long, value_name = "FILE.svg")]
     pub drift: Option<PathBuf>,
-    /// What --drift trains.
+    /// The recipe that --drift trains by.
     #[arg(long, value_enum, default_value_t = Recipe::Contrastive, requires = "drift")]
     pub recipe: Recipe,
     #[command(flatten)]
     pub data: DataOptions,
-    /// Let each case meet every shape of tile on a software adapter, too, which compiles them for minutes.
+    /// Test every tile shape on software adapters, too (compiling takes minutes).
     #[arg(long, conflicts_with = "drift")]
     pub every_tile: bool,
     /// Print one JSON object for each row.

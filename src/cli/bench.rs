@@ -29,7 +29,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         && (options.profile || options.plan.plan().is_some() || options.compare.iter().any(|&other| other != Compared::Cpu))
     {
         return Err(Error::Configuration(
-            "plans and --profile are for GPUs, and --device came to the CPU; leave them out or use --device gpu".into(),
+            "--plan and --profile need a GPU, but --device selected the CPU; remove them or use --device gpu".into(),
         ));
     }
     check_parity(options)?;

@@ -12,7 +12,7 @@ pub struct DeviceOption {
     #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
     #[serde(serialize_with = "serialize_as_text")]
     pub device: DeviceRequest,
-    /// Whether a GPU's kernels are timed to choose the shapes of their tiles. No choice changes a result.
+    /// When a GPU's kernels are timed to choose their tile shapes. The results are the same.
     #[arg(long, hide_short_help = true, value_enum, default_value_t, env = "FFCL_TUNE")]
     #[serde(skip)]
     pub tune: Tuning,
@@ -23,7 +23,7 @@ pub struct DeviceOption {
 pub enum Tuning {
     /// Never: the built-in table.
     Off,
-    /// Where an adapter meets a kind of run for the first time.
+    /// When an adapter gets a kind of run for the first time.
     #[default]
     Auto,
     /// Now, whatever was measured before.
@@ -41,7 +41,7 @@ pub enum PlanName {
     /// Fused where it is possible, layered elsewhere and on software adapters.
     #[default]
     Auto,
-    /// Two to six dispatches a step, for layers up to 128 wide; an error says why where a run has none, as with --centre or --dropout.
+    /// Two to six dispatches a step, for layers up to 128 wide; an error gives the reason if a run has none, as with --centre or --dropout.
     Fused,
     /// A dispatch for each layer and kernel.
     Layered,

@@ -153,7 +153,7 @@ impl Display {
         self.bar.finish_and_clear();
     }
 
-    /// Prints what the run came to.
+    /// Prints the results of the run.
     pub fn summary(&self, outcome: &Outcome) -> Result<()> {
         if self.quiet {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How pictures were prepared, as `evaluate` and `predict` say it.
+//! The names of preparations, for the output of `evaluate` and `predict`.
 
 use ffcl_gpu::trained::preparation::Preparation;
 

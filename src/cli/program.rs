@@ -20,7 +20,7 @@ pub fn run(options: &ProgramOptions) -> Result<()> {
         let operations: Vec<&Operation> = programs.stages.iter().flatten().collect();
         let operation = operations.get(number).ok_or_else(|| {
             let count = operations.len();
-            Error::Configuration(format!("--wgsl {number} is no dispatch of this step; give a number below {count}"))
+            Error::Configuration(format!("--wgsl {number} is not a dispatch of this step; give a number below {count}"))
         })?;
         let launch = Launch { tiles: &Tiles::GPU, slots: programs.slots };
         return print(operation.variant(launch).wgsl().as_bytes());

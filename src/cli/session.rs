@@ -29,7 +29,7 @@ pub fn open_gpu(request: &DeviceOption, plan: Option<Plan>, job: Job) -> Result<
     open_choice(choose(&request.device)?)?.map(|context| prepare(request.tune, context, plan, job)).transpose()
 }
 
-/// What the request comes to, without opening it; the notice goes to standard error.
+/// The device that the request selects, without opening it; the notice goes to standard error.
 pub fn describe(request: &DeviceOption) -> Result<DeviceDescription> {
     let choice = choose(&request.device)?;
     announce(&choice);
@@ -46,10 +46,10 @@ pub fn describe_for(request: &DeviceOption, plan: Option<Plan>) -> Result<Device
 }
 
 fn fused_on_cpu() -> Error {
-    Error::Configuration("--plan fused is for GPUs, and --device came to the CPU; leave --plan out or use --device gpu".into())
+    Error::Configuration("--plan fused needs a GPU, but --device selected the CPU; remove --plan or use --device gpu".into())
 }
 
-/// Opens the adapter that the request comes to, with the notice; `None` is the CPU.
+/// Opens the adapter that the request selects, with the notice; `None` is the CPU.
 pub fn open_context(request: &DeviceOption) -> Result<Option<Context>> {
     let choice = choose(&request.device)?;
     announce(&choice);

@@ -163,13 +163,11 @@ fn trained_on(model: &ModelDescription) -> Result<DatasetName> {
             Err(Error::Configuration(message))
         }
         (Origin::Folder { .. }, _) => {
-            let message =
-                format!("the model was trained on a folder '{name}', and does not say where that is; give --dataset DIR");
+            let message = format!("the model was trained on a folder '{name}', but its place is unknown; give --dataset DIR");
             Err(Error::Configuration(message))
         }
         (Origin::File { .. }, _) => {
-            let message =
-                format!("the model was trained on a file '{name}', and does not say where that is; give --dataset FILE");
+            let message = format!("the model was trained on a file '{name}', but its place is unknown; give --dataset FILE");
             Err(Error::Configuration(message))
         }
     }

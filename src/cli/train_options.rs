@@ -24,7 +24,7 @@ pub struct TrainOptions {
     #[command(flatten)]
     #[serde(flatten)]
     pub data: DataOptions,
-    /// Take the images in the data set's own order.
+    /// Train on the images in the data set's own order, without shuffling.
     #[arg(long, hide_short_help = true, help_heading = "Data")]
     pub no_shuffle: bool,
 
@@ -55,7 +55,7 @@ pub struct TrainOptions {
     /// How a GPU cuts a step into dispatches; the results are the same.
     #[arg(long, hide_short_help = true, value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
-    /// Where the device is lost, open it again and go on from the last checkpoint, up to N times.
+    /// If the device is lost, open it again and go on from the last checkpoint, up to N times.
     #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 0)]
     pub retry_on_device_loss: u32,
     /// Write the run into this new folder instead of runs/<date>-<dataset>-<seed>.

@@ -19,7 +19,7 @@ pub struct ModelOption {
     /// Only this pair of networks, counted from 0. Default: all pairs together.
     #[arg(long, value_name = "R")]
     pub replica: Option<usize>,
-    /// Take a file that does not say what its model is for plain networks: pixels from 0 to 1, no normalised layers, classes by number.
+    /// Read a file without a description as plain networks: pixels from 0 to 1, no normalised layers, numbered classes.
     #[arg(long)]
     pub plain: bool,
 }

@@ -18,7 +18,7 @@ pub fn run(options: &TuneOptions) -> Result<()> {
     let dataset = blank_dataset(&config)?;
     let job = Job { config: &config, dataset: &dataset };
     let Some(context) = session::open_context(&options.device)? else {
-        return Err(Error::Configuration("tiles are for GPUs, and --device selected the CPU; use --device gpu".into()));
+        return Err(Error::Configuration("tune needs a GPU, but --device selected the CPU; use --device gpu".into()));
     };
     let plan = options.plan.plan();
     let key = key(&context, &config, plan);

@@ -22,7 +22,8 @@ const LONGEST: usize = 100;
 pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
     let Some(context) = session::open_context(&options.device)? else {
         return Err(Error::Device(
-            "verify compares a GPU adapter with the CPU twins, and --device came to the CPU; use --device gpu, an index or a name".into(),
+            "verify compares a GPU adapter with the CPU, but --device selected the CPU; use --device gpu, an index or a name"
+                .into(),
         ));
     };
     if let Some(path) = &options.drift {

@@ -58,9 +58,7 @@ impl TrainingConfig {
             return fail(format!("--dropout {} is out of range; give 0 to 0.95, such as 0.2", self.dropout));
         }
         if self.dropout > 0.0 && self.has_hidden_losses() && self.hidden_loss.representation() == Representation::PreActivation {
-            return fail(
-                "--dropout leaves outputs out, which --representation pre-activation does not look at; leave one of them out",
-            );
+            return fail("--dropout and --representation pre-activation cannot be combined; remove one of them");
         }
         self.hidden_loss.check(self.batch_size)?;
         if self.method == Method::Ffcl3 && (self.epochs < 3 || self.architecture.layer_count() < 2) {
@@ -88,7 +86,7 @@ impl TrainingConfig {
         }
         if !self.learns_by_labels() {
             return fail(
-                "--trust ranks images by what each layer's loss says of their labels, and these hidden losses have none of an image; use --recipe contrastive, --hidden-loss head or --method backprop, or leave --trust out",
+                "--trust needs a hidden loss that uses labels; use --recipe contrastive, --recipe heads or --method backprop, or remove --trust",
             );
         }
         if self.trust.trust == Trust::CoTeaching && self.has_hidden_losses() && !matches!(self.hidden_loss, HiddenLoss::Head(_)) {
@@ -98,14 +96,14 @@ impl TrainingConfig {
         }
         if self.batch_size > MAX_RANKED_BATCH {
             return fail(format!(
-                "--batch-size {} is too large for --trust, where every row's loss is ranked among all; give at most {MAX_RANKED_BATCH}",
+                "--batch-size {} is too large for --trust, which ranks the losses of the whole batch; give at most {MAX_RANKED_BATCH}",
                 self.batch_size
             ));
         }
         Ok(())
     }
 
-    /// Whether the loss of every layer that learns says of each image how badly its label fits.
+    /// Whether every layer that learns has a loss of each image at its label.
     fn learns_by_labels(&self) -> bool {
         match self.method {
             Method::Local | Method::FrozenPartner => self.hidden_loss.has_label_losses(),
@@ -120,13 +118,11 @@ impl TrainingConfig {
         }
         if !self.learns_by_labels() {
             return fail(
-                "images without labels take the classes that losses by labels compare, and these hidden losses have none; use --recipe contrastive, --hidden-loss head or --method backprop, or give all images labels",
+                "images without labels need a hidden loss that uses labels; use --recipe contrastive, --recipe heads or --method backprop, or label all images",
             );
         }
         if self.trust.trust != Trust::None {
-            return fail(
-                "--trust ranks images by their labels, and some have none; leave --trust out, or the images without labels",
-            );
+            return fail("--trust needs a label for every image; remove --trust, or the images without labels");
         }
         if self.batch_size < 2 {
             return fail("--batch-size 1 has no room for images with labels and for others; give 2 or more");

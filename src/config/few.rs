@@ -53,7 +53,7 @@ impl FromStr for Labelled {
         let (count, seed) = text.split_once(':').unwrap_or((text, "0"));
         match (count.parse(), seed.parse()) {
             (Ok(count), Ok(seed)) => Ok(Self::Drawn { count, seed }),
-            _ => Err(format!("{text:?} is no number of images; give one such as 100, with a seed as 100:7, or {ALL}")),
+            _ => Err(format!("{text:?} is not a number of images; give one such as 100, with a seed as 100:7, or {ALL}")),
         }
     }
 }

@@ -65,7 +65,7 @@ impl HiddenLoss {
         }
     }
 
-    /// Whether it says of each image how badly its label fits.
+    /// Whether each image has a loss at its label.
     pub fn has_label_losses(&self) -> bool {
         matches!(self, Self::Prototypes(_) | Self::Head(_))
     }
@@ -86,11 +86,11 @@ impl HiddenLoss {
             Self::Prototypes(options) => options.check(),
             Self::Head(options) => options.check(),
             Self::Instances(_) if batch_size > MAX_INSTANCES => Err(Error::Configuration(format!(
-                "--batch-size {batch_size} is too large for --hidden-loss instances, where every row looks for its image among all; give at most {MAX_INSTANCES}"
+                "--batch-size {batch_size} is too large for --hidden-loss instances, which compares all rows with each other; give at most {MAX_INSTANCES}"
             ))),
             Self::Instances(options) => options.check(),
             Self::Pairs if batch_size > MAX_PAIRED_BATCH => Err(Error::Configuration(format!(
-                "--batch-size {batch_size} is too large for --hidden-loss pairs, where every row looks at every other; give at most {MAX_PAIRED_BATCH}"
+                "--batch-size {batch_size} is too large for --hidden-loss pairs, which compares all rows with each other; give at most {MAX_PAIRED_BATCH}"
             ))),
             _ => Ok(()),
         }

@@ -49,7 +49,7 @@ table::options! {
         /// Scale pixels to mean 0 and deviation 1 of the training set instead of 0 to 1; features each by its own. Default for features and colours.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         standardize: bool => run.standardize, [of_recipe];
-        /// Shift each training image by up to N pixels along each axis, anew in each epoch, A's and B's copy independently.
+        /// Shift each training image by up to N random pixels along each axis, newly drawn in each epoch, for A and B separately.
         #[arg(value_name = "N")]
         shift: u32 => run.augmentation.shift, [];
         /// Rotate each training image by up to so many degrees, either way.
@@ -58,10 +58,10 @@ table::options! {
         /// Resize each training image by up to this fraction, either way.
         #[arg(value_name = "FRACTION", hide_short_help = true)]
         scale: f64 => run.augmentation.scale, [];
-        /// Bend each training image: places move by up to so many pixels along each axis, smoothly.
+        /// Bend each training image smoothly, by up to so many pixels along each axis.
         #[arg(value_name = "PIXELS", hide_short_help = true)]
         elastic: f64 => run.augmentation.elastic, [];
-        /// Mirror each training image left to right, or not, by chance: for photographs, not for digits.
+        /// Mirror half of the training images left to right: for photographs, not for digits.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         flip: bool => run.augmentation.flip, [];
         /// Give A and B the same augmented image, instead of one each.
@@ -70,12 +70,12 @@ table::options! {
         /// Make labels of training images wrong: pair:SHARE the next class, sym:SHARE any other, or those of a file, one a line.
         #[arg(value_name = "pair:SHARE|sym:SHARE|FILE", hide_short_help = true)]
         label_noise: LabelNoise => run.label_noise, [];
-        /// Use the labels of N training images, as many of each class, and learn from the others without; N:SEED takes others of them.
+        /// Keep the labels of N training images, equally many of each class, and remove the others; N:SEED draws other images.
         #[arg(value_name = "N")]
         labelled: Labelled => run.few.labelled, [];
     }
     "Model" {
-        /// Widths of the network, input first, classes last, such as 784,64,64,10; `auto` at either end is what the data has.
+        /// Widths of the network, input first, classes last, such as 784,64,64,10; `auto` takes the first or last from the data.
         #[arg(value_name = "WIDTHS", hide_short_help = true)]
         layers: Widths, [];
         /// Widths of the hidden layers alone; input and output are the data's. Default: 64,64.
@@ -110,38 +110,38 @@ table::options! {
         /// Temperature of the softmax over the prototypes: the cosines are divided by it.
         #[arg(hide_short_help = true)]
         temperature: f64 => hidden.prototypes.temperature, [of_recipe] of Prototypes;
-        /// Share of a hidden layer's target that is the partner's answer about the same image instead of the label.
+        /// Share of a hidden layer's target that is the partner's prediction for the same image instead of the label.
         #[arg(value_name = "FRACTION", hide_short_help = true)]
         mutual: f64 => hidden.prototypes.mutual, [of_recipe] of ClassPrototypes;
-        /// How many times the learning rate heads learn at, or auto for 512 divided by the width of their layer.
+        /// Learning rate of the heads, as a multiple of --learning-rate; auto is 512 / layer width.
         #[arg(value_name = "TIMES", hide_short_help = true)]
         head_rate: HeadRate => hidden.head.head_rate, [of_recipe] of Head;
-        /// Bring each row of a hidden layer's output to one length before the next layer reads it.
+        /// Normalise the outputs of each hidden layer to the same length before the next layer reads them.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         normalize: bool => run.normalize, [of_recipe];
-        /// Share of each hidden layer's units that a training step leaves out, by chance.
+        /// Share of the hidden units that each training step leaves out at random.
         #[arg(value_name = "SHARE", hide_short_help = true)]
         dropout: f64 => run.dropout, [of_recipe];
-        /// Whose losses decide from which images of a batch a layer learns, where labels may be wrong.
+        /// Who chooses the images a layer learns from when labels may be wrong.
         #[arg(value_enum)]
         trust: Trust => run.trust.trust, [];
-        /// Share of labels that are expected to be wrong, or auto to have it estimated.
+        /// Expected share of wrong labels, or auto to estimate it.
         #[arg(value_name = "SHARE")]
         trust_rate: TrustRate => run.trust.trust_rate, [] of Trust;
-        /// Epochs over which the share of images left out rises to that.
+        /// Epochs over which the share of images left out rises to --trust-rate.
         #[arg(value_name = "EPOCHS", hide_short_help = true)]
         trust_ramp: u32 => run.trust.trust_ramp, [] of Trust;
-        /// An image without a label takes the class that the partner's same layer gives it, if its probability is above this; 1 for never.
+        /// Least probability at which an image without a label takes the class that the partner predicts; 1 for never.
         #[arg(value_name = "SHARE", hide_short_help = true)]
         pseudo_threshold: f64 => run.few.pseudo_threshold, [];
-        /// Epochs over which the weight of such a class rises to that of a label.
+        /// Epochs over which the weight of predicted classes rises to that of labels.
         #[arg(value_name = "EPOCHS", hide_short_help = true)]
         pseudo_ramp: u32 => run.few.pseudo_ramp, [];
     }
     "Training" {
         /// Passes over the training set.
         epochs: u32 => run.epochs, [may_change];
-        /// Images in a step; images that fill no whole batch are left out of the epoch.
+        /// Images in a step; the last images of an epoch are left out if they do not fill a batch.
         batch_size: usize => run.batch_size, [of_recipe];
         /// Learning rate of Adam.
         learning_rate: f64 => run.adam.learning_rate, [of_recipe];
@@ -152,7 +152,7 @@ table::options! {
 }
 
 impl RunOptions {
-    /// The run on images like MNIST's, where widths are left to the data: for checks that need no data.
+    /// The run on images like MNIST's if widths are left to the data: for checks that need no data.
     pub fn config(&self) -> Result<TrainingConfig> {
         self.fitted_to(784, 10)
     }

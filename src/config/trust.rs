@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Who says which images of a batch a layer learns from.
+/// Who chooses the images of a batch that a layer learns from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
@@ -30,7 +30,7 @@ pub enum Trust {
 }
 
 impl Trust {
-    /// Whether a slot's loss goes by its partner's verdict.
+    /// Whether the partner chooses the images of a slot's loss.
     pub fn partner_chooses(self) -> bool {
         matches!(self, Self::Partner | Self::CoTeaching)
     }

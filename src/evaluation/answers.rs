@@ -1,4 +1,4 @@
-//! What networks say about images.
+//! What networks answer about images.
 
 use crate::model::Network;
 

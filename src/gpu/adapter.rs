@@ -44,7 +44,7 @@ impl std::fmt::Display for DeviceRequest {
     }
 }
 
-/// What a request comes to, with a line for the user where it is not obvious.
+/// The device that a request selects, with a line for the user if that is not obvious.
 pub enum Choice {
     /// The CPU backend, and why, unless it was asked for.
     Cpu(Option<String>),

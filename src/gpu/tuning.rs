@@ -103,7 +103,7 @@ impl GpuBackend {
     }
 }
 
-/// What tuning came to.
+/// The result of tuning.
 #[derive(Clone, Debug)]
 pub struct Tuned {
     /// The fastest tiles; those of the options where [`Self::differs`].

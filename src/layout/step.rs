@@ -27,7 +27,7 @@ device_struct! {
         second_correction: f32,
         /// Epoch, from 1: the counter of random changes of images.
         epoch: u32,
-        /// How much of the expected share of wrong labels is left out by now, or of their weight pseudo-labels have, of [`super::WHOLE`].
+        /// Progress of the ramp, 0 to [`super::WHOLE`]: of `--trust-ramp`, or of `--pseudo-ramp`.
         trust_ramp: u32,
     }
 }

@@ -172,7 +172,7 @@ fn add_normalization(graph: &mut Graph, rows: &str, width: usize) -> String {
     normalized
 }
 
-/// The logarithm of the mean of all softmax outputs, by way of their logarithms, so that no probability becomes 0.
+/// The logarithm of the mean of all softmax outputs, computed from their logarithms, so that no probability becomes 0.
 fn add_mean(graph: &mut Graph, logits: &[String]) {
     let names = |end: &str| -> Vec<String> { logits.iter().map(|name| format!("{name}.{end}")).collect() };
     let (logarithms, differences, shares) = (names("logarithms"), names("differences"), names("shares"));

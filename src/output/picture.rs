@@ -38,7 +38,7 @@ pub(crate) const TITLE: u32 = 34;
 /// A part of a picture.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// What drawing comes to.
+/// The result of drawing.
 pub(crate) type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// All pictures are set in one font, which needs none to be installed.

@@ -74,7 +74,7 @@ pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<FileOpti
     let text = decoded.as_ref();
     if text.trim_start().starts_with('{') {
         let mut record: Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| fail(format!("is no JSON: {error}"), "mend the file"))?;
+            serde_json::from_str(text).map_err(|error| fail(format!("is not JSON: {error}"), "correct the file"))?;
         return match record.remove("options") {
             Some(Value::Object(values)) => Ok(FileOptions { values, is_record: true }),
             _ => Err(fail("has no `options`".into(), "give the config.json of a run of this version")),
@@ -83,11 +83,11 @@ pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<FileOpti
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         let message = crate::text::plain(error.message());
-        fail(format!("is no TOML: line {line}: {message}"), "mend the file")
+        fail(format!("is not TOML: line {line}: {message}"), "correct the file")
     })?;
     match serde_json::to_value(table) {
         Ok(Value::Object(values)) => Ok(FileOptions { values, is_record: false }),
-        _ => Err(fail("holds values that no option has".into(), "mend the file")),
+        _ => Err(fail("holds values that no option has".into(), "correct the file")),
     }
 }
 
@@ -97,7 +97,7 @@ pub fn read_record(folder: &Path) -> Result<Map<String, Value>> {
     let bytes = bounded_file::read(&path, LARGEST_CONFIG, "give the folder of a run, as `train` writes it")?;
     let fail = |problem: String| Error::Format {
         path: path.clone(),
-        problem: format!("is no record of a run: {problem}"),
+        problem: format!("is not the record of a run: {problem}"),
         remedy: "give the folder of a run, as `train` writes it".into(),
     };
     text::json(&bytes).map_err(fail)
@@ -115,7 +115,7 @@ pub struct RunDirectory {
 pub struct Reopened {
     /// Its folder, in which nothing has changed yet.
     pub directory: RunDirectory,
-    /// Where it stopped; nothing where it never came to a checkpoint.
+    /// Where it stopped; nothing if it wrote no checkpoint.
     pub state: Option<TrainingState>,
     /// The reports of its whole epochs; of all epochs where nothing is left to do.
     pub history: Vec<ReplicaReport>,

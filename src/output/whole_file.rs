@@ -24,7 +24,7 @@ pub(crate) fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes a file by way of a temporary one beside it, so that a reader finds the old file or the new one, whole.
+/// Writes a temporary file and renames it, so that a reader finds the old file or the new one, whole.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole_or(path, bytes, REMEDY)
 }

@@ -133,7 +133,7 @@ impl Run {
         let bytes = bounded_file::read(&path, LARGEST_CONFIG, remedy)?;
         let record: Record = text::json(&bytes).map_err(|error| Error::Format {
             path,
-            problem: format!("is no record of a run: {error}"),
+            problem: format!("is not the record of a run: {error}"),
             remedy: remedy.into(),
         })?;
         let file = [MODEL, CHECKPOINT].map(|name| folder.join(name)).into_iter().find(|file| file.exists());

@@ -62,7 +62,7 @@ impl Manifest {
         let bytes = bounded_file::read(&path, LARGEST, remedy)?;
         let fail = |problem: &dyn Display| Error::Format {
             path: path.clone(),
-            problem: format!("is no description of a study: {problem}"),
+            problem: format!("is not the description of a study: {problem}"),
             remedy: "run the study again, which writes it anew".into(),
         };
         let manifest: Self = text::json(&bytes).map_err(|error| fail(&error))?;
@@ -87,7 +87,7 @@ mod tests {
         {
             Manifest { first_seed, seeds, ..manifest.clone() }.write(folder.path()).unwrap();
             let message = Manifest::read(folder.path()).unwrap_err().to_string();
-            assert!(message.contains("study.json is no description of a study") && message.contains(part), "{message}");
+            assert!(message.contains("study.json is not the description of a study") && message.contains(part), "{message}");
         }
     }
 }

@@ -119,7 +119,7 @@ impl Study {
             let within = |error: Error| Error::Configuration(format!("variant {name}: {error}"));
             let options = own.over(&self.base);
             if options.layers.is_some() && options.hidden.is_some() {
-                return fail(format!("variant {name} has layers and hidden, which say the same; leave one of them out"));
+                return fail(format!("variant {name} has both layers and hidden; remove one of them"));
             }
             if self.layers.is_some() && options.has_shape() {
                 return fail(format!("variant {name} has layers of its own, and the study varies them; leave one of them out"));
@@ -172,7 +172,7 @@ fn explain(file: &str, error: &toml::de::Error) -> String {
         Some((given, names)) if message.starts_with("unknown") => nearest(given, names.iter().copied()),
         _ => None,
     };
-    let hint = meant.map_or_else(|| "mend the file".to_owned(), |name| format!("did you mean `{name}`?"));
+    let hint = meant.map_or_else(|| "correct the file".to_owned(), |name| format!("did you mean `{name}`?"));
     format!("{place}{message}; {hint}")
 }
 
@@ -232,7 +232,7 @@ pub(super) mod tests {
             ("layers = [[784]]\n[variants.a]", "variant a: --layers"),
             ("layers = [[784, 10]]\n[variants.a]\nlayers = [784, 10]", "leave one of them out"),
             ("layers = [[784, 10]]\n[base]\nhidden = [5]\n[variants.a]", "leave one of them out"),
-            ("[variants.a]\nhidden = [5]\nlayers = [784, 10]", "variant a has layers and hidden"),
+            ("[variants.a]\nhidden = [5]\nlayers = [784, 10]", "variant a has both layers and hidden"),
             ("layers = [[784, 'auto', 10]]\n[variants.a]", "auto is for the first and the last"),
             ("steps = 0\n[variants.a]", "steps = 0"),
             ("steps = 5\n[base]\nepochs = 1\n[variants.a]", "leave one of them out"),

@@ -44,7 +44,7 @@ impl ClassMap {
         }
         let (verb, noun) = if strange.len() == 1 { ("is", "class") } else { ("are", "classes") };
         Err(Error::Configuration(format!(
-            "the data's {noun} {} {verb} none of the model's, which are {}; rename {noun} or model to agree, or leave the images out",
+            "the data's {noun} {} {verb} not among the model's, which are {}; rename {noun} or model to agree, or leave the images out",
             listed(&strange),
             listed(&model.classes.iter().collect::<Vec<_>>())
         )))
@@ -101,7 +101,7 @@ mod tests {
         let map = ClassMap::new(&model, &names(&["ape", "dog"]), true, &[1]).unwrap();
         assert_eq!(map.labels(&[1]), [1]);
         let message = ClassMap::new(&model, &names(&["ape", "dog", "bee"]), true, &[0, 1, 2]).unwrap_err().to_string();
-        assert!(message.contains("classes 'ape', 'bee' are none of the model's, which are 'cat', 'dog', 'owl'"), "{message}");
+        assert!(message.contains("classes 'ape', 'bee' are not among the model's, which are 'cat', 'dog', 'owl'"), "{message}");
     }
 
     #[test]

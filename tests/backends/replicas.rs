@@ -30,7 +30,7 @@ fn replicas_are_single_runs() {
     }
 }
 
-/// Each replica goes by what it expects itself. The labels are partly wrong, so that there is something to find; an estimate needs some epochs
+/// Each replica uses its own estimate. The labels are partly wrong, so that there is something to find; an estimate needs some epochs
 /// on so few images.
 fn replicas_select_as_single_runs(device: Device) {
     let mut dataset = digits::generate_with_counts(0, 600, 200);

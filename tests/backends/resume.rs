@@ -1,4 +1,4 @@
-//! A run that stops and goes on comes to the same bits as one that does not stop.
+//! A run that stops and goes on ends with the same bits as one that does not stop.
 
 use crate::harness::Device;
 use crate::runs::{few, open, trusting};

@@ -112,5 +112,5 @@ fn a_run_in_progress_has_a_report_and_nonsense_none() {
     std::fs::write(path.join("run/metrics.jsonl"), "").unwrap();
     fails(&["report", "run"], "no whole epoch");
     std::fs::write(path.join("run/config.json"), "[]").unwrap();
-    fails(&["report", "run"], "is no record of a run");
+    fails(&["report", "run"], "is not the record of a run");
 }

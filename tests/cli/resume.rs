@@ -282,8 +282,8 @@ fn files_of_nonsense_are_refused() {
         (b"epochs = -1", 2, &["--epochs"]),
         (b"no-shuffle = 'yes'", 1, &["no-shuffle", "value"]),
         (b"layers = {a = 1}", 1, &["layers", "value"]),
-        (b"epochs = [", 1, &["is no TOML", "line 1"]),
-        (b"{\"options\": ", 1, &["is no JSON"]),
+        (b"epochs = [", 1, &["is not TOML", "line 1"]),
+        (b"{\"options\": ", 1, &["is not JSON"]),
         (b"\xff\xfe\x00", 1, &["is no text"]),
     ];
     report(cases.map(|(content, code, hints)| {

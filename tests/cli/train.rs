@@ -37,7 +37,7 @@ fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
         assert!(columns[1..10].iter().all(|number| number.parse::<f64>().is_ok_and(f64::is_finite)), "{row}");
     }
     let rest: Vec<_> = lines[title + 3..].iter().filter(|line| !line.is_empty()).collect();
-    // What it came to, a table of the three layers, and where weights and report are.
+    // The results, a table of the three layers, and where weights and report are.
     assert_eq!(rest.len(), 7, "{rest:?}");
     assert!(rest[5].starts_with("weights  runs/") && rest[6].starts_with("report   runs/"), "{rest:?}");
     assert!(rest[0].starts_with("4 steps in") && rest[0].contains('%'), "{}", rest[0]);

@@ -1,4 +1,4 @@
-//! Runs that are watched while they train, and what they came to.
+//! Runs that are watched while they train, and their results.
 
 use super::{PROGRAM, VARIABLES, join, json_lines, text};
 use std::fs;
@@ -36,7 +36,7 @@ pub fn wait_for_epochs(run: &Path, epochs: usize) {
     }
 }
 
-/// What a run came to, without its times.
+/// The results of a run, without its times.
 pub fn results(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
     let mut lines = json_lines(&fs::read_to_string(run.join("metrics.jsonl")).unwrap());
     for line in &mut lines {

@@ -30,7 +30,7 @@ export async function dropped(transfer) {
 /** What a file input holds. */
 export const chosen = (files) => [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 
-/** The files of a zip, if the one file is one that is no archive of NumPy's; else the files as they are. */
+/** The files of a zip, if the only file is one and not an archive of NumPy's; else the files as they are. */
 export async function unpacked(files) {
   if (files.length !== 1 || !/\.zip$/i.test(files[0].path)) return files;
   const bytes = new Uint8Array(await files[0].file.arrayBuffer());

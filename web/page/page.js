@@ -353,7 +353,7 @@ $("link").onclick = async () => {
   history.replaceState(null, "", address());
   try {
     await navigator.clipboard.writeText(address());
-    notice("The link is copied: it comes to this run, weight by weight, on the same kind of device.", "good");
+    notice("The link is copied. It repeats this run, weight by weight, on the same kind of device.", "good");
   } catch {
     notice("This browser lets no page copy; the link stands in its address bar.");
   }

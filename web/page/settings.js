@@ -15,7 +15,7 @@ export function fromAddress() {
   }
 }
 
-/** The address that comes to this form; what is as it always is stays out of it. */
+/** The address that fills this form; defaults are left out of it. */
 export function address() {
   const url = new URL(location.href);
   for (const name of NAMES) {

@@ -101,8 +101,12 @@ fn classes_are_compared_by_name_and_pictures_prepared_as_for_predict() {
     scans(one.path(), &[(5, "5")]);
     assert_eq!(evaluation(&["--dataset", text(one.path()), "--split", "all"])["images"], 20);
     scans(one.path(), &[(1, "one")]);
-    check_refused(&ask("evaluate", &["--dataset", text(one.path())]), Refusal::Line(2), &["class 'one' is none of the model's"])
-        .unwrap();
+    check_refused(
+        &ask("evaluate", &["--dataset", text(one.path())]),
+        Refusal::Line(2),
+        &["class 'one' is not among the model's"],
+    )
+    .unwrap();
 }
 
 #[test]

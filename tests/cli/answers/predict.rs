@@ -92,7 +92,7 @@ fn pictures_that_cannot_be_read_are_reported_and_the_others_answered() {
     assert_eq!(errors.len(), bad.len(), "{}", ran.stderr);
     for (error, hint) in errors.iter().zip([
         "cannot be decoded",
-        "no picture",
+        "not a picture",
         "is empty",
         "shows nothing",
         "30000",
