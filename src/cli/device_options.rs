@@ -9,11 +9,11 @@ use serde::Serialize;
 #[derive(Args, Clone, Debug, Serialize)]
 pub struct DeviceOption {
     /// auto (best GPU, else CPU), cpu, gpu (best adapter, software too), an index from `devices`, or part of a name.
-    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
+    #[arg(long, help_heading = "Device", default_value = "auto", value_name = "auto|cpu|gpu|INDEX|NAME")]
     #[serde(serialize_with = "serialize_as_text")]
     pub device: DeviceRequest,
     /// When a GPU's kernels are timed to choose their tile shapes. The results are the same.
-    #[arg(long, hide_short_help = true, value_enum, default_value_t, env = "FFCL_TUNE")]
+    #[arg(long, hide_short_help = true, help_heading = "Device", value_enum, default_value_t, env = "FFCL_TUNE")]
     #[serde(skip)]
     pub tune: Tuning,
 }

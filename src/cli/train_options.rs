@@ -53,10 +53,10 @@ pub struct TrainOptions {
     #[serde(flatten)]
     pub device: DeviceOption,
     /// How a GPU cuts a step into dispatches; the results are the same.
-    #[arg(long, hide_short_help = true, value_enum, default_value_t = PlanName::Auto)]
+    #[arg(long, hide_short_help = true, help_heading = "Device", value_enum, default_value_t = PlanName::Auto)]
     pub plan: PlanName,
     /// If the device is lost, open it again and go on from the last checkpoint, up to N times.
-    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 0)]
+    #[arg(long, hide_short_help = true, help_heading = "Device", value_name = "N", default_value_t = 0)]
     pub retry_on_device_loss: u32,
     /// Write the run into this new folder instead of runs/<date>-<dataset>-<seed>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
