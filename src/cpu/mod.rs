@@ -1,4 +1,4 @@
-//! The CPU path: the programs of a run, carried out by the kernels' references.
+//! The CPU path: the programs of a run, carried out by the kernels' twins.
 //!
 //! [`executor`] holds the tensors and runs operations on all cores, [`backend`] trains with it.
 

@@ -1,4 +1,4 @@
-//! The kernels: for each its parameters, what it reads and writes, its grid, why its indices are in bounds, its reference on the CPU, and
+//! The kernels: for each its parameters, what it reads and writes, its grid, why its indices are in bounds, its twin on the CPU, and
 //! the cases on which the two are compared.
 //!
 //! **The table of kernels is the `kernels!` below.** A kernel has the shader `shaders/<name>.wgsl` and the file `<name>.rs` here.
