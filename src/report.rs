@@ -1,4 +1,4 @@
-//! A run for people: `report.html`, one file that needs no network, and its curves as `curves.png`. Several runs side by side on
+//! A run for people: `report.html`, one file that needs no network, and its curves as `curves.svg`. Several runs side by side on
 //! one page.
 
 mod audit;
@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 pub fn write(folder: &Path) -> Result<PathBuf> {
     let run = Run::read(folder)?;
     let page = page::of_run(&run).map_err(|problem| undrawable(folder, problem))?;
-    let picture = charts::png(&curves::of_run(&run.metrics)).map_err(|problem| undrawable(folder, problem))?;
+    let picture = charts::picture(&curves::of_run(&run.metrics)).map_err(|problem| undrawable(folder, problem))?;
     let path = folder.join(PAGE);
     write_whole(&path, page.as_bytes())?;
-    write_whole(&folder.join(CURVES), &picture)?;
+    write_whole(&folder.join(CURVES), picture.as_bytes())?;
     Ok(path)
 }
 

@@ -1,5 +1,7 @@
 //! The operands of the one matrix product behind `forward`, `input_gradient` and `weight_update`, and its fast form.
 
+use gemm_common::Parallelism;
+
 /// A row-major matrix, or one to be read transposed.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
@@ -26,7 +28,8 @@ impl Matrix<'_> {
     }
 }
 
-/// The product by the `gemm` crate; operands as in [`super::Arithmetic::multiply`].
+/// The product by the kernels of the `gemm` crate; operands as in [`super::Arithmetic::multiply`]. They want destinations whose columns
+/// are contiguous, and here rows are: so it is the transposed product of the transposed operands.
 #[allow(unsafe_code)]
 pub(super) fn multiply_blocked(inner: usize, left: Matrix, right: Matrix, columns: usize, destination: &mut [f32]) {
     let rows = destination.len() / columns;
@@ -34,29 +37,30 @@ pub(super) fn multiply_blocked(inner: usize, left: Matrix, right: Matrix, column
     let ((left_row, left_column), (right_row, right_column)) = (strides(left), strides(right));
     assert!(left.holds(rows, inner) && right.holds(inner, columns));
     assert!(destination.len() == rows * columns);
+    let multiply = gemm_f32::gemm::f32::get_gemm_fn();
     // SAFETY: `holds` bounds the largest index that the strides reach in each operand, the last assertion that of `destination`,
     // which is borrowed mutably and so overlaps neither; all elements of a slice are initialised.
     unsafe {
-        gemm::gemm(
-            rows,
+        multiply(
             columns,
+            rows,
             inner,
             destination.as_mut_ptr(),
-            1,
             columns as isize,
+            1,
             false,
-            left.values.as_ptr(),
-            left_column as isize,
-            left_row as isize,
             right.values.as_ptr(),
-            right_column as isize,
             right_row as isize,
-            0.0f32,
-            1.0f32,
+            right_column as isize,
+            left.values.as_ptr(),
+            left_row as isize,
+            left_column as isize,
+            0.0,
+            1.0,
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            Parallelism::None,
         );
     }
 }

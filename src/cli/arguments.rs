@@ -59,7 +59,7 @@ pub enum Command {
     /// Write a run's report.html anew, or a page that compares several runs.
     #[command(after_help = "Example: ffcl-gpu report runs/first runs/second --out comparison.html")]
     Report(RunReportOptions),
-    /// Show what a training step does: each dispatch with what it reads and writes, or the shader of one.
+    /// Show the dispatches of a training step, with what each reads and writes, or the shader of one.
     #[command(
         after_help = "Example: ffcl-gpu program --recipe paper --fused\n\n-h shows the options that most runs need, --help all of them."
     )]
@@ -74,9 +74,6 @@ pub enum Command {
     /// Print a script that completes commands and options in a shell.
     #[command(after_help = "Example: ffcl-gpu completions bash > ~/.local/share/bash-completion/completions/ffcl-gpu")]
     Completions(CompletionsOptions),
-    /// Print the manual page, of this program or of one of its commands.
-    #[command(after_help = "Example: ffcl-gpu man > ~/.local/share/man/man1/ffcl-gpu.1")]
-    Man(ManOptions),
 }
 
 /// Options of `study`: a file, or a command about a study's folder.
@@ -137,7 +134,7 @@ pub struct ReportOptions {
 pub struct VerifyOptions {
     #[command(flatten)]
     pub device: DeviceOption,
-    /// Compare an epoch of the data instead, and draw how far the weights drift beside what rounding predicts, as an SVG.
+    /// Compare a whole epoch instead, and draw the drift of the weights and the drift that rounding predicts, as an SVG.
     #[arg(long, value_name = "FILE.svg")]
     pub drift: Option<PathBuf>,
     /// The recipe that --drift trains by.
@@ -212,7 +209,7 @@ pub struct BenchOptions {
     /// Time each dispatch of a step by the device's clock instead.
     #[arg(long, conflicts_with_all = ["compare", "plot"])]
     pub profile: bool,
-    /// Draw throughput against what varies within each group.
+    /// Draw throughput against the parameter that varies within each group.
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
     /// Print one JSON object for each line.
@@ -245,13 +242,6 @@ pub struct CompletionsOptions {
     /// The shell.
     #[arg(value_enum)]
     pub shell: Shell,
-}
-
-/// Options of `man`.
-#[derive(Args, Clone, Debug)]
-pub struct ManOptions {
-    /// A command, such as train.
-    pub command: Option<String>,
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use arguments::{Arguments, Command};
 use ffcl_gpu::Result;
 use std::process::ExitCode;
 
-/// Runs a command; its exit code is a failure where a check failed.
+/// Runs a command; its exit code is a failure if a check failed.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Train(options) => train::run(&options),
@@ -54,6 +54,5 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Tune(options) => tune::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Devices(options) => devices::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Completions(options) => completions::script(&options).map(|()| ExitCode::SUCCESS),
-        Command::Man(options) => completions::manual(&options).map(|()| ExitCode::SUCCESS),
     }
 }

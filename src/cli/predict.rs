@@ -8,6 +8,7 @@ use ffcl_gpu::dataset::{ImageShape, Images, file};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::evaluation::Answers;
 use ffcl_gpu::model::Network;
+use ffcl_gpu::output::picture::check_path;
 use ffcl_gpu::trained::picture::Picture;
 use ffcl_gpu::trained::preparation::{Bounds, Preparation, Prepared};
 use ffcl_gpu::{Error, Result};
@@ -29,7 +30,7 @@ struct Asked {
     found: Vec<Prepared>,
 }
 
-/// What is said about pictures: the answers and the names of the classes.
+/// What is printed about pictures: the answers and the names of the classes.
 struct Speaker<'a> {
     names: &'a [String],
     answers: Option<&'a Answers>,
@@ -37,18 +38,18 @@ struct Speaker<'a> {
     json: bool,
 }
 
-/// The exit code is a failure where a picture could not be read, or shows nothing to answer about.
+/// The exit code is a failure if a picture could not be read, or shows no digit.
 pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     if options.images.iter().any(|path| file::is_named_so(path) && !path.is_dir()) {
         return predict_rows::run(options);
     }
     if options.label_column.is_some() {
-        let message = "--label-column is for tables, and these are pictures; leave it out";
+        let message = "--label-column is for tables, and these are pictures; remove it";
         return Err(Error::Configuration(message.into()));
     }
     let files = pictures::files(&options.images);
     if let Some(path) = &options.annotate {
-        annotation::check_path(path, "--annotate")?;
+        check_path(path, "--annotate")?;
         if files.len() != 1 {
             let message = format!("--annotate draws one picture, and {} are given; give one of them", files.len());
             return Err(Error::Configuration(message));
@@ -56,7 +57,7 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     }
     let model = options.model.open()?;
     if model.description().features.is_some() {
-        let message = "the model reads features, and a picture has none; give an .npz or .csv file";
+        let message = "the model reads features, not pictures; give an .npz or .csv file";
         return Err(Error::Configuration(message.into()));
     }
     let shape = model.description().image;

@@ -31,7 +31,7 @@ pub struct TrainOptions {
     #[command(flatten)]
     #[serde(flatten)]
     pub run: RunOptions,
-    /// The names of options that a person wrote: on the command line, or in a file that is no record of a run.
+    /// The names of the options that a person typed: on the command line, or in a file that is not the record of a run.
     #[arg(skip)]
     #[serde(skip)]
     pub typed: Vec<String>,
@@ -72,7 +72,7 @@ pub struct TrainOptions {
     /// Write event files for TensorBoard, too.
     #[arg(long, hide_short_help = true, conflicts_with = "no_out", help_heading = "Output")]
     pub tensorboard: bool,
-    /// Write no report.html and no curves.png at the end.
+    /// Write no report.html and no curves.svg at the end.
     #[arg(long, hide_short_help = true, help_heading = "Output")]
     pub no_report: bool,
     /// Print only errors.
@@ -86,7 +86,7 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
-    /// Options of this structure that may change when a run goes on: none of them moves a bit of what was trained so far.
+    /// Options of this structure that may change when a run goes on: they do not change what was trained so far.
     pub const MAY_CHANGE: [&str; 12] = [
         "resume",
         "max-steps",

@@ -53,7 +53,7 @@ pub struct EvaluateOptions {
     pub json: bool,
 }
 
-/// What `predict --help` says about pictures.
+/// The text of `predict --help` about pictures.
 pub const PREDICT_HELP: &str = "\
 Example: ffcl-gpu predict runs/first photo.jpg scan.png
 
@@ -72,22 +72,22 @@ All other models, and all with --raw, get the picture brought to their size, and
 pub struct PredictOptions {
     #[command(flatten)]
     pub model: ModelOption,
-    /// Pictures, or folders of them; - reads one from standard input. Or .npz and .csv files of rows to answer about.
+    /// Pictures, or folders of them; - reads one from standard input. Or .npz and .csv files, whose rows are classified.
     #[arg(value_name = "IMAGE|DIR|FILE", required = true)]
     pub images: Vec<PathBuf>,
-    /// Only bring pictures to the model's size: neither look for a digit nor invert.
+    /// Only resize pictures to the model's size, without finding digits or inverting.
     #[arg(long)]
     pub raw: bool,
     #[command(flatten)]
     pub device: DeviceOption,
-    /// The column of a table that is no number to answer about. Default: label, class, target or y, where there is one.
+    /// The column of a table that holds labels and is ignored. Default: label, class, target or y, if there is one.
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
     /// Print one JSON object for each picture, or for each row.
     #[arg(long)]
     pub json: bool,
-    /// Draw the picture with a box around each digit, and its answer.
-    #[arg(long, value_name = "OUT.png")]
+    /// Draw the picture with a box around each digit, and its answer, as an SVG.
+    #[arg(long, value_name = "OUT.svg")]
     pub annotate: Option<PathBuf>,
 }
 

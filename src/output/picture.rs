@@ -1,12 +1,9 @@
 //! What all pictures share: SVG on a light ground, and colours.
 
 use crate::error::{Error, Result};
-use epaint_default_fonts::UBUNTU_LIGHT;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 use std::path::Path;
-use std::sync::OnceLock;
 
 /// Fails where `path`, given as `option`, cannot become a picture, before the work is done.
 pub fn check_path(path: &Path, option: &str) -> Result<()> {
@@ -41,16 +38,8 @@ pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// The result of drawing.
 pub(crate) type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// All pictures are set in one font, which needs none to be installed.
-pub fn prepare_font() -> std::result::Result<(), String> {
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
-    let registered = *REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT).is_ok());
-    if registered { Ok(()) } else { Err("the font cannot be read".into()) }
-}
-
 /// A picture with a title above what `content` draws; an error is the library's words.
 pub(crate) fn draw(size: (u32, u32), title: &str, content: impl FnOnce(&Area) -> Drawn) -> std::result::Result<String, String> {
-    prepare_font()?;
     let mut picture = String::new();
     let drawn = || -> Drawn {
         let root = SVGBackend::with_string(&mut picture, size).into_drawing_area();

@@ -28,7 +28,7 @@ pub const EVALUATION: &str = "evaluation.json";
 /// The run on a page,
 pub const PAGE: &str = "report.html";
 /// and its curves as a picture.
-pub const CURVES: &str = "curves.png";
+pub const CURVES: &str = "curves.svg";
 /// Locked while a process writes to the folder. Not `metrics.jsonl` itself, which others may want to read meanwhile.
 const LOCK: &str = ".lock";
 /// The most that a file of options or the record of a run may have: 1 MiB, a thousand times what `train` writes.
@@ -188,7 +188,7 @@ impl RunDirectory {
         let (history, length) = read_history(&metrics_path, epochs)?;
         let problem = if history.len() != epochs as usize * config.replicas {
             let (held, replicas) = (history.len(), config.replicas);
-            Some(format!("holds {held} reports of the {epochs} epochs of {replicas} replicas that the checkpoint stands behind"))
+            Some(format!("holds {held} reports, but the checkpoint stands after {epochs} epochs of {replicas} replicas"))
         } else if !ReplicaReport::are_history(&history, config) {
             Some("holds reports that are not, one after the other, those of the epochs, replicas and layers of this run".into())
         } else {
@@ -269,7 +269,7 @@ fn epochs_before_checkpoint(path: &Path) -> Result<u32> {
     let config = path.join(CONFIG);
     Err(Error::Format {
         path: path.join(CHECKPOINT),
-        problem: format!("is gone, and the run has reported {epochs} epochs, which going on from the beginning would overwrite"),
+        problem: format!("is missing, but the run has reported {epochs} epochs, which starting again would overwrite"),
         remedy: format!("restore it, or begin a new run with --config {}", config.display()),
     })
 }

@@ -1,17 +1,14 @@
-//! Draws charts: as SVG whose colours are the page's, for light and dark, and as PNG.
+//! Draws charts as SVG: with the colours of a page, for light and dark, or on white.
 
 use super::curves::Chart;
 use crate::output::axis::{Axis, round_logarithms, round_steps, round_values};
-use crate::output::picture::{COLOURS, prepare_font, short};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use crate::output::picture::{COLOURS, short};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::ops::Range;
 
 /// Pixels of a chart.
 const SIZE: (u32, u32) = (560, 330);
-/// How many times larger each way a PNG is: sharp in print.
-const SCALE: u32 = 2;
 /// Colours that stand for those of the page, which is light or dark: text, lines of the grid, and from [`FIRST`] on the series.
 const TEXT: RGBColor = RGBColor(1, 1, 1);
 const GRID: RGBColor = RGBColor(2, 2, 2);
@@ -25,16 +22,12 @@ struct Palette {
     text: RGBColor,
     grid: RGBColor,
     series: fn(usize) -> RGBColor,
-    /// Pixels of a pixel.
-    scale: u32,
 }
 
 /// A chart as SVG without a ground, to stand in a page that defines `--text`, `--grid` and `--series-0` …
 pub fn svg(chart: &Chart) -> Result<String, String> {
-    prepare_font()?;
     let mut text = String::new();
-    let palette =
-        Palette { text: TEXT, grid: GRID, series: |index| RGBColor(FIRST + (index % COLOURS.len()) as u8, 0, 0), scale: 1 };
+    let palette = Palette { text: TEXT, grid: GRID, series: |index| RGBColor(FIRST + (index % COLOURS.len()) as u8, 0, 0) };
     {
         let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
         draw(chart, &root, palette).and_then(|()| root.present()).map_err(|error| error.to_string())?;
@@ -50,32 +43,22 @@ pub fn svg(chart: &Chart) -> Result<String, String> {
 }
 
 /// All charts in one picture on white.
-pub fn png(charts: &[Chart]) -> Result<Vec<u8>, String> {
-    prepare_font()?;
+pub fn picture(charts: &[Chart]) -> Result<String, String> {
     let columns = charts.len().clamp(1, 2) as u32;
     let rows = (charts.len() as u32).div_ceil(columns).max(1);
-    let (width, height) = (SIZE.0 * columns * SCALE, SIZE.1 * rows * SCALE);
-    let mut pixels = vec![0; 3 * (width * height) as usize];
-    let palette = Palette {
-        text: RGBColor(40, 40, 40),
-        grid: RGBColor(220, 220, 220),
-        series: |index| COLOURS[index % COLOURS.len()],
-        scale: SCALE,
+    let palette =
+        Palette { text: RGBColor(40, 40, 40), grid: RGBColor(220, 220, 220), series: |index| COLOURS[index % COLOURS.len()] };
+    let mut text = String::new();
+    let drawn = || -> Drawn<_> {
+        let root = SVGBackend::with_string(&mut text, (SIZE.0 * columns, SIZE.1 * rows)).into_drawing_area();
+        root.fill(&WHITE)?;
+        for (chart, area) in charts.iter().zip(root.split_evenly((rows as usize, columns as usize))) {
+            draw(chart, &area, palette)?;
+        }
+        root.present()
     };
-    {
-        let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        let drawn = || -> Drawn<_> {
-            root.fill(&WHITE)?;
-            for (chart, area) in charts.iter().zip(root.split_evenly((rows as usize, columns as usize))) {
-                draw(chart, &area, palette)?;
-            }
-            root.present()
-        };
-        drawn().map_err(|error| error.to_string())?;
-    }
-    let mut file = Vec::new();
-    PngEncoder::new(&mut file).write_image(&pixels, width, height, ExtendedColorType::Rgb8).map_err(|error| error.to_string())?;
-    Ok(file)
+    drawn().map_err(|error| error.to_string())?;
+    Ok(text)
 }
 
 /// A chart's vertical axis: its values, as logarithms where the chart wants that, with some air.
@@ -115,22 +98,21 @@ fn draw<'a, B: DrawingBackend + 'a>(chart: &Chart, area: &DrawingArea<B, Shift>,
     };
     let epochs = || chart.series.iter().flat_map(|series| &series.points).map(|point| point[0]);
     let (first, last) = (epochs().fold(f64::MAX, f64::min).min(1.0), epochs().fold(f64::MIN, f64::max));
-    let s = palette.scale;
-    let label = ("sans-serif", 14 * s).into_font().color(&palette.text);
+    let label = ("sans-serif", 14).into_font().color(&palette.text);
     let horizontal = Axis { range: first..last.max(first + 1.0), ticks: round_values(last as usize) };
     let ticks = if chart.logarithmic { round_logarithms(&range) } else { round_steps(&range) };
     let mut context = ChartBuilder::on(area)
-        .caption(chart.title, ("sans-serif", 19 * s).into_font().color(&palette.text))
-        .margin(8 * s)
-        .margin_right(16 * s)
-        .x_label_area_size(36 * s)
-        .y_label_area_size(62 * s)
+        .caption(chart.title, ("sans-serif", 19).into_font().color(&palette.text))
+        .margin(8)
+        .margin_right(16)
+        .x_label_area_size(36)
+        .y_label_area_size(62)
         .build_cartesian_2d(horizontal, Axis { range: range.clone(), ticks })?;
     context
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .bold_line_style(palette.grid.stroke_width(s))
-        .axis_style(palette.grid.stroke_width(s))
+        .bold_line_style(palette.grid.stroke_width(1))
+        .axis_style(palette.grid.stroke_width(1))
         .x_desc("epoch")
         .y_desc(chart.unit)
         .x_label_formatter(&|epoch| format!("{epoch:.0}"))
@@ -148,18 +130,18 @@ fn draw<'a, B: DrawingBackend + 'a>(chart: &Chart, area: &DrawingArea<B, Shift>,
         }
         let line: Vec<(f64, f64)> = finite().map(|point| (point[0], place(point[1]))).collect();
         // A lone point is no line.
-        let size = if line.len() < 2 { 3 * s } else { 0 };
+        let size = if line.len() < 2 { 3 } else { 0 };
         context
-            .draw_series(LineSeries::new(line, colour.stroke_width(2 * s)).point_size(size))?
+            .draw_series(LineSeries::new(line, colour.stroke_width(2)).point_size(size))?
             .label(&series.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 14 * s as i32, y)], colour.stroke_width(2 * s)));
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
     }
     context
         .configure_series_labels()
         .position(emptiest_place(chart, &range, place))
         .label_font(label)
-        .legend_area_size(18 * s)
-        .margin(4 * s)
+        .legend_area_size(18)
+        .margin(4)
         .draw()
 }
 

@@ -20,7 +20,7 @@ pub const RUN: [&str; 8] = [
     ".lock",
     "checkpoint.safetensors",
     "config.json",
-    "curves.png",
+    "curves.svg",
     "evaluation.json",
     "metrics.jsonl",
     "model.safetensors",

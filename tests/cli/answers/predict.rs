@@ -142,7 +142,7 @@ fn several_digits_are_answered_one_by_one() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("two.png");
     digits_on_paper(&[4, 7]).save(&file).unwrap();
-    let drawn = folder.path().join("drawn.png");
+    let drawn = folder.path().join("drawn.svg");
     let line = ask("predict", &["--json", text(&file), "--annotate", text(&drawn)]).succeeded().json_lines().remove(0);
     let digits = line["digits"].as_array().unwrap();
     assert_eq!((digits.len(), &line["label"]), (2, &"47".into()), "{line}");
@@ -152,15 +152,15 @@ fn several_digits_are_answered_one_by_one() {
         assert!(left >= 200 * index as u64 && left + number("width") <= 200 * (index as u64 + 1), "{digit}");
         assert!(top >= 55 && top + number("height") <= 205 && digit["top"].as_array().unwrap().len() == 3, "{digit}");
     }
-    // The page, with colours on it.
-    let drawn = image::open(&drawn).unwrap().to_rgb8();
-    assert_eq!(drawn.dimensions(), (400, 300));
-    assert!(drawn.pixels().any(|pixel| pixel.0[0] != pixel.0[1]));
+    // The page, and on it a box and an answer for each digit.
+    let drawn = std::fs::read_to_string(&drawn).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("viewBox=\"0 0 400 300\"") && drawn.contains("base64,iVBOR"), "{drawn}");
+    assert!(drawn.matches("<rect").count() == 2 && drawn.contains(">4</text>") && drawn.contains(">7</text>"), "{drawn}");
     let ran = ask("predict", &[text(&file)]).succeeded();
     assert_eq!((ran.lines().len(), ran.stdout.matches("  digit ").count()), (10, 2), "{}", ran.stdout);
     let refused = |arguments: &[&str], hint: &str| check_refused(&ask("predict", arguments), Refusal::Line(2), &[hint]).unwrap();
-    refused(&[text(&file), text(&file), "--annotate", "x.png"], "one picture");
-    refused(&[text(&file), "--annotate", "x.jpg"], ".png");
+    refused(&[text(&file), text(&file), "--annotate", "x.svg"], "one picture");
+    refused(&[text(&file), "--annotate", "x.png"], ".svg");
 }
 
 #[test]
