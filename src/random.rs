@@ -85,7 +85,13 @@ pub fn philox(seed: u64, stream: Stream, counter: u64) -> [u32; 4] {
 
 /// The same for a stream that is known by its identity only, as on a device.
 pub fn philox_words(seed: u64, stream: u32, counter: u64) -> [u32; 4] {
-    philox_4x32_10([counter as u32, (counter >> 32) as u32, stream, 0], [seed as u32, (seed >> 32) as u32])
+    let [low, high] = halves(counter);
+    philox_4x32_10([low, high, stream, 0], halves(seed))
+}
+
+/// The lower and the upper half of a number, as devices, which have no 64 bits, hold it.
+pub fn halves(number: u64) -> [u32; 2] {
+    [number as u32, (number >> 32) as u32]
 }
 
 fn philox_4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {

@@ -3,7 +3,7 @@
 use super::{Rows, UNLABELLED, Views, quads};
 use crate::config::Augmentation;
 use crate::dataset::{Images, Statistics};
-use crate::random::Stream;
+use crate::random::{Stream, halves};
 
 device_struct! {
     /// One shard of a data set on the device, and the shape of its records: `[pixel words, label word]`, four pixels a word, or
@@ -121,9 +121,10 @@ device_struct! {
 impl Shuffle {
     /// The orders of `replicas` runs whose seeds start at `seed`.
     pub fn new(seed: u64, sample_count: usize, replicas: usize, enabled: bool) -> Self {
+        let [seed_low, seed_high] = halves(seed);
         Self {
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
+            seed_low,
+            seed_high,
             stream: Stream::Shuffle.id(),
             sample_count: sample_count as u32,
             replicas: replicas as u32,
@@ -140,16 +141,18 @@ impl Shuffle {
     /// The order of one replica alone.
     pub fn of_replica(&self, replica: usize) -> Self {
         let seed = (u64::from(self.seed_high) << 32 | u64::from(self.seed_low)).wrapping_add(replica as u64);
-        Self { seed_low: seed as u32, seed_high: (seed >> 32) as u32, replicas: 1, ..*self }
+        let [seed_low, seed_high] = halves(seed);
+        Self { seed_low, seed_high, replicas: 1, ..*self }
     }
 }
 
 impl Dropout {
     /// A `share` of the units of `rows`, of hidden layer `layer` of runs whose seeds start at `seed`.
     pub fn new(seed: u64, layer: usize, share: f64, rows: &Rows) -> Self {
+        let [seed_low, seed_high] = halves(seed);
         Self {
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
+            seed_low,
+            seed_high,
             stream: Stream::Dropout { model: 0, layer: layer as u16 }.id(),
             rows: rows.rows,
             quads: rows.quads,
@@ -163,9 +166,10 @@ impl Dropout {
 impl Pairs {
     /// The pairs among batches of `batch_size` rows of `views`, of runs whose seeds start at `seed`.
     pub fn new(seed: u64, batch_size: usize, views: Views) -> Self {
+        let [seed_low, seed_high] = halves(seed);
         Self {
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
+            seed_low,
+            seed_high,
             stream: Stream::Pairs { model: 0 }.id(),
             batch_size: batch_size as u32,
             label_shift: views.shift(),
@@ -199,6 +203,7 @@ impl Shard {
 
     /// The same with random changes of its images.
     pub fn augmented(self, augmentation: &Augmentation, seed: u64) -> Self {
+        let [seed_low, seed_high] = halves(seed);
         Self {
             shift: augmentation.shift,
             flip: u32::from(augmentation.flip),
@@ -206,8 +211,8 @@ impl Shard {
             scale: augmentation.scale as f32,
             elastic: augmentation.elastic as f32,
             stream: Stream::Augmentation { model: 0, place: 0 }.id(),
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
+            seed_low,
+            seed_high,
             ..self
         }
     }

@@ -6,10 +6,7 @@
 set -euo pipefail
 count=${1:?how many times}
 shift
-target=${CARGO_TARGET_DIR:-$(cd "$(dirname "$0")/../.." && pwd)/target}
-program=$target/release/ffcl-gpu
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+source "$(dirname "$0")/program.sh"
 # Images that change in each epoch, so that every random number counts, a checkpoint after each epoch, and short evaluations.
 run=("$program" train --limit-train 2560 --hold-out 256 --epochs 12 --replicas 2 --shift 1 --quiet --no-report "$@")
 

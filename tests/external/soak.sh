@@ -7,10 +7,7 @@
 set -euo pipefail
 epochs=${1:?how many epochs}
 shift
-target=${CARGO_TARGET_DIR:-$(cd "$(dirname "$0")/../.." && pwd)/target}
-program=$target/release/ffcl-gpu
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+source "$(dirname "$0")/program.sh"
 mkfifo "$folder/lines"
 "$program" train --epochs "$epochs" --json --out "$folder/run" "$@" > "$folder/lines" &
 process=$!
