@@ -24,7 +24,7 @@ pub struct DeviceDescription {
 }
 
 impl DeviceDescription {
-    /// A processor that poses as a GPU: its speed says nothing about GPUs.
+    /// A processor that acts as a GPU: GPUs have other speeds.
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }

@@ -1,4 +1,4 @@
-//! One error type for the library. Each message says what went wrong, with the numbers, and what to do about it.
+//! One error type for the library. Each message names the cause, with the numbers, and the remedy.
 
 use std::path::PathBuf;
 

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 
-/// Where the system does not say what is free, only what no machine has is refused: 1 TiB.
+/// If the system does not report its free memory, only what no machine has is refused: 1 TiB.
 const UNKNOWN: u64 = 1 << 40;
 
 /// Fails if `bytes`, for `what` of a run, exceed the memory that is available now.

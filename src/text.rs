@@ -15,7 +15,7 @@ pub fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Reads JSON in any of these encodings; an error says what is wrong.
+/// Reads JSON in any of these encodings; an error names the fault.
 pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_str(&decode(bytes).ok_or("it is no text")?).map_err(|error| error.to_string())
 }

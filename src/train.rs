@@ -105,7 +105,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// The labels that the training images had before some were made wrong: reports then say how many of those were found.
+    /// The labels that the training images had before some were made wrong: reports then have the number that was found.
     pub fn with_truth(self, truth: Option<&'a [u8]>) -> Self {
         Self { truth, ..self }
     }

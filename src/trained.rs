@@ -34,7 +34,7 @@ impl TrainedModel {
         if description.fits(&parameters) {
             Ok(Self { parameters, description, converted: None })
         } else {
-            Err(Error::Configuration("the description is of another model than these weights; give the one of their job".into()))
+            Err(Error::Configuration("the description does not fit these weights; give the one of their job".into()))
         }
     }
 
@@ -121,18 +121,18 @@ impl TrainedModel {
         let fits = images.shape == model || has_no_shape && images.shape.pixels() == model.pixels();
         if !fits {
             let message =
-                format!("the images are {}, and the model reads {model}; give images like those that it learnt", images.shape);
+                format!("the images are {}, but the model reads {model}; give images like its training images", images.shape);
             return Err(Error::Configuration(message));
         }
         if images.has_features() != self.description.features.is_some() {
             let kind = |features: bool| if features { "rows of features" } else { "images" };
             let (given, reads) = (kind(images.has_features()), kind(!images.has_features()));
             return Err(Error::Configuration(format!(
-                "these are {given}, and the model reads {reads}; give data like that it learnt"
+                "these are {given}, but the model reads {reads}; give data like its training data"
             )));
         }
         if images.count() == 0 {
-            return Err(Error::Configuration("there are no images to answer about; give one or more".into()));
+            return Err(Error::Configuration("there are no images to classify; give one or more".into()));
         }
         match images.labels.iter().position(|&label| usize::from(label) >= classes) {
             Some(index) => Err(Error::Configuration(format!(

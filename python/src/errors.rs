@@ -17,7 +17,7 @@ pub fn exception(error: &Error) -> PyErr {
     }
 }
 
-/// What a panic had to say.
+/// The message of a panic.
 pub fn panicked(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
     format!("ffcl_gpu failed by a mistake of its own, please report it: {}", text.unwrap_or("no message"))

@@ -46,10 +46,15 @@ pub fn write(picture: &Picture, boxes: &[(Bounds, String)], path: &Path) -> Resu
     let line = (width.max(height) / 300).max(1);
     let letters = (width.min(height) / 16).clamp(10, 200);
     let label = |(index, (bounds, answer)): (usize, &(Bounds, String))| {
-        let (red, green, blue) = COLOURS[index % COLOURS.len()].rgb();
+        let colour = COLOURS[index % COLOURS.len()];
         let below = bounds.top + bounds.height + letters + line;
         let baseline = if bounds.top >= letters + line { bounds.top - line } else { below };
-        Label { bounds: *bounds, answer: answer.clone(), colour: format!("rgb({red},{green},{blue})"), baseline }
+        Label {
+            bounds: *bounds,
+            answer: answer.clone(),
+            colour: format!("rgb({},{},{})", colour.0, colour.1, colour.2),
+            baseline,
+        }
     };
     let labels = boxes.iter().enumerate().map(label).collect();
     let drawing = Drawing { width, height, png: BASE64_STANDARD.encode(png), line, letters, labels };

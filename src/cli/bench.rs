@@ -110,7 +110,7 @@ fn chosen(names: &[String], recipes: &[BenchRecipe]) -> Result<Vec<Regime>> {
     }
 }
 
-/// A speed of wrong results is worth nothing: parity first, of every plan that is measured.
+/// Checks every plan that is measured against the CPU first: the speed of wrong results is worthless.
 fn check_parity(options: &BenchOptions) -> Result<()> {
     let compared = options.compare.iter().filter_map(|other| match other {
         Compared::Cpu => None,
@@ -186,7 +186,7 @@ impl Table<'_> {
         }
         print_line(&format!("device    {}", self.device))?;
         if self.device.is_software() {
-            print_line("          a software adapter: these speeds say nothing about GPUs")?;
+            print_line("          a software adapter: GPUs have other speeds")?;
         }
         if cfg!(debug_assertions) {
             print_line("          a debug build: use --release")?;

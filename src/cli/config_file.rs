@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// Options that are about this call, and say nothing about a run.
+/// Options of this call that are not part of a run.
 const ABOUT_THE_CALL: [&str; 3] = ["config", "resume", "help"];
 
 /// Parses the command line, with the options of the files that it names. What clap refuses ends the program, with its message.
@@ -34,7 +34,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Arguments> {
     Ok(parsed)
 }
 
-/// What files say beside the command line.
+/// The command line, with the options of files.
 struct Files {
     /// The file, and the command line with its options.
     whole: Option<(PathBuf, Vec<OsString>)>,
@@ -46,7 +46,7 @@ struct Files {
 fn within(path: &Path, error: &clap::Error) -> Error {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    Error::Configuration(format!("{}, with the command line: {line}; mend one of them", path.display()))
+    Error::Configuration(format!("{}, with the command line: {line}; correct one of them", path.display()))
 }
 
 fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Files> {
@@ -114,7 +114,7 @@ fn refuse_changes(command: &Command, train: &ArgMatches, directory: &Path) -> Re
     let longs = command.get_arguments().filter_map(clap::Arg::get_long);
     match longs.filter(|long| !may_change(long)).find(|long| is_given(train, command, long)) {
         Some(long) => Err(Error::Configuration(format!(
-            "--{long} cannot change when a run goes on; leave it out, or begin a new run with --config {}",
+            "--{long} cannot change when a run goes on; remove it, or begin a new run with --config {}",
             directory.join(run_directory::CONFIG).display()
         ))),
         None => Ok(()),
@@ -143,7 +143,7 @@ fn typed(path: &Path, command: &Command, train: &ArgMatches, options: &Map<Strin
         if given.any(|given| given.get_id() == argument.get_id() || conflicts(given, argument) || conflicts(argument, given)) {
             continue;
         }
-        let no_value = || fail(format!("gives `{name}` a value that it cannot have: {value}"), "see train --help".into());
+        let no_value = || fail(format!("gives `{name}` a value of the wrong kind: {value}"), "see train --help".into());
         match (argument.get_action(), value) {
             (_, Value::Null) | (ArgAction::SetTrue, Value::Bool(false)) => {}
             (ArgAction::SetTrue, Value::Bool(true)) => typed.push(format!("--{name}").into()),

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs one of them; the exit code is a failure where a file is not what it should be.
+/// Runs one of them; the exit code is a failure if a file is not the right one.
 pub fn run(command: &DataCommand) -> Result<ExitCode> {
     match command {
         DataCommand::Fetch(options) => fetch_all(options).map(|()| ExitCode::SUCCESS),

@@ -17,7 +17,7 @@ use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Files that are left out are named one by one up to so many.
+/// The most files left out that are named one by one.
 const NAMED: usize = 10;
 
 /// A data set, by its name or by its folder.
@@ -125,7 +125,7 @@ pub struct ReadingOptions {
     /// Make the images of a folder grey.
     #[arg(long, hide_short_help = true, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
     grayscale: bool,
-    /// Take the numbers of a file for features, each with a scale of its own, even where they could be pixels.
+    /// Read the numbers of a file as features, each with its own scale, even if they could be pixels.
     #[arg(long, hide_short_help = true, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
     features: bool,
     /// The column of a table that holds the labels. Default: label, class, target or y.
@@ -134,7 +134,7 @@ pub struct ReadingOptions {
 }
 
 impl ReadingOptions {
-    /// Of images that are brought to a size, or made grey.
+    /// Options for folders whose images are resized, or made grey.
     pub fn of_folder(image_size: Option<ImageSize>, grayscale: bool) -> Self {
         Self { image_size, grayscale, ..Self::default() }
     }
@@ -192,22 +192,20 @@ impl ReadingOptions {
 
     fn not_a_file(&self, source: &Source) -> Error {
         Error::Configuration(format!(
-            "--features and --label-column are for .npz and .csv files, and --dataset {source} is none; leave them out"
+            "--features and --label-column are for .npz and .csv files, and --dataset {source} is neither; remove them"
         ))
     }
 
-    /// Reads the data, with a bar where that takes long; unless `quiet`, files that had to be left out are named on standard error.
+    /// Reads the data, with a progress bar if that takes long; unless `quiet`, files that had to be left out are named on standard error.
     pub fn load(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Dataset> {
         self.load_files(source, data_dir, quiet, false).map(|loaded| loaded.dataset)
     }
 
-    /// Reads the data to look at its labels: every image that there is but those of a test set of its own.
+    /// Reads the data for an audit: all images, except those of a separate test set.
     pub fn load_to_audit(&self, source: &Source, data_dir: Option<&Path>, quiet: bool) -> Result<Loaded> {
         match self.test_fraction {
             None => self.load_files(source, data_dir, quiet, true),
-            Some(_) => {
-                Err(Error::Configuration("--test-fraction holds images back, and an audit looks at all; leave it out".into()))
-            }
+            Some(_) => Err(Error::Configuration("--test-fraction holds images back, but an audit checks all; remove it".into())),
         }
     }
 
@@ -218,13 +216,13 @@ impl ReadingOptions {
         match source {
             Source::Known(name) if options != (FolderOptions { audit, ..FolderOptions::default() }) => {
                 Err(Error::Configuration(format!(
-                    "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is none; leave them out"
+                    "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is not a folder; remove them"
                 )))
             }
             Source::Known(_) if self.is_about_files() => Err(self.not_a_file(source)),
             Source::Known(name) => of_files(name.load(&Places::new(data_dir))),
             Source::File(path) if options.image_size.is_some() || options.grayscale => Err(Error::Configuration(format!(
-                "--image-size and --grayscale are for folders of images, and {} is a file; leave them out",
+                "--image-size and --grayscale are for folders of images, and {} is a file; remove them",
                 path.display()
             ))),
             Source::File(path) => {
@@ -267,7 +265,7 @@ pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A folder that was given, and not as an empty word.
+/// A folder that was given, unless it is an empty word.
 pub fn given(path: Option<&PathBuf>) -> Option<&Path> {
     path.map(PathBuf::as_path).filter(|path| !path.as_os_str().is_empty())
 }
@@ -285,15 +283,15 @@ fn load_folder(path: &Path, options: &FolderOptions, quiet: bool) -> Result<Load
     Ok(loaded)
 }
 
-/// Refuses what is no folder.
+/// Refuses what is not a folder.
 pub fn require_folder(path: &Path) -> Result<()> {
     if path.is_dir() { Ok(()) } else { Err(unknown(path)) }
 }
 
-/// Images that were read, of all that are to be.
+/// The progress of reading images.
 pub struct Bar(ProgressBar);
 
-/// A bar, hidden by itself where standard error is no terminal.
+/// A progress bar; it hides itself if standard error is not a terminal.
 pub fn bar(quiet: bool) -> Bar {
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
     if let Ok(style) = ProgressStyle::with_template("reading images {bar:24} {pos}/{len}, {eta} left") {
@@ -312,7 +310,7 @@ impl Bar {
         }
     }
 
-    /// Takes it off the terminal.
+    /// Removes it from the terminal.
     pub fn clear(&self) {
         self.0.finish_and_clear();
     }
@@ -332,7 +330,7 @@ pub fn report_skipped(skipped: &[Skipped]) {
 fn unknown(path: &Path) -> Error {
     if path.is_file() {
         let problem =
-            format!("{} is a file of a kind that is not read; give an .npz, .csv or .tsv file, or a folder", path.display());
+            format!("{} is a file of a kind that cannot be read; give an .npz, .csv or .tsv file, or a folder", path.display());
         return Error::Configuration(problem);
     }
     let names: Vec<_> = KNOWN.iter().map(|known| known.text).collect();

@@ -38,7 +38,7 @@ fn serialize_as_text<S: serde::Serializer>(value: &impl std::fmt::Display, seria
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanName {
-    /// Fused where it is possible, layered elsewhere and on software adapters.
+    /// Fused if possible; layered otherwise, and on software adapters.
     #[default]
     Auto,
     /// Two to six dispatches a step, for layers up to 128 wide; an error gives the reason if a run has none, as with --centre or --dropout.

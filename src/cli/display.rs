@@ -98,7 +98,7 @@ impl Display {
         self.began = Instant::now();
     }
 
-    /// How long the run still takes at the pace that it has had.
+    /// How long the rest of the run takes at its pace so far.
     fn time_left(&self, steps_done: u64) -> String {
         let (done, left) = (steps_done.saturating_sub(self.steps_before), self.steps.saturating_sub(steps_done));
         let Some(pace) = self.began.elapsed().checked_div(u32::try_from(done).unwrap_or(u32::MAX)) else { return String::new() };
@@ -148,7 +148,7 @@ impl Display {
         Ok(())
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub fn close(&self) {
         self.bar.finish_and_clear();
     }

@@ -118,7 +118,7 @@ fn confusion(evaluation: &Evaluation, names: &[String]) -> Result<()> {
     let labels: Vec<String> =
         if short { names.to_vec() } else { numbers.iter().zip(names).map(|(number, name)| format!("{number} {name}")).collect() };
     let (first, width) = (longest(&labels).max(CORNER.len()), digits.max(longest(heads)) + 2);
-    print_line("\nwhat images of a class (rows) were taken for (columns) by A+B")?;
+    print_line("\nimages by their class (rows) and by the class that A+B predicted (columns)")?;
     let line = |label: &str, cells: Vec<String>| {
         print_line(&format!("{label:<first$}{}", cells.iter().map(|cell| format!("{cell:>width$}")).collect::<String>()))
     };

@@ -28,7 +28,7 @@ impl Interruption {
         Ok(Self(asked))
     }
 
-    /// Whether it was asked for.
+    /// Whether the user has asked to stop.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

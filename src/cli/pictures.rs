@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// How pictures' names end. In a folder other files are left out; a file that is named by itself may have any name.
 const ENDINGS: [&str; 12] = ["png", "jpg", "jpeg", "bmp", "gif", "pnm", "pgm", "ppm", "pbm", "tif", "tiff", "webp"];
 
-/// Folders within each other that are gone into: more are surely a link to themselves.
+/// The deepest nesting of folders that is searched: deeper ones are links to themselves.
 const DEEPEST: usize = 16;
 
 /// The files that are named, and in place of each folder the pictures in it and in its folders, by their names. Other files in it are

@@ -13,7 +13,7 @@ pub fn run(options: &ProgramOptions) -> Result<()> {
     let config = options.options.check(Extent::default(), Idle::Refused(&options.options.given()))?;
     let plan = if options.fused { Plan::Fused } else { Plan::Layered };
     if let (Plan::Fused, Some(reason)) = (plan, unfusible(&config)) {
-        return Err(Error::Configuration(format!("--fused is not possible: {reason}; leave it out")));
+        return Err(Error::Configuration(format!("--fused is not possible: {reason}; remove it")));
     }
     let programs = Programs::on_blank_images(&config, plan)?;
     if let Some(number) = options.wgsl {

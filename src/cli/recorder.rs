@@ -25,7 +25,7 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Takes up the folder of a run that goes on, or makes one. With nothing left to do, `reopened` stays as it is.
+    /// Opens the folder of a run that goes on, or creates one. If nothing is left to do, `reopened` is not changed.
     pub fn new(
         options: &TrainOptions,
         record: &RunRecord<TrainOptions>,

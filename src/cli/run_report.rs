@@ -5,7 +5,7 @@ use super::terminal::print_line;
 use ffcl_gpu::{Error, Result, report};
 use std::path::{Path, PathBuf};
 
-/// Where a comparison goes unless it is said.
+/// The default file of a comparison.
 const COMPARISON: &str = "comparison.html";
 
 pub fn run(options: &RunReportOptions) -> Result<()> {

@@ -23,7 +23,7 @@ pub fn reopen(request: &DeviceOption, plan: Option<Plan>, job: Job) -> Result<Bo
     open_backend(request.tune, choose(&request.device)?, plan, job)
 }
 
-/// Prepares `job` on the adapter that the request comes to; `None` is the CPU. For commands that open a device many times: without
+/// Prepares `job` on the adapter that the request selects; `None` is the CPU. For commands that open a device many times: without
 /// the notice.
 pub fn open_gpu(request: &DeviceOption, plan: Option<Plan>, job: Job) -> Result<Option<GpuBackend>> {
     open_choice(choose(&request.device)?)?.map(|context| prepare(request.tune, context, plan, job)).transpose()
@@ -39,7 +39,7 @@ pub fn describe(request: &DeviceOption) -> Result<DeviceDescription> {
     })
 }
 
-/// The same, where a plan may be forced that the CPU does not have.
+/// The same; refuses a forced plan that the CPU does not have.
 pub fn describe_for(request: &DeviceOption, plan: Option<Plan>) -> Result<DeviceDescription> {
     let device = describe(request)?;
     if device.kind == "cpu" && plan == Some(Plan::Fused) { Err(fused_on_cpu()) } else { Ok(device) }

@@ -20,7 +20,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Runs either of them; the exit code is a failure where a cell could not be trained.
+/// Runs either of them; the exit code is a failure if a cell could not be trained.
 pub fn run(options: &StudyOptions) -> Result<ExitCode> {
     match (&options.command, &options.file, &options.out) {
         (Some(StudyCommand::Report(options)), ..) => write_report(options).map(|()| ExitCode::SUCCESS),

@@ -3,7 +3,7 @@
 use ffcl_gpu::{Error, Result};
 use std::io::Write;
 
-/// Prints a line to standard output. A reader that left (`| head`) is no error, and ends no run: it may have files to write.
+/// Prints a line to standard output. A reader that left (`| head`) is not an error: the run may still have files to write.
 pub fn print_line(line: &str) -> Result<()> {
     print(format!("{line}\n").as_bytes())
 }
@@ -18,7 +18,7 @@ pub fn print(content: &[u8]) -> Result<()> {
     }
 }
 
-/// Prints a line to standard error, if anybody listens there.
+/// Prints a line to standard error, if that is open.
 pub fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

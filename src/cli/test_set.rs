@@ -22,10 +22,10 @@ pub struct TestOptions {
     data_dir: DataDirOption,
     #[command(flatten)]
     reading: ReadingOptions,
-    /// Which images. Default: what the run was measured on, which are the test images, or those of its --hold-out.
+    /// Which images. Default: those the run was measured on: the test images, or those of its --hold-out.
     #[arg(long, value_enum)]
     split: Option<Split>,
-    /// Only bring pictures to the model's size: neither look for a digit nor invert.
+    /// Only resize pictures to the model's size, without finding digits or inverting.
     #[arg(long)]
     raw: bool,
 }
@@ -40,9 +40,9 @@ pub struct TestSet {
     pub split: Split,
     /// Images of a folder or a file that are not among them.
     pub left_out: usize,
-    /// How pictures became images; none where they came as images of the model's shape.
+    /// How pictures were prepared; none if the images already had the model's shape.
     pub preparation: Option<Preparation>,
-    /// By what classes were compared.
+    /// Whether classes were compared by name or by number.
     pub matching: Matching,
 }
 
@@ -64,8 +64,7 @@ impl TestOptions {
             Some(split) => split,
         };
         if split == Split::HeldOut && held_out.is_none() {
-            let message =
-                "--split held-out is for a model whose run had --hold-out, and for the data that it learnt; leave it out";
+            let message = "--split held-out needs a model whose run had --hold-out, and the data of that run; remove it";
             return Err(Error::Configuration(message.into()));
         }
         let (data, preparation) = match &source {
@@ -120,17 +119,14 @@ impl TestOptions {
         Ok(Data { name: dataset.name, images: dataset.test, classes: dataset.class_names, named, left_out })
     }
 
-    /// The shape that pictures are brought into: the model's. Of a foreign model only the number of pixels is known.
+    /// The shape that pictures are resized to: the model's. Of a foreign model only the number of pixels is known.
     fn shape(&self, model: &ModelDescription) -> Result<ImageShape> {
         let Some(ImageSize { height, width }) = self.reading.image_size() else { return Ok(model.image) };
         let asked = ImageShape { height, width, ..model.image };
         let foreign = [1, 3].map(|channels| ImageShape { channels, height, width });
         let fits = |shape: &ImageShape| *shape == model.image || model.is_foreign() && shape.pixels() == model.image.pixels();
         foreign.into_iter().find(fits).ok_or_else(|| {
-            Error::Configuration(format!(
-                "--image-size makes images of {asked}, and the model reads {}; leave it out",
-                model.image
-            ))
+            Error::Configuration(format!("--image-size makes images of {asked}, but the model reads {}; remove it", model.image))
         })
     }
 }
@@ -159,7 +155,7 @@ fn trained_on(model: &ModelDescription) -> Result<DatasetName> {
     match (model.origin, DatasetName::from_str(name, false)) {
         (Origin::Known, Ok(known)) => Ok(known),
         (Origin::Known, Err(_)) => {
-            let message = format!("the model's data set is '{name}', which has no place of its own; give --dataset");
+            let message = format!("the model's data set is '{name}', which has no folder of its own; give --dataset");
             Err(Error::Configuration(message))
         }
         (Origin::Folder { .. }, _) => {

@@ -23,14 +23,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long a driver gets to come back before its device is opened again.
+/// The pause before a lost device is opened again.
 const RECOVERY: Duration = Duration::from_secs(1);
 
 pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     // What is wrong by itself is said before any data is read.
     check(&options.run.check(options.extent(), options.idle())?)?;
     if options.no_out && options.retry_on_device_loss > 0 {
-        let problem = "--retry-on-device-loss goes on from a checkpoint, and --no-out keeps none; leave one of them out";
+        let problem = "--retry-on-device-loss needs a checkpoint, and --no-out writes none; remove one of them";
         return Err(Error::Configuration(problem.into()));
     }
     let dataset = options.data.load(options.quiet)?;
@@ -58,10 +58,10 @@ pub fn run(options: &TrainOptions) -> Result<ExitCode> {
     }
 }
 
-/// Runs of fewer steps learn less than their images allow.
+/// Runs of fewer steps are warned about: they learn less than their images allow.
 const FEW_STEPS: usize = 200;
 
-/// A run, and what outlives the loss of its device.
+/// A run, and what is kept if its device is lost.
 struct Run<'a> {
     options: &'a TrainOptions,
     /// The same, so that they repeat the run.
@@ -139,7 +139,7 @@ impl Run<'_> {
         finished.map_err(|error| recorder.interrupted(error))
     }
 
-    /// Trains until the run ends or is stopped, and keeps what is to be kept.
+    /// Trains until the run ends or is stopped, and writes its files.
     fn train(
         &self,
         trainer: &mut Trainer,
@@ -166,7 +166,7 @@ impl Run<'_> {
         }
     }
 
-    /// A small data set in batches of the usual size gives few steps: says what to do about it, unless somebody asked for just that.
+    /// Warns if a small data set in batches of the usual size gives few steps, unless the batch size was typed.
     fn note_few_steps(&self) {
         let Self { options, job, .. } = self;
         let (config, images) = (job.config, job.dataset.train.count());
@@ -175,7 +175,7 @@ impl Run<'_> {
         if steps < FEW_STEPS && !asked && !options.quiet && !options.json {
             let batch_size = (images / 16).max(8).min(config.batch_size);
             warn(&format!(
-                "note: {steps} steps are few to learn by; {images} images learn better with a smaller --batch-size, such as {batch_size}, or more --epochs"
+                "note: {steps} steps are few; with {images} images, a smaller --batch-size such as {batch_size}, or more --epochs, learn better"
             ));
         }
     }
@@ -213,10 +213,7 @@ fn check_continuation(
     let before = run_directory::read_record(folder)?;
     let name = before.get("device").and_then(|device| device.get("name")).and_then(Value::as_str).unwrap_or_default();
     if name != device.name {
-        note(format!(
-            "so far this run was on {name}, and it goes on on {}: its bits are no longer those of one device",
-            device.name
-        ));
+        note(format!("this run continues on {}, after {name}: its bits are not those of one device", device.name));
     }
     let epochs = before.get("options").and_then(|options| options.get("epochs")).and_then(Value::as_u64);
     if epochs == Some(config.epochs.into()) {
@@ -231,8 +228,7 @@ fn check_continuation(
     }
     if config.stages().len() > 1 {
         return Err(Error::Configuration(
-            "--epochs cannot change when a run of several stages goes on, since their lengths follow from it; leave it out"
-                .into(),
+            "--epochs cannot change when a run of several stages goes on, since their lengths follow from it; remove it".into(),
         ));
     }
     if config.schedule == Schedule::Cosine {

@@ -24,7 +24,7 @@ fn cache_file() -> Option<PathBuf> {
     Some(folder.join("tiles.json"))
 }
 
-/// What is there. A file that cannot be read is as good as none: it is measured again.
+/// The cached tiles. A file that cannot be read counts as empty: the tiles are measured again.
 fn cached() -> Cache {
     let text = cache_file().and_then(|path| std::fs::read_to_string(path).ok());
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()

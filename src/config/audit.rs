@@ -20,7 +20,7 @@ impl RunOptions {
         let trust = self.trust.unwrap_or(TRUST);
         if trust == Trust::None {
             return Err(Error::Configuration(
-                "--trust none doubts no label; give --trust own, partner, exchange, output or co-teaching".into(),
+                "--trust none finds no wrong labels; give --trust own, partner, exchange, output or co-teaching".into(),
             ));
         }
         let is_small = data.has_features || data.height.min(data.width) < SHIFTED_FROM;

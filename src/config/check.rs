@@ -42,7 +42,7 @@ impl TrainingConfig {
             return fail(format!("--replicas {} is out of range; give 1 to {}", self.replicas, 1 << 15));
         }
         if self.max_steps == Some(0) {
-            return fail("--max-steps 0 trains nothing; give 1 or more, or leave it out");
+            return fail("--max-steps 0 trains nothing; give 1 or more, or remove it");
         }
         // Kernels get it as f32, in which it must be neither 0 nor infinite.
         let rate = self.adam.learning_rate as f32;
@@ -90,9 +90,7 @@ impl TrainingConfig {
             );
         }
         if self.trust.trust == Trust::CoTeaching && self.has_hidden_losses() && !matches!(self.hidden_loss, HiddenLoss::Head(_)) {
-            return fail(
-                "--trust co-teaching is for --recipe heads and --method backprop; prototypes do not gain by it, so use --trust exchange with them",
-            );
+            return fail("--trust co-teaching is for --recipe heads and --method backprop; use --trust exchange with prototypes");
         }
         if self.batch_size > MAX_RANKED_BATCH {
             return fail(format!(
@@ -125,7 +123,7 @@ impl TrainingConfig {
             return fail("--trust needs a label for every image; remove --trust, or the images without labels");
         }
         if self.batch_size < 2 {
-            return fail("--batch-size 1 has no room for images with labels and for others; give 2 or more");
+            return fail("--batch-size 1 cannot hold images both with and without labels; give 2 or more");
         }
         Ok(())
     }

@@ -171,7 +171,7 @@ impl RunOptions {
         match idle.filter_map(|option| Some((option, option.owner?))).find(|(_, owner)| !owner.is_part_of(&run)) {
             Some((option, owner)) => {
                 let name = option.name();
-                Err(Error::Configuration(format!("--{name} belongs to {owner}; add that, or leave --{name} out")))
+                Err(Error::Configuration(format!("--{name} belongs to {owner}; add that, or remove --{name}")))
             }
             None => Ok(()),
         }

@@ -102,7 +102,7 @@ impl FromStr for LabelNoise {
         let seed = words.next().map_or(Some(0), |seed| seed.parse().ok());
         match (share, seed) {
             (Some(share), Some(seed)) => Ok(make(Drawn { share, seed })),
-            _ => Err(format!("{text:?} is no share from 0 to 1; give pair:0.2 or sym:0.2, or with a seed pair:0.2:7")),
+            _ => Err(format!("{text:?} is not a share from 0 to 1; give pair:0.2 or sym:0.2, or with a seed pair:0.2:7")),
         }
     }
 }

@@ -78,7 +78,7 @@ impl TryFrom<Vec<Width>> for Widths {
         for (index, width) in widths.iter().enumerate() {
             let Width::Word(word) = width else { continue };
             if word != AUTO {
-                return Err(format!("{word:?} is no width; give a number, or {AUTO} for the data's own"));
+                return Err(format!("{word:?} is not a width; give a number, or {AUTO} to take it from the data"));
             }
             if index > 0 && index + 1 < widths.len() {
                 return Err(format!(

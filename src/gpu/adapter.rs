@@ -173,7 +173,7 @@ pub async fn choose_async(request: &DeviceRequest) -> Result<Choice> {
         ))),
         (_, Some(adapter)) => {
             let name = describe(&adapter).name;
-            let warning = software.then(|| format!("{name} is a software adapter: its speed says nothing about GPUs"));
+            let warning = software.then(|| format!("{name} is a software adapter: GPUs have other speeds"));
             Ok(Choice::Gpu(Box::new(adapter), warning))
         }
         (DeviceRequest::Gpu, None) => Err(Error::Device(format!(

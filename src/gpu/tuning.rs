@@ -1,6 +1,6 @@
 //! Shapes of tiles chosen by measuring: the candidates run on a run's own tensors, and the fastest stays.
 //!
-//! Counting says which shapes are worth a try, not which one an adapter likes. No shape changes a bit of a result
+//! Counting selects the shapes that are worth measuring, not the fastest on an adapter. No shape changes a bit of a result
 //! ([`crate::kernels::tiles::Knob`]), so a choice may differ from machine to machine and from day to day. A driver that computes one of them
 //! wrong must not spoil a run: what was chosen has to train to the same bits as what is built in, or it is not taken (`same_bits.rs`).
 

@@ -138,9 +138,9 @@ device_struct! {
         scores: u32,
         /// How badly labels fit.
         losses: u32,
-        /// What the layer says instead.
+        /// The class that the layer predicts.
         answers: u32,
-        /// 1: it says so by prototypes.
+        /// 1: it predicts by prototypes.
         by_prototypes: u32,
         /// Padding to a multiple of 16 bytes.
         padding_0: u32,
@@ -154,7 +154,7 @@ device_struct! {
     SelectPlaces {
         /// How badly labels fit.
         losses: u32,
-        /// What the layer says instead.
+        /// The class that the layer predicts.
         answers: u32,
         /// How much each row counts.
         weights: u32,

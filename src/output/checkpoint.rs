@@ -133,7 +133,7 @@ pub fn parse(name: &Path, bytes: &[u8], config: &TrainingConfig, of: Identity, s
     let file = TensorFile::parse(name, bytes)?;
     let Some(header) = &file.header else {
         let problem = match &file.model {
-            Some(_) => "has lost the metadata that going on takes, as scripts that load and save it drop them",
+            Some(_) => "lacks the metadata of a checkpoint, which scripts that load and save it remove",
             None => "was not written by ffcl-gpu",
         };
         return Err(file.fail(problem.into(), REMEDY));

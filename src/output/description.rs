@@ -1,4 +1,4 @@
-//! What a file of weights says about itself, so that it can be used without the run that made it.
+//! The description in a file of weights, so that it can be used without the run that made it.
 
 use crate::config::{Method, Recipe, TrainingConfig};
 use crate::dataset::{ImageShape, Origin, Statistics};
@@ -18,7 +18,7 @@ pub(super) const FORMAT: u32 = 3;
 /// The tensor that holds the same JSON as bytes: scripts that load tensors and save them again drop the metadata, and keep this.
 pub const TENSOR: &str = "ffcl_gpu.description";
 
-/// The data set of a model that does not say what it was trained on.
+/// The data set of a model whose training data is unknown.
 pub const UNKNOWN: &str = "unknown";
 
 /// Everything but the weights that a model's answers depend on.
@@ -72,7 +72,7 @@ impl ModelDescription {
         }
     }
 
-    /// Whether the model does not say what it was trained on.
+    /// Whether the model's training data is unknown.
     pub fn is_foreign(&self) -> bool {
         self.origin == Origin::Known && self.dataset == UNKNOWN
     }

@@ -48,7 +48,7 @@ pub fn check_path(path: &Path) -> Result<()> {
 pub fn save(path: &Path, parameters: &Parameters, description: &ModelDescription, network: Network) -> Result<()> {
     check_path(path)?;
     if !description.fits(parameters) {
-        return Err(Error::Configuration("the description is of another model than these weights; give its own".into()));
+        return Err(Error::Configuration("the description does not fit these weights; give their own".into()));
     }
     let slots: Vec<usize> = network.slots(description.replicas).collect();
     let numbers: usize = slots.iter().flat_map(|&slot| &parameters.slots[slot]).map(LayerParameters::number_count).sum();

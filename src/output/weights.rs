@@ -25,7 +25,7 @@ pub fn to_bytes(name: &Path, parameters: &Parameters, model: &ModelDescription) 
     serialize(name, &tensors, &Header { format: FORMAT, model: model.clone(), checkpoint: None })
 }
 
-/// What to take a file for that does not say what its model is.
+/// How a file without a description is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undescribed {
     /// Nothing: its answers would be guesses.
@@ -39,7 +39,7 @@ pub enum Undescribed {
 pub struct Opened {
     /// Its networks, without their projections.
     pub parameters: Parameters,
-    /// What it says of itself.
+    /// The description in it.
     pub model: ModelDescription,
     /// The type of the file's numbers, where they had to be converted to f32.
     pub converted: Option<String>,
@@ -117,7 +117,7 @@ pub fn parse(name: &Path, bytes: &[u8], undescribed: Undescribed) -> Result<Open
                 "lacks both its metadata and the tensor {TENSOR}, so that normalisation, standardisation, image shape and class names are not known"
             );
             let remedy = format!(
-                "give the file as the run wrote it, or copy {TENSOR} from that; a plain network of another origin is taken with --plain"
+                "give the file as the run wrote it, or copy {TENSOR} from that; --plain reads a network of another program"
             );
             return Err(file.fail(problem, &remedy));
         }

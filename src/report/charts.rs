@@ -49,7 +49,7 @@ pub fn picture(charts: &[Chart]) -> Result<String, String> {
     let palette =
         Palette { text: RGBColor(40, 40, 40), grid: RGBColor(220, 220, 220), series: |index| COLOURS[index % COLOURS.len()] };
     let mut text = String::new();
-    let drawn = || -> Drawn<_> {
+    let mut drawn = || -> Drawn<_> {
         let root = SVGBackend::with_string(&mut text, (SIZE.0 * columns, SIZE.1 * rows)).into_drawing_area();
         root.fill(&WHITE)?;
         for (chart, area) in charts.iter().zip(root.split_evenly((rows as usize, columns as usize))) {

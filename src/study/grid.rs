@@ -52,7 +52,7 @@ pub fn cells(study: &Study, datasets: &[Dataset]) -> Result<Vec<Cell>> {
             for &size in study.train_sizes.as_deref().unwrap_or(&[available]) {
                 if size > available {
                     return Err(Error::Configuration(format!(
-                        "train-sizes names {size}, but {name} has {available} images to train on; give at most so many"
+                        "train-sizes names {size}, but {name} has {available} images to train on; give no more"
                     )));
                 }
                 for (variant, own) in &study.variants {

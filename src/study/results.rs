@@ -105,7 +105,7 @@ fn read(path: &Path) -> Result<Vec<SeedResult>> {
     let parse = |(index, line)| {
         serde_json::from_slice(line).map_err(|error| Error::Format {
             path: path.to_owned(),
-            problem: format!("holds something else than a result in line {}: {error}", index + 1),
+            problem: format!("holds something other than a result in line {}: {error}", index + 1),
             remedy: "remove that line; its cell will be trained again".into(),
         })
     };

@@ -30,7 +30,7 @@ pub struct Doubt {
     pub index: usize,
     /// The label that it has.
     pub label: u8,
-    /// The class that most layers of most networks take it for; the label, where as many say so.
+    /// The class that most layers of most networks predict; the label, if as many predict that.
     pub proposed: u8,
     /// Mean loss at the label, in nats: the larger, the less it fits.
     pub score: f64,
@@ -170,14 +170,14 @@ mod tests {
             let words = [[of(0), of(1)].concat(), [output.clone(), output].concat()];
             doubts.observe(&Records::new(&words, 3, epoch), 2);
         };
-        // What networks say early is forgotten; the output's losses are no part of the score.
+        // Early predictions are forgotten; the losses of the output are not part of the score.
         observe(5, [(100.0, 3), (100.0, 3), (100.0, 3), (100.0, 3)]);
         observe(6, [(1.0, 0), (4.0, 2), (2.0, 0), (4.0, 1)]);
         observe(7, [(1.0, 1), (4.0, 2), (2.0, 1), (8.0, 2)]);
         let ranked = doubts.ranked(&[0, 1, 0]);
         let as_tuple = |doubt: &Doubt| (doubt.index, doubt.proposed, doubt.score, doubt.agreement);
         assert_eq!(ranked.iter().map(as_tuple).collect::<Vec<_>>(), [(1, 2, 20.0 / 4.0, 0.75), (0, 0, 6.0 / 4.0, 0.5)]);
-        // A label stays where as many say so as say otherwise.
+        // A label stays if as many predict it as predict otherwise.
         let kept = doubts.to_words();
         assert_eq!(kept.len(), Doubts::words(3, 4));
         assert_eq!(Doubts::from_words(3, 4, &kept), Some(doubts.clone()));

@@ -69,7 +69,7 @@ impl<'a> Records<'a> {
         words.chunks_exact(2).map(move |words| Some(Shape::note(words[0], words[1])).filter(|note| note.epoch == epoch))
     }
 
-    /// How many labels are wrong, by what the layers of a replica say.
+    /// How many labels are wrong, by the predictions of a replica's layers.
     ///
     /// Two shares are too low and too high. Where all layers of both networks say the same, they are hardly ever mistaken; but an image's
     /// own label is in what hidden layers say of it (the prototypes of a batch are means of few images, and one of them is that image), so
@@ -131,7 +131,7 @@ impl Votes {
 pub struct Estimate {
     /// The share of wrong labels; at most [`MOST_WRONG`].
     pub wrong: f64,
-    /// The share of the images about which both output layers say the same.
+    /// The share of the images for which both output layers predict the same class.
     pub agreement: f64,
 }
 

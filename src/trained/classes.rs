@@ -44,7 +44,7 @@ impl ClassMap {
         }
         let (verb, noun) = if strange.len() == 1 { ("is", "class") } else { ("are", "classes") };
         Err(Error::Configuration(format!(
-            "the data's {noun} {} {verb} not among the model's, which are {}; rename {noun} or model to agree, or leave the images out",
+            "the data's {noun} {} {verb} not among the model's, which are {}; rename the {noun} as in the model, or remove the images",
             listed(&strange),
             listed(&model.classes.iter().collect::<Vec<_>>())
         )))

@@ -183,7 +183,7 @@ fn nonsense_is_refused_before_anything_is_written() {
         (&["no-such-folder"], Refusal::Line(2), "neither a folder nor a known name"),
         (&["digits", "--trust", "none"], Refusal::Line(2), "--trust own"),
         (&["digits", "--recipe", "paper"], Refusal::Line(2), "--recipe contrastive"),
-        (&["digits", "--test-fraction", "0.2"], Refusal::Line(2), "leave it out"),
+        (&["digits", "--test-fraction", "0.2"], Refusal::Line(2), "remove it"),
         (&["digits", "--replicas", "0"], Refusal::Line(2), "--replicas"),
         (&["digits", "--relabel"], Refusal::Parser, "--write-clean"),
         (&["digits", "--limit-train", "9", "--write-clean", "x"], Refusal::Parser, "--limit-train"),

@@ -1,4 +1,4 @@
-//! Data sets that are dropped on the page: what each file is, its content says.
+//! Data sets that are dropped on the page: the kind of each file is known by its content.
 
 use ffcl_gpu::dataset::file::{self, Share};
 use ffcl_gpu::dataset::folder::TEST_FRACTION;

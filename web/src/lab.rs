@@ -180,7 +180,7 @@ impl Lab {
         }
     }
 
-    /// Trains as `request` says and calls `listener` back. Ends with the run.
+    /// Trains as `request` asks and calls `listener` back. Ends with the run.
     pub async fn train(&self, request: String, listener: Function) -> std::result::Result<(), JsValue> {
         self.train_now(&request, &listener).await.map_err(|error| {
             if error.is_device_loss() {
