@@ -8,9 +8,11 @@
 
 use ffcl_gpu::config::{HiddenLoss, PrototypeOptions, Recipe, RunOptions, TrainingConfig};
 use ffcl_gpu::cpu::backend;
-use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::file;
 use ffcl_gpu::dataset::gzip::Unpacked;
+use ffcl_gpu::dataset::input::Reading;
 use ffcl_gpu::dataset::numbers::Sets;
+use ffcl_gpu::dataset::options::FileOptions as ReadingOptions;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, archive, cifar, idx as idx_format, numbered};
 use ffcl_gpu::dataset::{npz as npz_format, table as table_format};
 use ffcl_gpu::engine::Job;
@@ -104,7 +106,9 @@ pub fn arrays(bytes: &[u8]) {
         _ => rest.to_vec(),
     };
     if let Ok(sets) = npz_format::parse(name(), &archive) {
-        whole_or_refused(sets);
+        for reading in [Reading::First, Reading::Second] {
+            whole_or_refused(sets.clone(), &ReadingOptions { reading, ..ReadingOptions::default() });
+        }
     }
 }
 
@@ -120,14 +124,18 @@ pub fn npz(images: &[u8], labels: &[u8]) -> Vec<u8> {
 
 /// Tables.
 pub fn table(bytes: &[u8]) {
-    if let Ok(sets) = table_format::read(name(), bytes, None) {
-        whole_or_refused(sets);
+    for reading in [Reading::First, Reading::Second] {
+        let options = ReadingOptions { reading, ..ReadingOptions::default() };
+        if let Ok(sets) = table_format::read(name(), bytes, &options) {
+            whole_or_refused(sets, &options);
+        }
     }
 }
 
 /// What a file holds is a data set whose parts fit each other, or none.
-fn whole_or_refused(sets: Sets) {
-    let Ok(data) = file::dataset(name(), sets, Share { asked: None, default: 0.2 }, false) else { return };
+fn whole_or_refused(sets: Sets, options: &ReadingOptions) {
+    let Ok(data) = file::dataset(name(), sets, options) else { return };
+    assert!(!data.said().is_empty());
     for images in [&data.train, &data.test] {
         let numbers = images.features.as_ref().map_or(images.pixels.len(), |features| features.count() * features.width());
         assert!(images.count() > 0 && numbers == images.count() * images.pixels_per_image());

@@ -146,6 +146,7 @@ fn model(replicas: usize, architecture: &Architecture) -> (Parameters, ModelDesc
         dataset: "digits".into(),
         origin: Origin::Known,
         held_out: None,
+        input: None,
     };
     (Parameters::initialize(architecture, 1, replicas), description)
 }

@@ -100,14 +100,14 @@ impl Sign {
     pub const fn advice(self) -> &'static str {
         match self {
             Sign::Collapse => {
-                "hidden layers collapsed: A and B agree because every image has nearly one representation; try --recipe contrastive, or --centre"
+                "hidden layers collapsed: A and B agree because every image has nearly one representation; try the default recipe if another was asked for, or --centre"
             }
             Sign::Plateau => {
-                "losses and accuracy stand still; try a larger --learning-rate, or --recipe contrastive if the learning rate is not the reason"
+                "losses and accuracy stand still; try a larger --learning-rate, or the default recipe if another was asked for"
             }
             Sign::Diverging => "a hidden layer's loss rises again: A and B lose each other; try a smaller --learning-rate",
             Sign::NearChance => {
-                "the accuracy is near that of guessing; if an epoch has few steps, try a smaller --batch-size; else look for collapsed or dead layers in metrics.jsonl, or try --recipe contrastive"
+                "the accuracy is near that of guessing; if an epoch has few steps, try a smaller --batch-size; else look for collapsed or dead layers in metrics.jsonl, and try the default recipe if another was asked for"
             }
             Sign::UnsureOfLabels => {
                 "A and B are often mistaken themselves, so that the estimated share of wrong labels is too high; give the share by --trust-rate"

@@ -1,6 +1,8 @@
 //! Text in the encodings that editors and shells write: UTF-8 and UTF-16, with or without a byte order mark.
 
+use crate::checksum::hexadecimal;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// Decodes text; `None` where it is none. Without a mark UTF-16 is told by its zeros, since it is ASCII for the most part.
@@ -42,6 +44,49 @@ pub fn plain(message: &str) -> String {
     WORDS.iter().fold(line, |line, (jargon, words)| line.replace(jargon, words))
 }
 
+/// Text from outside as a terminal may show it: what would move the cursor, change its state, end a line or turn letters around is written
+/// as its code, as JSON has it, so that objects of JSON stay what they are.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_command(letter) { shown.push_str(&format!("\\u{:04x}", u32::from(letter))) } else { shown.push(letter) }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters but the tab, ends of lines, and marks of a direction of writing.
+fn is_command(letter: char) -> bool {
+    letter.is_control() && letter != '\t'
+        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The longest name that is written out; every file system takes twice as much.
+const LONGEST_NAME: usize = 120;
+
+/// A name for one file or folder, from text from outside: letters, digits and a few marks. Where that leaves something out, a part of the
+/// text's hash keeps different texts apart.
+pub fn file_name(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | '=' | '+');
+    let words: Vec<_> = text.split(|letter| !is_plain(letter)).filter(|word| !word.is_empty()).collect();
+    let whole = words.join("-");
+    let mut name = whole.trim_start_matches(['.', '-']).to_owned();
+    let says_all = name == whole && text.chars().all(|letter| is_plain(letter) || matches!(letter, ' ' | ','));
+    if says_all && !name.is_empty() && name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let mut end = name.len().min(LONGEST_NAME - 20);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.truncate(end);
+    let mut hash = Sha256::new();
+    hash.update(text);
+    format!("{name}{}{}", if name.is_empty() { "" } else { "-" }, &hexadecimal(hash)[..8])
+}
+
 fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Cow<'_, str>> {
     let (pairs, rest) = bytes.as_chunks();
     if !rest.is_empty() {
@@ -76,6 +121,29 @@ mod tests {
         assert_eq!(json::<Vec<u8>>(b"\xef\xbb\xbf[1]"), Ok(vec![1]));
         for none in [&b"\xff\xfea"[..], b"\xff\xfe\0\xd8", b"\xc3", b"\xef\xbb\xbf\xff"] {
             assert_eq!(decode(none), None, "{none:02x?}");
+        }
+    }
+
+    #[test]
+    fn nothing_from_outside_commands_a_terminal() {
+        assert_eq!(shown("größer\t🙂"), "größer\t🙂");
+        assert_eq!(shown("x\u{1b}[2J\u{7}\u{9b}\n\u{202e}y"), "x\\u001b[2J\\u0007\\u009b\\u000a\\u202ey");
+        let object = serde_json::json!({ "file": "a\u{9b}\u{1b}" });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown(&object.to_string())).unwrap(), object);
+    }
+
+    #[test]
+    fn names_of_files_stay_in_their_folder_and_apart() {
+        assert_eq!(file_name("epochs mnist 784-64-10 600"), "epochs-mnist-784-64-10-600");
+        let odd =
+            ["../photos", "/photos", "raw/d.csv", "raw-d.csv", "a\nb", "..", "", "\u{1b}[2J", "CON\\x", "ä".repeat(200).as_str()]
+                .map(file_name);
+        for (place, name) in odd.iter().enumerate() {
+            assert!(
+                !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('.') && !odd[..place].contains(name),
+                "{name}"
+            );
+            assert!(name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '.')), "{name}");
         }
     }
 

@@ -92,16 +92,12 @@ impl TrainedModel {
     /// not known), on the device that `open` opens: [`crate::cpu::backend::open`] is the processor.
     pub fn answers(&self, images: &Images, open: &Open) -> Result<Answers> {
         self.check(images)?;
+        let (name, classes) = (self.description.dataset.clone(), self.description.classes.clone());
         let dataset = Dataset {
-            name: self.description.dataset.clone(),
-            // Nothing is trained, but a job has something to train on.
-            train: images.head(1),
-            test: images.clone(),
-            class_names: self.description.classes.clone(),
             statistics: Some(self.description.statistics()),
             origin: self.description.origin,
-            held_out: None,
-            unlabelled: Vec::new(),
+            // Nothing is trained, but a job has something to train on.
+            ..Dataset::of(name, images.head(1), images.clone(), classes)
         };
         let config = self.description.config();
         let mut backend = open(Job { config: &config, dataset: &dataset })?;

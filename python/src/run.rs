@@ -7,7 +7,7 @@ use super::model::{GivenWeights, Model, Weights, weights_of, with_weights};
 use ffcl_gpu::Error;
 use ffcl_gpu::assembly::Prepared;
 use ffcl_gpu::config::{Extent, Idle, RunOptions};
-use ffcl_gpu::dataset::{Dataset, Origin};
+use ffcl_gpu::dataset::arrays;
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::gpu::adapter::DeviceRequest;
 use ffcl_gpu::model::Parameters;
@@ -135,14 +135,13 @@ impl Run {
         let all = images(x, y.as_array().iter().copied().collect(), shape)?;
         let part =
             |rows: Option<PyReadonlyArray1<'_, u32>>| rows.map_or_else(|| Ok(all.head(all.count())), |rows| select(&all, &rows));
-        let origin = Origin::File { test_fraction: None };
-        let mut dataset = Dataset { origin, ..Dataset::of("arrays", part(train)?, part(test)?, classes) };
+        let (train, test) = (part(train)?, part(test)?);
         drop(all);
         let unlabelled: Vec<u32> = unlabelled.map_or_else(Vec::new, |places| places.as_array().iter().copied().collect());
-        if !unlabelled.is_sorted() || unlabelled.last().is_some_and(|&last| last as usize >= dataset.train.count()) {
+        if !unlabelled.is_sorted() || unlabelled.last().is_some_and(|&last| last as usize >= train.count()) {
             return Err(PyValueError::new_err("unlabelled must be ascending places of rows to train on"));
         }
-        dataset.set_unlabelled(unlabelled);
+        let dataset = arrays::dataset(train, test, classes, unlabelled, None, None).map_err(|error| exception(&error))?;
         let request: DeviceRequest = device.parse().unwrap_or(DeviceRequest::Auto);
         let extent = Extent { seed, replicas, shuffle, max_steps };
         let typed = options.given();

@@ -18,6 +18,7 @@ use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::memory;
 use ffcl_gpu::output::run_directory;
+use ffcl_gpu::text;
 use ffcl_gpu::train::{Advance, Doubts, Event, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -133,7 +134,7 @@ pub fn run(options: &AuditOptions) -> Result<ExitCode> {
     };
     let folder = || match &options.out {
         Some(folder) => create(folder).map(|()| folder.clone()),
-        None => create_named(&dataset.name),
+        None => create_named(&text::file_name(&dataset.name)),
     };
     let mut record = json!({
         "version": env!("CARGO_PKG_VERSION"), "data": options.data.to_string(), "images": count,
@@ -171,7 +172,9 @@ pub fn run(options: &AuditOptions) -> Result<ExitCode> {
     }
     if !options.quiet {
         summary(&findings)?;
-        print_line(&format!("\ntable    {}\npage     {}", table.display(), page.display()))?;
+        print_line("")?;
+        print_line(&format!("table    {}", table.display()))?;
+        print_line(&format!("page     {}", page.display()))?;
         if let (Some(folder), Some(what)) = (&options.write_clean, &cleaned) {
             print_line(&format!("clean    {}: {what}", folder.display()))?;
         }
@@ -215,6 +218,7 @@ fn head(job: Job, device: &DeviceDescription) -> Result<()> {
     let Job { config, dataset } = job;
     print_line(&format!("device   {device}"))?;
     print_line(&format!("data     {}: {:?}", dataset.name, dataset.train))?;
+    dataset.said().iter().try_for_each(|line| print_line(line))?;
     print_line(&format!("networks {}", networks(config)))
 }
 
@@ -239,7 +243,8 @@ fn summary(findings: &Findings) -> Result<()> {
     let share = 100.0 * count as f64 / checked.max(1) as f64;
     print_line(&format!("suspects {count} of {checked} labels ({share:.2} %)"))?;
     if count > 0 {
-        print_line("\n   index  score  agree  given → proposed")?;
+        print_line("")?;
+        print_line("   index  score  agree  given → proposed")?;
     }
     for suspect in findings.suspects().take(NAMED) {
         let row = findings.row(suspect);

@@ -204,7 +204,8 @@ impl Table<'_> {
         if let Some(microseconds) = ceilings.dispatch_microseconds {
             print_line(&format!("          {microseconds:.2} µs a dependent empty dispatch"))?;
         }
-        print_line(&format!("          {:.1} GB/s copy (read + written)\n", ceilings.copy_gigabytes))?;
+        print_line(&format!("          {:.1} GB/s copy (read + written)", ceilings.copy_gigabytes))?;
+        print_line("")?;
         print_line(
             "| recipe | regime | on | ms a step | ± MAD | images/s | ratio | GFLOP/s | of matmul | dispatches | of latency | MB a step | of copy | MiB |",
         )?;

@@ -5,12 +5,16 @@ use super::train_options::TrainOptions;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
 use ffcl_gpu::config::RunOptions;
+use ffcl_gpu::dataset::input::Reading;
 use ffcl_gpu::output::run_directory::{self, FileOptions};
 use ffcl_gpu::suggestion::nearest;
 use ffcl_gpu::{Error, Result, home};
 use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+
+/// The option that says by which rules data is read.
+const READING: &str = "reading";
 
 /// Options of this call that are not part of a run.
 const ABOUT_THE_CALL: [&str; 3] = ["config", "resume", "help"];
@@ -56,23 +60,27 @@ fn with_files(train: &ArgMatches, arguments: &[OsString]) -> Result<Files> {
     command.build();
     let longs = command.get_arguments().filter_map(clap::Arg::get_long);
     let mut by_hand: Vec<String> = longs.filter(|long| is_given(train, &command, long)).map(str::to_owned).collect();
-    let (path, mut options) = match (path("config"), path("resume")) {
+    let (path, mut options, is_record) = match (path("config"), path("resume")) {
         (Some(path), _) => {
             let FileOptions { values, is_record } =
                 run_directory::read_options(&path, "give --config a TOML file, or a run's config.json")?;
             if !is_record {
                 by_hand.extend(values.keys().cloned());
             }
-            (path, values)
+            (path, values, is_record)
         }
         (None, Some(directory)) => {
             let path = directory.join(run_directory::CONFIG);
             let FileOptions { values, .. } = run_directory::read_options(&path, "give --resume the folder of a run")?;
             refuse_changes(&command, train, &directory)?;
-            (path, values)
+            (path, values, true)
         }
         (None, None) => return Ok(Files { whole: None, typed: by_hand }),
     };
+    // The record of a run from before there was a choice says nothing of it.
+    if is_record && !options.contains_key(READING) {
+        options.insert(READING.into(), Reading::First.to_string().into());
+    }
     // A new number of epochs is the whole length of the run.
     if is_given(train, &command, "epochs") && !is_given(train, &command, "max-steps") {
         options.remove("max-steps");

@@ -6,10 +6,12 @@ use clap::{ArgAction, Args, ValueEnum};
 use ffcl_gpu::dataset::catalogue::KNOWN;
 use ffcl_gpu::dataset::file::{self, FileOptions, Share};
 use ffcl_gpu::dataset::folder::{self, FolderOptions, ImageSize, Loaded, Skipped};
+use ffcl_gpu::dataset::input::{ColourOrder, NoLabel, Reading};
 use ffcl_gpu::dataset::{Dataset, DatasetName, ImageShape, Origin, Places};
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::home;
 use ffcl_gpu::output::description::ModelDescription;
+use ffcl_gpu::trained::preparation::Preparation;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
 use std::convert::Infallible;
@@ -101,10 +103,11 @@ pub struct DataOptions {
     #[command(flatten)]
     #[serde(flatten)]
     data_dir: DataDirOption,
-    /// Use only the first N training images.
+    /// Use only N training images: the first ones of a known set, of own data the first of each class, in their shares.
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
-    /// Measure on the last N training images, which are not trained on, instead of the test set.
+    /// Measure on N training images, which are not trained on, instead of the test set: the last ones of a known set, of own data some of
+    /// each class, in their shares.
     #[arg(long, hide_short_help = true, value_name = "N")]
     pub hold_out: Option<usize>,
     #[command(flatten)]
@@ -128,9 +131,70 @@ pub struct ReadingOptions {
     /// Read the numbers of a file as features, each with its own scale, even if they could be pixels.
     #[arg(long, hide_short_help = true, help_heading = "Data", num_args = 0..=1, require_equals = true, default_value_t, default_missing_value = "true", hide_default_value = true, action = ArgAction::Set, value_name = "BOOL")]
     features: bool,
-    /// The column of a table that holds the labels. Default: label, class, target or y.
+    /// The column of a table that holds the labels: its name, or first, last or a number from 1 where columns have no names. Default: label, class, target or y.
     #[arg(long, hide_short_help = true, help_heading = "Data", value_name = "NAME")]
     label_column: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    numbers: NumberOptions,
+    /// The number that stands for no label in a file, or never, where all numbers are classes. Default: -1, unless it may be a class.
+    #[arg(long, hide_short_help = true, help_heading = "Data", allow_hyphen_values = true, value_name = "N|never")]
+    #[serde(serialize_with = "as_text")]
+    no_label: Option<NoLabel>,
+    /// Read own data by these rules: 2, or 1 as versions up to 0.2 did, by which their runs go on.
+    #[arg(long, hide_short_help = true, help_heading = "Data", value_name = "RULES")]
+    #[serde(serialize_with = "as_text")]
+    reading: Option<Reading>,
+}
+
+/// What the numbers of a file are.
+#[derive(Args, Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NumberOptions {
+    /// Take the numbers of a file for pixels, of which this one is white: 255, or 1 for fractions.
+    #[arg(long, hide_short_help = true, help_heading = "Data", value_name = "N")]
+    white: Option<f64>,
+    /// How colours stand in rows of pixels: planes (all red, all green, all blue) or interleaved (red, green, blue of each pixel).
+    #[arg(long, hide_short_help = true, help_heading = "Data", value_name = "ORDER")]
+    #[serde(serialize_with = "as_text")]
+    colours: Option<ColourOrder>,
+    /// Whether the first row of a table names its columns.
+    #[arg(long, hide_short_help = true, help_heading = "Data", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    header: Option<bool>,
+    /// Whether pictures that a model is asked about are searched for digits. Default: where its images are framed as MNIST's are.
+    #[arg(long, hide_short_help = true, help_heading = "Data", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    find_digits: Option<bool>,
+}
+
+fn as_text<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    value.as_ref().map(ToString::to_string).serialize(serializer)
+}
+
+impl NumberOptions {
+    /// The same for a file.
+    pub fn of_file(&self) -> FileOptions {
+        let Self { white, colours, header, find_digits } = *self;
+        FileOptions { white, colours, header, digits: find_digits, ..FileOptions::default() }
+    }
+
+    /// How pictures are brought to a model.
+    pub fn preparation(&self, model: &ModelDescription, raw: bool) -> Result<Preparation> {
+        match (raw, self.find_digits) {
+            (true, Some(true)) => Err(Error::Configuration(
+                "--raw leaves pictures as they are, and --find-digits does not; give one of them".into(),
+            )),
+            (true, _) | (_, Some(false)) => Ok(Preparation::Resize),
+            (_, Some(true)) if model.image.channels != 1 => Err(Error::Configuration(
+                "--find-digits is for models of grey images, and this one reads colours; leave it out".into(),
+            )),
+            (_, Some(true)) => Ok(Preparation::Digit),
+            (_, None) => Ok(Preparation::of(model)),
+        }
+    }
+
+    fn is_about_files(&self) -> bool {
+        self.white.is_some() || self.colours.is_some() || self.header.is_some()
+    }
 }
 
 impl ReadingOptions {
@@ -147,6 +211,7 @@ impl ReadingOptions {
             test_fraction: self.test_fraction_like(model, folder),
             image_size: self.image_size.or(Some(ImageSize { height, width })),
             grayscale: self.grayscale || channels == 1,
+            reading: Some(self.reading_like(model)),
             ..self.clone()
         }
     }
@@ -169,11 +234,31 @@ impl ReadingOptions {
         // All is asked for as a share of 1, too.
         let asked = self.test_fraction.filter(|_| split != Split::All);
         let share = Share { asked, default: held_back.unwrap_or(folder::TEST_FRACTION) };
-        file::load(path, &FileOptions { features: self.features || model.features.is_some(), ..self.of_file(share) })
+        let (reading, like) = model.reading();
+        let reading = self.reading.unwrap_or(reading);
+        let features = self.features || model.features.is_some() && like.is_none();
+        file::load(path, &FileOptions { features, reading, like, ..self.of_file(share) })
     }
 
     fn of_file(&self, share: Share) -> FileOptions {
-        FileOptions { share, features: self.features, label_column: self.label_column.clone() }
+        FileOptions {
+            share,
+            features: self.features,
+            label_column: self.label_column.clone(),
+            no_label: self.no_label,
+            reading: self.reading.unwrap_or_default(),
+            ..self.numbers.of_file()
+        }
+    }
+
+    /// By which rules a folder is read for a model.
+    pub fn reading_like(&self, model: &ModelDescription) -> Reading {
+        self.reading.unwrap_or(model.reading().0)
+    }
+
+    /// How pictures are brought to a model.
+    pub fn preparation(&self, model: &ModelDescription, raw: bool) -> Result<Preparation> {
+        self.numbers.preparation(model, raw)
     }
 
     /// The share to test on that was asked for.
@@ -187,12 +272,12 @@ impl ReadingOptions {
     }
 
     fn is_about_files(&self) -> bool {
-        self.features || self.label_column.is_some()
+        self.features || self.label_column.is_some() || self.no_label.is_some() || self.numbers.is_about_files()
     }
 
     fn not_a_file(&self, source: &Source) -> Error {
         Error::Configuration(format!(
-            "--features and --label-column are for .npz and .csv files, and --dataset {source} is neither; remove them"
+            "--features, --label-column, --no-label, --white, --colours and --header are for .npz and .csv files, and --dataset {source} is neither; remove them"
         ))
     }
 
@@ -211,12 +296,13 @@ impl ReadingOptions {
 
     fn load_files(&self, source: &Source, data_dir: Option<&Path>, quiet: bool, audit: bool) -> Result<Loaded> {
         let (image_size, grayscale) = (self.image_size, self.grayscale);
-        let options = FolderOptions { test_fraction: self.test_fraction, image_size, grayscale, audit };
+        let (digits, reading) = (self.numbers.find_digits, self.reading.unwrap_or_default());
+        let options = FolderOptions { test_fraction: self.test_fraction, image_size, grayscale, audit, digits, reading };
         let of_files = |dataset: Result<Dataset>| dataset.map(Loaded::from);
         match source {
-            Source::Known(name) if options != (FolderOptions { audit, ..FolderOptions::default() }) => {
+            Source::Known(name) if options != (FolderOptions { audit, reading, ..FolderOptions::default() }) => {
                 Err(Error::Configuration(format!(
-                    "--test-fraction, --image-size and --grayscale are for folders of images, and --dataset {name} is not a folder; remove them"
+                    "--test-fraction, --image-size, --grayscale and --find-digits are for folders of images, and --dataset {name} is not a folder; remove them"
                 )))
             }
             Source::Known(_) if self.is_about_files() => Err(self.not_a_file(source)),
@@ -244,7 +330,8 @@ impl DataOptions {
             known => known.clone(),
         };
         let data_dir = DataDirOption { data_dir: self.data_dir.path().map(absolute) };
-        Self { dataset, data_dir, ..self.clone() }
+        let reading = ReadingOptions { reading: Some(self.reading.reading.unwrap_or_default()), ..self.reading.clone() };
+        Self { dataset, data_dir, reading, ..self.clone() }
     }
 
     /// Reads the data, as [`ReadingOptions::load`] does, and takes the images that were asked for.

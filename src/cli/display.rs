@@ -49,6 +49,7 @@ impl Display {
                 "data     {}: {:?} to learn, {:?} to test",
                 job.dataset.name, job.dataset.train, job.dataset.test
             ))?;
+            job.dataset.said().iter().try_for_each(|line| print_line(line))?;
             print_line(&format!(
                 "model    {} × {} ({} of A and B), seed {}",
                 2 * config.replicas,
@@ -196,7 +197,8 @@ fn layer_table(reports: &[ReplicaReport]) -> Result<()> {
         let values: Option<Vec<f64>> = reports.iter().map(|report| value(&report.diagnosis)).collect();
         values.map(|values| mean_and_deviation(values.into_iter()).0)
     };
-    print_line("\nlayer  alignment  directions  dead %  weights  last update  A to B")?;
+    print_line("")?;
+    print_line("layer  alignment  directions  dead %  weights  last update  A to B")?;
     for layer in 0..reports.first().map_or(0, |report| report.layer_losses.len()) {
         let cell = |value: Option<f64>, width: usize, digits: usize| match value {
             Some(value) => format!("  {value:>width$.digits$}"),

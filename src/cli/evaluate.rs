@@ -11,6 +11,7 @@ use ffcl_gpu::dataset::Origin;
 use ffcl_gpu::engine::{DeviceDescription, Job};
 use ffcl_gpu::evaluation::Evaluation;
 use ffcl_gpu::output::description::ModelDescription;
+use ffcl_gpu::output::learned;
 use ffcl_gpu::trained::classes::Matching;
 use serde_json::json;
 use std::cell::RefCell;
@@ -29,10 +30,17 @@ pub fn run(options: &EvaluateOptions) -> Result<()> {
         Ok(backend)
     })?;
     let device = device.take();
+    let learned = learned::count(&options.model.model, &data.images)?;
     if options.json {
-        return print_line(&as_json(options, description, &data, device.as_ref(), &evaluation).to_string());
+        let mut object = as_json(options, description, &data, device.as_ref(), &evaluation);
+        object["learned_from"] = json!(learned);
+        return print_line(&object.to_string());
     }
     head(description, &data, device.as_ref())?;
+    if let Some(learned) = learned {
+        let (count, noun) = (data.images.count(), data.images.noun());
+        print_line(&format!("learned  {learned} of these {count} {noun}s were learned from"))?;
+    }
     totals(&evaluation)?;
     scores(&evaluation, &description.classes)?;
     confusion(&evaluation, &description.classes)
@@ -91,7 +99,8 @@ fn head(description: &ModelDescription, data: &TestSet, device: Option<&DeviceDe
 
 fn totals(evaluation: &Evaluation) -> Result<()> {
     let row = |name: &str, accuracy: f64, loss: f64| print_line(&format!("{name:<8}{:>12.2}{loss:>12.4}", 100.0 * accuracy));
-    print_line(&format!("\n{:<8}{:>12}{:>12}", "", "accuracy %", "loss"))?;
+    print_line("")?;
+    print_line(&format!("{:<8}{:>12}{:>12}", "", "accuracy %", "loss"))?;
     row("A", evaluation.accuracy_a, evaluation.loss_a)?;
     row("B", evaluation.accuracy_b, evaluation.loss_b)?;
     row("A+B", evaluation.accuracy, evaluation.loss)
@@ -100,7 +109,8 @@ fn totals(evaluation: &Evaluation) -> Result<()> {
 fn scores(evaluation: &Evaluation, names: &[String]) -> Result<()> {
     let width = longest(names).max(5);
     let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |share| format!("{:.2}", 100.0 * share));
-    print_line(&format!("\n{:<width$}{:>13}{:>10}{:>8}{:>8}", "A+B", "precision %", "recall %", "F1 %", "images"))?;
+    print_line("")?;
+    print_line(&format!("{:<width$}{:>13}{:>10}{:>8}{:>8}", "A+B", "precision %", "recall %", "F1 %", "images"))?;
     for (score, name) in evaluation.classes.iter().zip(names) {
         let [precision, recall, f1] = [score.precision, score.recall, score.f1].map(percent);
         print_line(&format!("{name:<width$}{precision:>13}{recall:>10}{f1:>8}{:>8}", score.support))?;
@@ -118,7 +128,8 @@ fn confusion(evaluation: &Evaluation, names: &[String]) -> Result<()> {
     let labels: Vec<String> =
         if short { names.to_vec() } else { numbers.iter().zip(names).map(|(number, name)| format!("{number} {name}")).collect() };
     let (first, width) = (longest(&labels).max(CORNER.len()), digits.max(longest(heads)) + 2);
-    print_line("\nimages by their class (rows) and by the class that A+B predicted (columns)")?;
+    print_line("")?;
+    print_line("images by their class (rows) and by the class that A+B predicted (columns)")?;
     let line = |label: &str, cells: Vec<String>| {
         print_line(&format!("{label:<first$}{}", cells.iter().map(|cell| format!("{cell:>width$}")).collect::<String>()))
     };

@@ -61,7 +61,7 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
         return Err(Error::Configuration(message.into()));
     }
     let shape = model.description().image;
-    let preparation = if options.raw { Preparation::Resize } else { Preparation::of(model.description()) };
+    let preparation = options.numbers.preparation(model.description(), options.raw)?;
     let mut images = Images { pixels: Vec::new(), labels: Vec::new(), shape, features: None };
     let (mut asked, mut drawn, mut complete) = (Vec::new(), None, true);
     for file in files {

@@ -1,9 +1,9 @@
 //! `ffcl-gpu predict` about the rows of files.
 
 use super::session;
-use super::terminal::print_line;
+use super::terminal::{print_line, report};
 use super::trained_options::PredictOptions;
-use ffcl_gpu::dataset::file;
+use ffcl_gpu::dataset::file::{self, FileOptions};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::model::Network;
 use ffcl_gpu::{Error, Result};
@@ -22,12 +22,19 @@ pub fn run(options: &PredictOptions) -> Result<ExitCode> {
     let description = model.description();
     let names = &description.classes;
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let (reading, like) = description.reading();
+    let features = description.features.is_some() && like.is_none();
+    let asked = FileOptions { label_column: options.label_column.clone(), features, reading, ..options.numbers.of_file() };
     for path in &options.images {
-        let rows = file::load_rows(path, description.image, description.features.is_some(), options.label_column.as_deref())?;
+        let (rows, decided) = file::load_rows(path, description.image, &FileOptions { like: like.clone(), ..asked.clone() })?;
+        decided.iter().for_each(|text| report(&format!("note: {}: {text}", path.display())));
         let answers = model.answers(&rows, &|job: Job| session::open(&options.device, None, job))?;
         let top = |network, row| answers.top(network, row, TOP).into_iter().map(|(class, share)| (names[class].as_str(), share));
         if !options.json {
             print_line(&path.display().to_string())?;
+            if let Some(numbers) = like.as_ref().and_then(|like| like.input.numbers) {
+                print_line(&format!("    numbers  {numbers}"))?;
+            }
         }
         for row in 0..rows.count() {
             if options.json {

@@ -6,7 +6,7 @@ use ffcl_gpu::trained::preparation::Preparation;
 pub fn preparation_name(preparation: Preparation) -> &'static str {
     match preparation {
         Preparation::Resize => "resize",
-        Preparation::Digit => "digit",
+        Preparation::Digit | Preparation::DigitUnlessFramed => "digit",
     }
 }
 
@@ -14,7 +14,7 @@ pub fn preparation_name(preparation: Preparation) -> &'static str {
 pub fn describe_preparation(preparation: Preparation) -> &'static str {
     match preparation {
         Preparation::Resize => "brought to the model's size, else as they are",
-        Preparation::Digit => {
+        Preparation::Digit | Preparation::DigitUnlessFramed => {
             "prepared as digits of MNIST are: found, inverted if dark on light, scaled, centred (--raw leaves them as they are)"
         }
     }

@@ -10,6 +10,7 @@ use ffcl_gpu::output::checkpoint::Identity;
 use ffcl_gpu::output::run_directory::{Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::tensorboard::{self, EventFiles};
 use ffcl_gpu::report::{self, TestAnswers};
+use ffcl_gpu::text;
 use ffcl_gpu::train::{Outcome, Position, ReplicaReport, Trainer};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -126,6 +127,7 @@ fn create(options: &TrainOptions, record: &RunRecord<TrainOptions>) -> Result<Op
         Some(path) => RunDirectory::create(path, record)?,
         None => {
             let name = format!("{}-{}-{}", jiff::ZonedDateTime::now().date(), record.dataset, options.seed);
+            let name = text::file_name(&name);
             RunDirectory::create_named(&name, record)?
         }
     };

@@ -4,7 +4,7 @@ use super::arguments::{ReportOptions, StudyCommand, StudyOptions};
 use super::data_options::{ReadingOptions, Source};
 use super::session;
 use super::terminal::{print_line, report as complain};
-use ffcl_gpu::dataset::Dataset;
+use ffcl_gpu::dataset::{Dataset, file};
 use ffcl_gpu::engine::Job;
 use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::home;
@@ -13,7 +13,7 @@ use ffcl_gpu::study::manifest::Manifest;
 use ffcl_gpu::study::report::{self, Written};
 use ffcl_gpu::study::request::Study;
 use ffcl_gpu::study::results::{SeedResult, Writer, read_all};
-use ffcl_gpu::study::run::{Shared, first_images, train_cell};
+use ffcl_gpu::study::run::{Shared, train_cell};
 use ffcl_gpu::study::statistics::mean_and_deviation;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -74,6 +74,10 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
     if talks {
         print_line(&format!("study    {}", manifest.title))?;
         device.map_or(Ok(()), |device| print_line(&format!("device   {device}")))?;
+        for (name, dataset) in study.datasets.iter().zip(&datasets) {
+            print_line(&format!("data     {name}: {:?} to learn, {:?} to test", dataset.train, dataset.test))?;
+            dataset.said().iter().try_for_each(|line| print_line(line))?;
+        }
         let (cells, seeds) = (manifest.cells.len(), manifest.seeds);
         print_line(&format!("cells    {} to train of {} here and {cells} in all, {seeds} seeds each", open.len(), tasks.len()))?;
     }
@@ -84,7 +88,7 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
         let key = &task.cell.key;
         let named = study.datasets.iter().zip(&datasets).find(|(name, _)| **name == key.dataset);
         let Some((_, all)) = named else { continue };
-        let dataset = first_images(all, key.train_images);
+        let dataset = all.limited(key.train_images)?;
         let advance = &mut |steps| progress.bar.inc(steps);
         match train_cell(shared, task.cell, &task.missing, &dataset, &backend, advance) {
             Ok(results) => {
@@ -127,6 +131,11 @@ fn run_study(options: &StudyOptions, file: &Path, out: &Path) -> Result<ExitCode
 fn load(study: &Study, options: &StudyOptions) -> Result<Vec<Dataset>> {
     let load = |name: &String| {
         let Ok(source) = home::expand(Path::new(name)).to_string_lossy().parse::<Source>();
+        if let Source::File(path) = &source {
+            let mut dataset = file::load(path, &study.reading.options())?;
+            study.hold_out.map_or(Ok(()), |count| dataset.hold_out(count))?;
+            return Ok(dataset);
+        }
         let reading = match source {
             Source::Folder(_) => ReadingOptions::of_folder(study.image_size, study.grayscale),
             _ => ReadingOptions::default(),

@@ -1,11 +1,12 @@
 //! Standard output and standard error.
 
-use ffcl_gpu::{Error, Result};
+use ffcl_gpu::{Error, Result, text};
 use std::io::Write;
 
-/// Prints a line to standard output. A reader that left (`| head`) is not an error: the run may still have files to write.
+/// Prints a line to standard output, escaped by [`text::shown`]. A reader that left (`| head`) is not an error: the run may still have files
+/// to write.
 pub fn print_line(line: &str) -> Result<()> {
-    print(format!("{line}\n").as_bytes())
+    print(format!("{}\n", text::shown(line)).as_bytes())
 }
 
 /// Prints to standard output, likewise.
@@ -18,7 +19,7 @@ pub fn print(content: &[u8]) -> Result<()> {
     }
 }
 
-/// Prints a line to standard error, if that is open.
+/// Prints a line to standard error, escaped likewise, if that is open.
 pub fn report(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", text::shown(line));
 }

@@ -80,7 +80,7 @@ impl TestOptions {
     fn of_folder(&self, model: &ModelDescription, folder: &Path, split: Split) -> Result<(Data, Option<Preparation>)> {
         require_folder(folder)?;
         let shape = self.shape(model)?;
-        let preparation = if self.raw { Preparation::Resize } else { Preparation::of(model) };
+        let preparation = self.reading.preparation(model, self.raw)?;
         let prepare = |path: &Path| {
             let pixels = Picture::open(path).and_then(|picture| preparation.apply(&picture, shape));
             pixels.map_err(|error| error.problem())
@@ -90,7 +90,9 @@ impl TestOptions {
             _ => self.reading.test_fraction_like(model, folder),
         };
         let bar = bar(false);
-        let loaded = folder::load_test(folder, fraction, shape, &prepare, &|done, all| bar.show(done, all));
+        let loaded = folder::load_test(folder, fraction, self.reading.reading_like(model), shape, &prepare, &|done, all| {
+            bar.show(done, all)
+        });
         bar.clear();
         let LoadedTest { name, images, classes, skipped, left_out, .. } = loaded?;
         report_skipped(&skipped);
@@ -113,6 +115,7 @@ impl TestOptions {
             (Split::All, _) => dataset.test_on_all(),
             _ => {}
         }
+        dataset.taken.decided.iter().for_each(|text| report(&format!("note: {text}")));
         // Of a known set the training images are not thought to be among those to test on.
         let left_out = if matches!(source, Source::Known(_)) { 0 } else { all - dataset.test.count() };
         let named = dataset.origin.has_class_names();

@@ -12,6 +12,7 @@ use ffcl_gpu::error::{Error, Result};
 use ffcl_gpu::memory;
 use ffcl_gpu::output::checkpoint::{self, Identity};
 use ffcl_gpu::output::description::ModelDescription;
+use ffcl_gpu::output::learned;
 use ffcl_gpu::output::run_directory::{self, Reopened, RunDirectory, RunRecord};
 use ffcl_gpu::output::weights;
 use ffcl_gpu::train::{Advance, Event, Position, Trainer};
@@ -122,6 +123,9 @@ impl Run<'_> {
         let (position, is_done) = (trainer.position(), trainer.is_done());
         let mut recorder = Recorder::new(options, &record, of, reopened, &history, position, is_done)?;
         *folder = recorder.path().map(Path::to_owned);
+        if let Some(folder) = recorder.path() {
+            learned::save(folder, &job.dataset.train)?;
+        }
         let mut display = Display::new(options, job, &device, memory, recorder.path())?;
         let ended = self.train(&mut trainer, &mut recorder, &mut display, interruption);
         display.close();

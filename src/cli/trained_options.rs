@@ -1,5 +1,6 @@
 //! What can be typed about trained models.
 
+use super::data_options::NumberOptions;
 use super::device_options::DeviceOption;
 use super::terminal::report;
 use super::test_set::TestOptions;
@@ -58,7 +59,8 @@ pub const PREDICT_HELP: &str = "\
 Example: ffcl-gpu predict runs/first photo.jpg scan.png
 
 Pictures may be PNG, JPEG, BMP, GIF, PNM, TIFF or WebP, of any size; what is transparent lies on white.
-Models of digits and letters (digits, mnist, kmnist, emnist-…, and 28×28 of unknown origin) get each digit that is found in a
+Models of digits and letters (digits, mnist, kmnist, emnist-…, own images that are framed as MNIST's are, 28×28 of unknown origin,
+and all with --find-digits) get each digit that is found in a
 picture, from left to right, as MNIST was made:
   1. grey, by luminance; shadows are evened out, ruled lines, frames, table edges and specks left out;
   2. ink becomes bright, paper 0, whichever of them is darker in the picture;
@@ -80,9 +82,11 @@ pub struct PredictOptions {
     pub raw: bool,
     #[command(flatten)]
     pub device: DeviceOption,
-    /// The column of a table that holds labels and is ignored. Default: label, class, target or y, if there is one.
+    /// The column of a table that holds labels and is ignored. Default: the column that the model learned from, if the table has it.
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
+    #[command(flatten)]
+    pub numbers: NumberOptions,
     /// Print one JSON object for each picture, or for each row.
     #[arg(long)]
     pub json: bool,

@@ -31,7 +31,9 @@ pub fn run(options: &TuneOptions) -> Result<()> {
         return tuned.candidates.iter().try_for_each(|candidate| print_line(&json!(candidate).to_string()));
     }
     print_line(&format!("device    {device}"))?;
-    print_line("\n| kernels | tile | µs a step | chosen |\n|---|---|---|---|")?;
+    print_line("")?;
+    print_line("| kernels | tile | µs a step | chosen |")?;
+    print_line("|---|---|---|---|")?;
     for Candidate { knob, setting, microseconds, chosen } in &tuned.candidates {
         let time = microseconds.map_or_else(|| "does not fit".to_owned(), |time| format!("{time:.1}"));
         print_line(&format!("| {knob} | {setting} | {time} | {} |", if *chosen { "yes" } else { "" }))?;

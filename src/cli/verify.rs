@@ -31,7 +31,8 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
         return follow(options, path);
     }
     if !options.json {
-        print_line(&format!("{}\n", context.description))?;
+        print_line(&context.description.to_string())?;
+        print_line("")?;
         print_line(&format!(
             "{:<46} {:>6} {:>6} {:>9} {:>11} {:>11} {:>9}",
             "check", "cases", "reruns", "values", "worst error", "tolerance", "ratio"
@@ -68,7 +69,8 @@ pub fn run(options: &VerifyOptions) -> Result<ExitCode> {
         }
     }
     if !options.json {
-        print_line(if passed { "\nall checks passed" } else { "\nsome checks FAILED" })?;
+        print_line("")?;
+        print_line(if passed { "all checks passed" } else { "some checks FAILED" })?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -83,7 +85,8 @@ fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
     job.check()?;
     let device = session::describe(&options.device)?;
     if !options.json {
-        print_line(&format!("{device}\n"))?;
+        print_line(&device.to_string())?;
+        print_line("")?;
         print_line(&format!("{:>6} {:>11} {:>11} {:>11} {:>11}", "step", "movement", "device", "f32 twins", "allowed"))?;
     }
     let open = |job: Job| -> Result<Box<dyn Backend>> { session::reopen(&options.device, None, job) };
@@ -98,10 +101,8 @@ fn follow(options: &VerifyOptions, path: &Path) -> Result<ExitCode> {
     let title = format!("{} on {}, recipe {recipe}", device.name, job.dataset.name);
     drift_plot::write(path, &points, &title)?;
     if !options.json {
-        print_line(&format!(
-            "\n{}",
-            if row.passed { "all within what rounding allows" } else { "the drift is MORE than rounding" }
-        ))?;
+        print_line("")?;
+        print_line(if row.passed { "all within what rounding allows" } else { "the drift is MORE than rounding" })?;
         print_line(&format!("picture  {}", path.display()))?;
     }
     Ok(if row.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -9,6 +9,9 @@ use std::sync::{Arc, OnceLock};
 /// Rows that are read at a time.
 const BLOCK: usize = 256;
 
+/// A part of the deviation that may be lost by rounding.
+const LOSS: f64 = 1.0 / 1024.0;
+
 /// Where numbers stand: in a vector, or in memory of another language, so that they need not be copied.
 pub trait FeatureRows: Send + Sync {
     /// Writes the given rows into `target`, one behind the other. A row has the same numbers whenever it is read.
@@ -82,6 +85,28 @@ impl Features {
     pub fn of(numbers: Vec<f32>, width: usize) -> Self {
         let count = numbers.len() / width.max(1);
         Self::new(Arc::new(Owned { numbers, width }), count, width)
+    }
+
+    /// The same of numbers with more digits, less the offset of each column.
+    pub fn of_doubles(numbers: &[f64], width: usize, offset: Option<&[f64]>) -> Self {
+        let less = |(place, number): (usize, &f64)| (number - offset.map_or(0.0, |offset| offset[place % width])) as f32;
+        Self::of(numbers.iter().enumerate().map(less).collect(), width)
+    }
+
+    /// What must be subtracted from each column so that its numbers keep their differences as 32 bits: its mean, where they would lose a
+    /// part of them that counts, else 0. Nothing where no column needs it.
+    pub fn offset_of(numbers: &[f64], width: usize) -> Option<Vec<f64>> {
+        let count = (numbers.len() / width.max(1)).max(1) as f64;
+        let offset = |column: usize| {
+            let own = || numbers.iter().skip(column).step_by(width);
+            let mean = own().sum::<f64>() / count;
+            let deviation = (own().map(|number| (number - mean).powi(2)).sum::<f64>() / count).sqrt();
+            let lost = own().map(|number| (number - f64::from(*number as f32)).abs()).fold(0.0, f64::max);
+            // What rounding makes of numbers that are all the same is no deviation.
+            if deviation > 1e-12 * mean.abs() && lost > LOSS * deviation { mean } else { 0.0 }
+        };
+        let offsets: Vec<f64> = (0..width).map(offset).collect();
+        offsets.iter().any(|&offset| offset != 0.0).then_some(offsets)
     }
 
     /// Rows.
@@ -223,6 +248,19 @@ mod tests {
         // A part has its own.
         assert_eq!(features.select([1]).statistics().mean, [3.0, 3000.0, 7.0]);
         assert!(statistics.fit(3) && !statistics.fit(2) && !Statistics { deviation: vec![0.0; 3], ..statistics.clone() }.fit(3));
+    }
+
+    #[test]
+    fn what_stands_far_from_zero_keeps_its_differences() {
+        let times: Vec<f64> = (0..40).flat_map(|row| [1.7e9 + 0.25 * f64::from(row), f64::from(row), 7.1]).collect();
+        assert_eq!(Features::of_doubles(&times, 3, None).statistics().deviation[0], 1.0);
+        let offset = Features::offset_of(&times, 3).unwrap();
+        assert_eq!((offset[0] - 1.7e9 - 4.875, offset[1], offset[2]), (0.0, 0.0, 0.0));
+        let features = Features::of_doubles(&times, 3, Some(&offset));
+        let mut rows = vec![0.0; 6];
+        features.read(38..40, &mut rows);
+        assert_eq!((rows[0], rows[3], rows[4]), (4.625, 4.875, 39.0));
+        assert_eq!(Features::offset_of(&[1e6, 1e6 + 0.25, 1e6 + 0.5], 1), None);
     }
 
     #[test]

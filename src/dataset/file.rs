@@ -1,7 +1,12 @@
 //! Data sets that are one file: archives of NumPy arrays (`npz.rs`) and tables (`table.rs`). Their classes are numbers without names.
 
-use super::numbers::{Kind, Labelled, Sets, check_scales, fail, image_shape, images, kind, without_label};
-use super::{AUDIT_TEST, Dataset, ImageShape, Images, Origin, npz, numbered, table};
+use super::framed::shows_digits;
+use super::input::Reading;
+use super::labels::{Labels, classes};
+use super::numbers::{Found, Kind, Labelled, Sets, fail, image_shape, images, images_at_first, kind_at_first, plan};
+pub use super::options::{FileOptions, Share};
+use super::split::held_back;
+use super::{AUDIT_TEST, Dataset, ImageShape, Images, Input, Origin, Taken, npz, numbered, table};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -14,50 +19,37 @@ pub fn is_named_so(path: &Path) -> bool {
     ["npz", "csv", "tsv"].iter().any(|own| ending.eq_ignore_ascii_case(own))
 }
 
-/// How much of a file without a test set is held back for testing, always the same images of each class.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share {
-    /// What was asked for. A file that has a test set refuses it.
-    pub asked: Option<f64>,
-    /// What is taken where nothing was asked for.
-    pub default: f64,
-}
-
-/// How a file is read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileOptions {
-    /// How much of it is for testing.
-    pub share: Share,
-    /// Numbers are features, even where they could be pixels.
-    pub features: bool,
-    /// The name of a table's column of labels; `None` takes one of the usual names.
-    pub label_column: Option<String>,
-}
-
 /// Reads a file.
 pub fn load(path: &Path, options: &FileOptions) -> Result<Dataset> {
-    let sets = open(path, |path, file| table::read(path, file, options.label_column.as_deref()), npz::read)?;
-    dataset(path, sets, options.share, options.features)
+    dataset(path, open(path, |path, file| table::read(path, file, options), npz::read)?, options)
 }
 
 /// Reads rows to ask a model about, whose labels are not known: of a table all columns but the labels, if it has some, and of an archive
-/// the test set or all that there is. `features`: the model reads features.
-pub fn load_rows(path: &Path, shape: ImageShape, features: bool, label_column: Option<&str>) -> Result<Images> {
-    let unlabelled = |labelled: Labelled| Ok(Sets { train: labelled, test: None });
+/// the test set or all that there is. `features`: the model reads features, if it does not say itself what it reads. Also what was decided
+/// by what the file holds.
+pub fn load_rows(path: &Path, shape: ImageShape, options: &FileOptions) -> Result<(Images, Vec<String>)> {
+    let unlabelled = |labelled: Labelled| Ok(Sets { train: labelled, test: None, found: Found::default() });
     let sets = open(
         path,
-        |path, file| unlabelled(table::read_rows(path, file, label_column)?),
+        |path, file| unlabelled(table::read_rows(path, file, options)?),
         |path, file| unlabelled(npz::read_rows(path, file)?),
     )?;
     let own = image_shape(path, &sets.train.shape)?;
-    let kind = if features { Kind::Features } else { kind(std::iter::once(&sets.train)) };
-    let (images, _) = images(path, sets.train, own, kind)?;
-    if own.pixels() == shape.pixels() {
-        Ok(Images { shape, ..images })
-    } else {
+    if own.pixels() != shape.pixels() {
         let problem = format!("has rows of {} numbers, and the model reads {}", own.pixels(), shape.pixels());
-        Err(fail(path, problem, "give the columns that the model learnt from"))
+        return Err(fail(path, problem, "give the columns that the model learned from"));
     }
+    if options.reading == Reading::First {
+        let kind = kind_of(options.features, [&sets.train].into_iter());
+        return Ok((Images { shape, ..images_at_first(path, sets.train, own, kind, None)?.0 }, Vec::new()));
+    }
+    let plan = plan(path, &[&sets.train], &sets.found, options)?;
+    let labels = vec![0; sets.train.labels.count()];
+    Ok((Images { shape, ..images(path, sets.train, labels, own, &plan)?.0 }, plan.decided))
+}
+
+fn kind_of<'a>(features: bool, all: impl Iterator<Item = &'a Labelled>) -> Kind {
+    if features { Kind::Features } else { kind_at_first(all) }
 }
 
 fn open(
@@ -80,70 +72,168 @@ fn open(
 /// Reads all rows of a file as training rows, in their order, those that would be held back for testing, too: to look at their labels. Where
 /// the file has no test set, its first rows stand for one.
 pub fn load_to_audit(path: &Path, options: &FileOptions) -> Result<Dataset> {
-    let mut sets = open(path, |path, file| table::read(path, file, options.label_column.as_deref()), npz::read)?;
+    let mut sets = open(path, |path, file| table::read(path, file, options), npz::read)?;
     let has_test_set = sets.test.is_some();
-    if !without_label(&sets.train.labels).is_empty() {
-        return Err(fail(path, "holds images without a label, and an audit looks at labels".into(), "leave them out"));
-    }
     sets.test.get_or_insert_with(|| sets.train.clone());
-    let mut dataset = dataset(path, sets, Share { asked: None, ..options.share }, options.features)?;
+    let unlabelled = |dataset: Dataset| match dataset.unlabelled.is_empty() {
+        true => Ok(dataset),
+        false => Err(fail(path, "holds images without a label, and an audit looks at labels".into(), "leave them out")),
+    };
+    let options = FileOptions { share: Share { asked: None, ..options.share }, ..options.clone() };
+    let mut dataset = read(path, sets, &options).and_then(unlabelled)?;
     if !has_test_set {
         dataset.test = dataset.train.head(AUDIT_TEST);
+        dataset.held_out = Some(dataset.test.count());
+    }
+    if options.reading == Reading::Second {
+        dataset.check()?;
     }
     Ok(dataset)
 }
 
-/// The data set of what a file holds; its name is the file's, without its ending. `features`: no number is taken for a pixel.
-pub fn dataset(path: &Path, sets: Sets, share: Share, features: bool) -> Result<Dataset> {
+/// The data set of what a file holds; its name is the file's, without its ending.
+pub fn dataset(path: &Path, sets: Sets, options: &FileOptions) -> Result<Dataset> {
+    let dataset = read(path, sets, options)?;
+    // What is only measured need not have all classes, nor what was read before there were checks.
+    if options.like.is_none() && options.reading == Reading::Second {
+        dataset.check()?;
+    }
+    Ok(dataset)
+}
+
+fn read(path: &Path, sets: Sets, options: &FileOptions) -> Result<Dataset> {
+    let share = options.share;
+    if sets.test.is_some() && share.asked.is_some() {
+        let problem = format!("--test-fraction is for data without a test set, and {} has one; leave it out", path.display());
+        return Err(Error::Configuration(problem));
+    }
+    let fraction = share.asked.unwrap_or(share.default);
+    if sets.test.is_none() && !(fraction > 0.0 && fraction < 1.0) {
+        let problem = format!("--test-fraction {fraction} is out of range; give a number between 0 and 1, such as 0.2");
+        return Err(Error::Configuration(problem));
+    }
     let name = path.file_stem().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
     let shape = image_shape(path, &sets.train.shape)?;
-    let all = || [Some(&sets.train), sets.test.as_ref()].into_iter().flatten();
-    let kind = if features { Kind::Features } else { kind(all()) };
+    let parts = match options.reading {
+        Reading::First => at_first(path, sets, shape, options)?,
+        Reading::Second => second(path, sets, shape, options)?,
+    };
+    let Parts { all, unlabelled, contents, test, classes, input, taken } = parts;
+    let has_test_set = test.is_some();
+    let mut dataset = match test {
+        Some(test) => Dataset { unlabelled, ..Dataset::of(name, all, test, classes) },
+        None => {
+            let is_test = match &contents {
+                Some(contents) => held_back(contents, &all.labels, &unlabelled, fraction),
+                None => held_back_by_place(&all, &unlabelled, fraction),
+            };
+            let part = |test: bool| (0..all.count()).filter(|&index| is_test[index] == test).collect::<Vec<_>>();
+            let (of_train, of_test) = (part(false), part(true));
+            let places = (0..).zip(&of_train).filter(|&(_, &index)| unlabelled.binary_search(&(index as u32)).is_ok());
+            let unlabelled = places.map(|(place, _)| place).collect();
+            Dataset { unlabelled, ..Dataset::of(name, all.select(&of_train), all.select(&of_test), classes) }
+        }
+    };
+    if dataset.labelled_count() == 0 && dataset.train.count() > 0 {
+        return Err(fail(path, "holds no label to learn from".into(), "give a label to some of the images"));
+    }
+    if dataset.train.count() == 0 || dataset.test.count() == 0 {
+        let what = if has_test_set {
+            "holds a set without images"
+        } else {
+            "holds too few images of each class that differ to hold some back"
+        };
+        return Err(fail(path, what.into(), "add images"));
+    }
+    dataset.origin = Origin::File { test_fraction: (!has_test_set).then_some(fraction) };
+    (dataset.input, dataset.taken) = (input, taken);
+    Ok(dataset)
+}
+
+/// A file that was read and not yet divided.
+struct Parts {
+    all: Images,
+    unlabelled: Vec<u32>,
+    /// What each image or row holds; nothing where it is divided by place.
+    contents: Option<Vec<u64>>,
+    test: Option<Images>,
+    classes: Vec<String>,
+    input: Option<Input>,
+    taken: Taken,
+}
+
+fn second(path: &Path, sets: Sets, shape: ImageShape, options: &FileOptions) -> Result<Parts> {
+    let Sets { train, test, found } = sets;
+    let known = options.like.as_ref().map(|like| &like.classes[..]);
+    let Labels { names, train: labels, unlabelled, test: test_labels } =
+        classes(path, (&train.labels, test.as_ref().map(|test| &test.labels)), options.no_label, known)?;
+    let both: Vec<&Labelled> = [Some(&train), test.as_ref()].into_iter().flatten().collect();
+    if let [train, test] = both[..] {
+        check_scales(path, train, test)?;
+    }
+    let plan = plan(path, &both, &found, options)?;
+    let (all, contents) = images(path, train, labels, shape, &plan)?;
+    let test = test.zip(test_labels).map(|(test, labels)| images(path, test, labels, shape, &plan)).transpose()?;
+    let decided = [&found.decided[..], &plan.decided].concat();
+    let labels = found.label_column.as_ref().map(|column| match found.columns.is_empty() {
+        true => column.clone(),
+        false => format!("the column {column}, of {}", found.columns.len() + 1),
+    });
+    let mut taken = Taken { labels, left_out: found.left_out, decided };
+    let is_digits = || (!all.has_features()).then(|| shows_digits(&all));
+    let digits = options.digits.or_else(is_digits);
+    if options.digits.is_none() && digits == Some(true) {
+        taken
+            .decided
+            .push("the images are framed as MNIST's are, so pictures are searched for digits (--find-digits=false)".into());
+    }
+    // Names that are numbers only count.
+    let is_named = |columns: &Vec<String>| columns.iter().any(|name| name.parse::<f64>().is_err());
+    let columns = Some(found.columns).filter(is_named);
+    let input = Input {
+        numbers: Some(plan.meaning),
+        colours: plan.colours,
+        columns,
+        label_column: found.label_column,
+        offset: plan.offset,
+        digits,
+    };
+    let test = test.map(|(test, _)| test);
+    Ok(Parts { all, unlabelled, contents: Some(contents), test, classes: names, input: Some(input), taken })
+}
+
+/// Refuses the same measured in another unit in one of two sets: what learned from the one knows nothing of the other.
+fn check_scales(path: &Path, train: &Labelled, test: &Labelled) -> Result<()> {
+    let (train, test) = (train.images.range(), test.images.range());
+    if train.is_of_other_scale(&test) {
+        let problem = format!("holds {train} to learn from, and {test} to test on");
+        return Err(fail(path, problem, "bring both to one scale, such as x_test * 255"));
+    }
+    Ok(())
+}
+
+/// As files were read before a model's description said it.
+fn at_first(path: &Path, sets: Sets, shape: ImageShape, options: &FileOptions) -> Result<Parts> {
+    let kind = kind_of(options.features, [Some(&sets.train), sets.test.as_ref()].into_iter().flatten());
     if let Some(test) = &sets.test {
         check_scales(path, &sets.train, test)?;
     }
-    let images = |labelled: Labelled| images(path, labelled, shape, kind);
-    let has_test_set = sets.test.is_some();
-    let (train, unlabelled, test, fraction) = match sets.test {
-        Some(_) if share.asked.is_some() => {
-            let problem = format!("--test-fraction is for data without a test set, and {} has one; leave it out", path.display());
-            return Err(Error::Configuration(problem));
+    let images = |labelled: Labelled| images_at_first(path, labelled, shape, kind, options.no_label);
+    let (all, unlabelled) = images(sets.train)?;
+    let test = match sets.test.map(images).transpose()? {
+        Some((_, missing)) if !missing.is_empty() => {
+            let problem = format!("holds no label for image {} to test on", missing[0]);
+            return Err(fail(path, problem, "give a label to each image to test on, or leave it out"));
         }
-        Some(test) => {
-            let ((train, unlabelled), (test, missing)) = (images(sets.train)?, images(test)?);
-            if let Some(first) = missing.first() {
-                let problem = format!("holds no label for image {first} to test on");
-                return Err(fail(path, problem, "give a label to each image to test on, or leave it out"));
-            }
-            (train, unlabelled, test, None)
-        }
-        None => {
-            let fraction = share.asked.unwrap_or(share.default);
-            if !(fraction > 0.0 && fraction < 1.0) {
-                let problem = format!("--test-fraction {fraction} is out of range; give a number between 0 and 1, such as 0.2");
-                return Err(Error::Configuration(problem));
-            }
-            let (all, unlabelled) = images(sets.train)?;
-            let (of_train, of_test) = held_back(&all, &unlabelled, fraction);
-            let places = (0..).zip(&of_train).filter(|&(_, &index)| unlabelled.binary_search(&(index as u32)).is_ok());
-            (all.select(&of_train), places.map(|(place, _)| place).collect(), all.select(&of_test), Some(fraction))
-        }
+        test => test.map(|(test, _)| test),
     };
-    if unlabelled.len() == train.count() && !unlabelled.is_empty() {
-        return Err(fail(path, "holds no label to learn from".into(), "give a label to some of the images"));
-    }
-    if train.count() == 0 || test.count() == 0 {
-        let what = if has_test_set { "holds a set without images" } else { "holds too few images to hold some back" };
-        return Err(fail(path, what.into(), "add images"));
-    }
-    let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |&last| usize::from(last) + 1);
-    let origin = Origin::File { test_fraction: fraction };
-    Ok(Dataset { origin, unlabelled, ..Dataset::of(name, train, test, numbered(classes)) })
+    let labels = all.labels.iter().chain(test.iter().flat_map(|test| &test.labels));
+    let classes = labels.max().map_or(0, |&last| usize::from(last) + 1);
+    Ok(Parts { all, unlabelled, contents: None, test, classes: numbered(classes), input: None, taken: Taken::default() })
 }
 
-/// The numbers of images to learn from, and of that share of each class to test on: by a hash of their places, so that they are always the
-/// same. Those without labels are to learn from.
-fn held_back(all: &Images, unlabelled: &[u32], fraction: f64) -> (Vec<usize>, Vec<usize>) {
+/// Which images are to test on: that share of each class, by a hash of their places. Those without labels are to learn from.
+fn held_back_by_place(all: &Images, unlabelled: &[u32], fraction: f64) -> Vec<bool> {
     let rank = |index: usize| -> [u8; 32] { Sha256::digest((index as u64).to_le_bytes()).into() };
     let mut is_test = vec![false; all.count()];
     for class in 0..=u8::MAX {
@@ -158,8 +248,7 @@ fn held_back(all: &Images, unlabelled: &[u32], fraction: f64) -> (Vec<usize>, Ve
         let count = ((fraction * own.len() as f64).round() as usize).clamp(most.min(1), most);
         own[..count].iter().for_each(|&index| is_test[index] = true);
     }
-    let part = |test: bool| (0..all.count()).filter(|&index| is_test[index] == test).collect();
-    (part(false), part(true))
+    is_test
 }
 
 #[cfg(test)]
@@ -173,8 +262,11 @@ mod tests {
     }
 
     fn of(train: Labelled, test: Option<Labelled>) -> Result<Dataset> {
-        dataset(Path::new("dir/some.npz"), Sets { train, test }, Share { asked: None, default: 0.2 }, false)
+        let options = FileOptions { reading: Reading::First, ..FileOptions::default() };
+        dataset(Path::new("dir/some.npz"), Sets { train, test, found: Found::default() }, &options)
     }
+
+    // Runs of before descriptions said how data was read go on with what they read then.
 
     #[test]
     fn images_of_label_minus_one_are_learnt_from_without() {
@@ -217,7 +309,7 @@ mod tests {
             assert_eq!((&found.train.pixels, &found.test.labels), (&expected.train.pixels, &expected.test.labels));
         }
         let message = of(whole.clone(), Some(fractions)).unwrap_err().to_string();
-        assert!(message.contains("up to 255 to learn from, and up to 1 to test on"), "{message}");
+        assert!(message.contains("from 0 to 255 to learn from, and numbers from 0 to 1 to test on"), "{message}");
         // One scale for both: fractions beside whole numbers are whole numbers, too.
         let dark = labelled(Numbers::Floats(vec![0.0, 1.0, 1.0, 0.0]), &[2, 2], Numbers::Integers(vec![0, 1]));
         assert_eq!(of(whole, Some(dark)).unwrap().test.pixels, [0, 1, 1, 0]);
@@ -239,8 +331,9 @@ mod tests {
             (data.train.features, data.test.features),
             (Some(Features::of(vec![1.0, 2.0], 1)), Some(Features::of(vec![1.0, 256.0], 1)))
         );
-        let asked =
-            dataset(Path::new("it"), Sets { train: bytes.clone(), test: Some(bytes) }, Share { asked: None, default: 0.2 }, true);
+        let options = FileOptions { reading: Reading::First, features: true, ..FileOptions::default() };
+        let sets = Sets { train: bytes.clone(), test: Some(bytes), found: Found::default() };
+        let asked = dataset(Path::new("it"), sets, &options);
         assert!(asked.unwrap().train.has_features());
         let missing = labelled(Numbers::Floats(vec![1.0, f32::NAN]), &[2, 1], labels());
         let message = of(missing.clone(), Some(missing)).unwrap_err().to_string();

@@ -5,14 +5,17 @@ mod listing;
 mod named;
 mod picture;
 
-use super::{AUDIT_TEST, Dataset, ImageShape, Images, Origin};
+use super::framed::shows_digits;
+use super::input::Reading;
+use super::split;
+use super::{AUDIT_TEST, Dataset, ImageShape, Images, Input, Origin, Taken};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::MAX_WIDTH;
 use crate::parallel;
 use layout::Layout;
 pub use layout::has_test_set;
-use listing::{Entry, TestListing, list, list_test};
+use listing::{Entry, Listing, TestListing, list, list_test};
 pub use named::of_pictures;
 use picture::{Picture, Trouble};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -35,6 +38,10 @@ pub struct FolderOptions {
     pub grayscale: bool,
     /// Learn from all images of a folder without `train` and `test`, to look at their labels; some of them stand for a test set.
     pub audit: bool,
+    /// Whether pictures that the model will be asked about are searched for digits; `None` where the images tell.
+    pub digits: Option<bool>,
+    /// By which rules.
+    pub reading: Reading,
 }
 
 /// Rows and columns.
@@ -147,8 +154,8 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Reads the images of a folder. Files that are no images are left out, unless nothing of a class is left.
 pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<Loaded> {
-    let listing = list(root, options.test_fraction, options.audit)?;
-    let entries: Vec<&Entry> = listing.train.iter().chain(&listing.test).collect();
+    let Listing { classes, train, test, mut skipped, test_fraction, is_to_divide, left_out, unlabelled } = list(root, options)?;
+    let entries: Vec<&Entry> = train.iter().chain(&test).collect();
     let size = options.image_size.or_else(|| entries.iter().find_map(|entry| picture::size(&entry.path)));
     // Without a size nothing can be read, and the files say why.
     let size = size.unwrap_or(ImageSize { height: 1, width: 1 });
@@ -179,25 +186,74 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
     let channels = pictures.iter().flatten().map(|picture| picture.channels).max().unwrap_or(1);
     check_size(channels, size)?;
     let shape = ImageShape { channels, height: size.height, width: size.width };
-    let (of_train, of_test) = pictures.split_at(listing.train.len());
-    let mut skipped = listing.skipped;
-    let train = assemble("training", &listing.train, of_train, &listing.classes, shape, &mut skipped)?;
-    let test = match options.audit && listing.test.is_empty() {
-        true => train.head(AUDIT_TEST),
-        false => assemble("test", &listing.test, of_test, &listing.classes, shape, &mut skipped)?,
-    };
-    let read = listing.train.iter().zip(of_train).filter(|(_, picture)| picture.is_ok());
-    let unlabelled = (0..).zip(read).filter(|(_, (entry, _))| !entry.has_label).map(|(place, _)| place).collect();
-    let name = own_name(root);
-    let origin = Origin::Folder { test_fraction: listing.test_fraction };
-    let dataset =
-        Dataset { name, train, test, class_names: listing.classes, statistics: None, origin, held_out: None, unlabelled };
+    let mut pictures = pictures.into_iter();
+    let mut to_learn: Vec<File> = train.into_iter().zip(pictures.by_ref()).collect();
+    let mut to_test: Vec<File> = test.into_iter().zip(pictures).collect();
+    let is_new = options.reading == Reading::Second;
+    if let Some(fraction) = test_fraction.filter(|_| is_to_divide) {
+        (to_learn, to_test) = divided(to_learn, fraction);
+    }
+    if is_new {
+        to_learn.sort_by(by_content);
+        to_test.sort_by(by_content);
+    }
+    let train = assemble("training", &to_learn, &classes, shape, &mut skipped)?;
+    let stands_for_test = options.audit && to_test.is_empty();
+    let test = if stands_for_test { train.head(AUDIT_TEST) } else { assemble("test", &to_test, &classes, shape, &mut skipped)? };
+    if test.count() == 0 {
+        return Err(Error::Dataset(format!("{} leaves no image to test on; add images", root.display())));
+    }
+    let read = to_learn.iter().filter(|(_, picture)| picture.is_ok());
+    let without_label = (0..).zip(read).filter(|(_, (entry, _))| !entry.has_label).map(|(place, _)| place).collect();
+    let files =
+        |files: &[File]| files.iter().filter(|(_, picture)| picture.is_ok()).map(|(entry, _)| entry.path.clone()).collect();
+    let (train_files, test_files) = (files(&to_learn), files(&to_test));
+    let mut dataset = Dataset { unlabelled: without_label, ..Dataset::of(own_name(root), train, test, classes) };
+    dataset.origin = Origin::Folder { test_fraction };
+    dataset.held_out = stands_for_test.then(|| dataset.test.count());
+    if is_new {
+        let without = unlabelled.map_or_else(String::new, |folder| format!("; {} has none", folder.display()));
+        dataset.taken = Taken { labels: Some(format!("the names of folders{without}")), left_out, decided: Vec::new() };
+        let digits = options.digits.unwrap_or_else(|| shows_digits(&dataset.train));
+        if digits && options.digits.is_none() {
+            dataset
+                .taken
+                .decided
+                .push("the images are framed as MNIST's are, so pictures are searched for digits (--find-digits=false)".into());
+        }
+        dataset.input = Some(Input { digits: Some(digits), ..Input::default() });
+        dataset.check()?;
+    }
     let note = Layout::find(root)?.note();
-    let files = |entries: &[Entry], pictures: &[std::result::Result<Picture, Trouble>]| {
-        entries.iter().zip(pictures).filter(|(_, picture)| picture.is_ok()).map(|(entry, _)| entry.path.clone()).collect()
-    };
-    let (train_files, test_files) = (files(&listing.train, of_train), files(&listing.test, of_test));
     Ok(Loaded { dataset, skipped, note, train_files, test_files })
+}
+
+/// A file, and what it holds.
+type File = (Entry, std::result::Result<Picture, Trouble>);
+
+/// What a file shows; nothing where it cannot be read.
+fn content((_, picture): &File) -> Option<u64> {
+    picture.as_ref().ok().map(|picture| picture.content)
+}
+
+/// Files in an order that does not change where they are moved or renamed; copies by their names.
+fn by_content(one: &File, other: &File) -> std::cmp::Ordering {
+    (content(one), one.0.class, &one.0.path).cmp(&(content(other), other.0.class, &other.0.path))
+}
+
+/// Files to learn from, and that share of each class to test on, by what they show. What cannot be read is to learn from: it is named there.
+fn divided(files: Vec<File>, fraction: f64) -> (Vec<File>, Vec<File>) {
+    let contents: Vec<u64> = files.iter().map(|file| content(file).unwrap_or_default()).collect();
+    let labels: Vec<u8> = files.iter().map(|(entry, _)| entry.class).collect();
+    let without = (0..)
+        .zip(&files)
+        .filter(|(_, file)| !file.0.has_label || content(file).is_none())
+        .map(|(place, _)| place)
+        .collect::<Vec<u32>>();
+    let is_test = split::held_back(&contents, &labels, &without, fraction);
+    let (test, train): (Vec<_>, Vec<_>) = files.into_iter().zip(is_test).partition(|(_, is_test)| *is_test);
+    let alone = |pairs: Vec<(File, bool)>| pairs.into_iter().map(|(file, _)| file).collect();
+    (alone(train), alone(test))
 }
 
 /// Reads the images of a folder that a model is to be measured on, each prepared as the model needs it, as [`ImageShape`] says; a
@@ -205,21 +261,35 @@ pub fn load(root: &Path, options: &FolderOptions, progress: Progress) -> Result<
 pub fn load_test(
     root: &Path,
     test_fraction: Option<f64>,
+    reading: Reading,
     shape: ImageShape,
     prepare: Prepare,
     progress: Progress,
 ) -> Result<LoadedTest> {
-    let TestListing { classes, test, mut skipped, left_out, test_fraction } = list_test(root, test_fraction)?;
+    let TestListing { classes, mut test, mut skipped, mut left_out, test_fraction, is_to_divide } =
+        list_test(root, test_fraction, reading)?;
+    if let Some(fraction) = test_fraction.filter(|_| is_to_divide) {
+        let contents: Vec<Option<u64>> = parallel::map(&test, |entry: &Entry| picture::content(&entry.path));
+        let without: Vec<u32> = (0..).zip(&contents).filter(|(_, content)| content.is_none()).map(|(place, _)| place).collect();
+        let contents: Vec<u64> = contents.iter().map(|content| content.unwrap_or_default()).collect();
+        let labels: Vec<u8> = test.iter().map(|entry| entry.class).collect();
+        let is_test = split::held_back(&contents, &labels, &without, fraction);
+        left_out = is_test.iter().filter(|&&is_test| !is_test).count();
+        let mut is_test = is_test.into_iter();
+        test.retain(|_| is_test.next() == Some(true));
+    }
     let bytes = 2 * test.len() as u128 * shape.pixels() as u128;
     memory::require_or(bytes, "the images of this folder", "evaluate it in parts")?;
     let done = AtomicUsize::new(0);
+    let all = test.len();
     let read = |entry: &Entry| {
         let pixels = prepare(&entry.path);
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, test.len());
-        pixels.map(|pixels| Picture { channels: shape.channels, pixels }).map_err(Trouble::Bad)
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+        pixels.map(|pixels| Picture { channels: shape.channels, pixels, content: 0 }).map_err(Trouble::Bad)
     };
     let pictures: Vec<_> = parallel::map(&test, read);
-    let images = assemble("test", &test, &pictures, &classes, shape, &mut skipped)?;
+    let files: Vec<File> = test.into_iter().zip(pictures).collect();
+    let images = assemble("test", &files, &classes, shape, &mut skipped)?;
     Ok(LoadedTest { name: own_name(root), images, classes, skipped, left_out, test_fraction })
 }
 
@@ -254,18 +324,11 @@ fn possible_size(channels: usize, size: ImageSize) -> ImageSize {
 }
 
 /// Puts the images of a split together, and notes what has to be left out.
-fn assemble(
-    split: &str,
-    entries: &[Entry],
-    pictures: &[std::result::Result<Picture, Trouble>],
-    classes: &[String],
-    shape: ImageShape,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Images> {
+fn assemble(split: &str, files: &[File], classes: &[String], shape: ImageShape, skipped: &mut Vec<Skipped>) -> Result<Images> {
     let mut images =
-        Images { pixels: Vec::with_capacity(entries.len() * shape.pixels()), labels: Vec::new(), shape, features: None };
+        Images { pixels: Vec::with_capacity(files.len() * shape.pixels()), labels: Vec::new(), shape, features: None };
     let mut good = vec![false; classes.len()];
-    for (entry, picture) in entries.iter().zip(pictures) {
+    for (entry, picture) in files {
         match picture {
             Ok(picture) => {
                 good[usize::from(entry.class)] |= entry.has_label;
@@ -279,7 +342,7 @@ fn assemble(
         }
     }
     // Of a class that is not there at all, the listing has spoken.
-    if let Some(lost) = entries.iter().find(|entry| entry.has_label && !good[usize::from(entry.class)]) {
+    if let Some((lost, _)) = files.iter().find(|(entry, _)| entry.has_label && !good[usize::from(entry.class)]) {
         let problem = skipped.iter().find(|skipped| skipped.path == lost.path).map_or("", |skipped| &skipped.problem);
         return Err(Error::Dataset(format!(
             "no {split} image of class {} can be read; mend or remove them, such as {} ({problem})",

@@ -3,8 +3,11 @@
 
 #[cfg(feature = "program")]
 pub mod archive;
+#[cfg(feature = "files")]
+pub mod arrays;
 #[cfg(feature = "program")]
 pub mod catalogue;
+mod checks;
 #[cfg(feature = "program")]
 pub mod checksum;
 #[cfg(feature = "program")]
@@ -17,16 +20,24 @@ pub mod fetch;
 pub mod file;
 #[cfg(feature = "images")]
 pub mod folder;
+#[cfg(any(feature = "files", feature = "images"))]
+pub mod framed;
 #[cfg(feature = "files")]
 pub mod gzip;
 #[cfg(feature = "files")]
 pub mod idx;
+pub mod input;
+#[cfg(feature = "files")]
+pub mod labels;
 #[cfg(feature = "files")]
 pub mod npz;
 #[cfg(feature = "files")]
 pub mod numbers;
+#[cfg(feature = "files")]
+pub mod options;
 #[cfg(feature = "program")]
 pub mod places;
+pub mod split;
 #[cfg(feature = "files")]
 pub mod table;
 mod unlabelled;
@@ -34,6 +45,7 @@ mod unlabelled;
 #[cfg(feature = "program")]
 pub use catalogue::DatasetName;
 pub use features::{FeatureRows, Features, Statistics};
+pub use input::Input;
 #[cfg(feature = "program")]
 pub use places::Places;
 
@@ -180,6 +192,21 @@ pub struct Dataset {
     pub held_out: Option<usize>,
     /// Training images without a label, by their ascending numbers; something stands in their labels' places.
     pub unlabelled: Vec<u32>,
+    /// How own data was read; nothing of known sets.
+    pub input: Option<Input>,
+    /// What people should know of how it was read.
+    pub taken: Taken,
+}
+
+/// What a reader took, and what it left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Where labels stand: the rest of a sentence.
+    pub labels: Option<String>,
+    /// What was not read.
+    pub left_out: Vec<String>,
+    /// What a reader decided by what it saw, each with the option that decides otherwise.
+    pub decided: Vec<String>,
 }
 
 /// Where a data set comes from. A folder may have any name, that of a known set too, and is not taken for it.
@@ -217,33 +244,13 @@ impl Dataset {
     /// A known set, of whose training images each has a label.
     pub fn of(name: impl Into<String>, train: Images, test: Images, class_names: Vec<String>) -> Self {
         let (statistics, origin, held_out, unlabelled) = (None, Origin::Known, None, Vec::new());
-        Self { name: name.into(), train, test, class_names, statistics, origin, held_out, unlabelled }
+        let (input, taken) = (None, Taken::default());
+        Self { name: name.into(), train, test, class_names, statistics, origin, held_out, unlabelled, input, taken }
     }
 
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()
-    }
-
-    /// Makes the last `count` training images the test set: to choose by, without having seen the real one.
-    pub fn hold_out(&mut self, count: usize) -> Result<()> {
-        let kept = self.train.count().checked_sub(count).filter(|&kept| kept > 0 && count > 0).ok_or_else(|| {
-            let most = self.train.count() - 1;
-            Error::Configuration(format!("--hold-out {count} must leave images to train and to test on; give 1 to {most}"))
-        })?;
-        if self.unlabelled.last().is_some_and(|&last| last as usize >= kept) {
-            return Err(Error::Configuration(format!(
-                "--hold-out {count} would measure on images without labels; hold back others, or give a test set"
-            )));
-        }
-        let all = self.train.count();
-        let features = self.train.features.as_ref().map(|features| features.select(kept..all));
-        let bytes = if features.is_some() { 0 } else { kept * self.train.pixels_per_image() };
-        let (pixels, labels) = (self.train.pixels.split_off(bytes), self.train.labels.split_off(kept));
-        self.train.features = self.train.features.as_ref().map(|features| features.select(0..kept));
-        self.test = Images { pixels, labels, shape: self.train.shape, features };
-        self.held_out = Some(count);
-        Ok(())
     }
 
     /// Makes all images with labels the test set, those for training, too: to measure a model that learnt elsewhere.

@@ -3,7 +3,7 @@
 //! An `.npz` file is a zip archive of `.npy` files. Such a file has a header that is a literal of Python's, `{'descr': '|u1',
 //! 'fortran_order': False, 'shape': (60000, 28, 28), }`, and the numbers behind it.
 
-use super::numbers::{Labelled, Numbers, Sets};
+use super::numbers::{Found, Labelled, Numbers, Sets};
 use crate::error::{Error, Result};
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
@@ -19,16 +19,25 @@ const TRAIN: [(&str, &str); 2] = [("x_train", "y_train"), ("train_images", "trai
 const TEST: [(&str, &str); 2] = [("x_test", "y_test"), ("test_images", "test_labels")];
 const WHOLE: [(&str, &str); 3] = [("x", "y"), ("images", "labels"), ("data", "target")];
 
+const NAMED_CLASSES: &str = "write classes as numbers, such as np.unique(y, return_inverse=True)[1]";
+const OBJECTS: &str = "save rows of one length as one array of numbers, such as np.stack(x).astype(np.float32)";
+const ONE_HOT: &str = "save the classes as numbers, such as y.argmax(axis=1)";
+const SEVERAL: &str = "give each image one label: several labels of an image are not learned";
 const NAMES: &str = "save it as np.savez(FILE, x_train=…, y_train=…, x_test=…, y_test=…), or with x and y alone";
 
 /// Reads the images and labels of an archive.
 pub fn read(path: &Path, file: impl Read + Seek) -> Result<Sets> {
     let mut archive = Archive::open(path, file)?;
-    match (archive.pair(&TRAIN), archive.pair(&TEST), archive.pair(&WHOLE)) {
-        (Some(train), Some(test), _) => Ok(Sets { train: archive.labelled(train)?, test: Some(archive.labelled(test)?) }),
-        (Some(train), None, _) | (None, None, Some(train)) => Ok(Sets { train: archive.labelled(train)?, test: None }),
-        _ => Err(archive.unknown()),
-    }
+    let (train, test) = match (archive.pair(&TRAIN), archive.pair(&TEST), archive.pair(&WHOLE)) {
+        (Some(train), test, _) => (train, test),
+        (None, None, Some(whole)) => (whole, None),
+        _ => return Err(archive.unknown()),
+    };
+    let used: Vec<&String> = [Some(&train), test.as_ref()].into_iter().flatten().flat_map(|(x, y)| [x, y]).collect();
+    let left_out = archive.names.iter().filter(|name| !used.contains(name)).map(|name| format!("the array {name}")).collect();
+    let found = Found { left_out, label_column: Some(train.1.trim_end_matches(".npy").to_owned()), ..Found::default() };
+    let test = test.map(|test| archive.labelled(test)).transpose()?;
+    Ok(Sets { train: archive.labelled(train)?, test, found })
 }
 
 /// Reads what to ask a model about, with zeros for labels: the test set, or all that there is.
@@ -78,7 +87,13 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
             .take(MAXIMUM_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| fail(path, format!("holds {name}, which cannot be unpacked ({error})"), "write it again"))?;
-        Array::parse(&bytes).map_err(|Flaw { problem, remedy }| fail(path, format!("holds {name}, {problem}"), remedy))
+        let is_label = |name: &str| {
+            TRAIN.iter().chain(&TEST).chain(&WHOLE).any(|pair| name.eq_ignore_ascii_case(&format!("{}.npy", pair.1)))
+        };
+        Array::parse(&bytes).map_err(|Flaw { problem, remedy }| {
+            let remedy = if remedy == NAMED_CLASSES && !is_label(name) { OBJECTS } else { remedy };
+            fail(path, format!("holds {name}, {problem}"), remedy)
+        })
     }
 
     fn labelled(&mut self, (x, y): (String, String)) -> Result<Labelled> {
@@ -87,7 +102,11 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         // MedMNIST keeps each label in a row of its own.
         if labels_shape.is_empty() || labels_shape[1..].iter().any(|&size| size != 1) {
             let problem = format!("holds {y} of the shape {labels_shape:?}, where each image has one number");
-            return Err(fail(self.path, problem, "save the classes as numbers, such as y.argmax(axis=1)"));
+            let width = labels_shape[1..].iter().product::<usize>().max(1);
+            let ones = labels.numbers.doubles();
+            let is_one_hot =
+                ones.chunks(width).all(|row| row.iter().all(|&one| one >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() < 1e-3);
+            return Err(fail(self.path, problem, if is_one_hot { ONE_HOT } else { SEVERAL }));
         }
         Ok(Labelled { images: images.numbers, shape: images.shape, labels: labels.numbers })
     }
@@ -122,7 +141,7 @@ impl From<&str> for Flaw {
 impl Flaw {
     fn of_type(kind: &str) -> Self {
         let remedy = match kind.as_bytes().first() {
-            Some(b'U' | b'S' | b'O') => "write classes as numbers, such as np.unique(y, return_inverse=True)[1]",
+            Some(b'U' | b'S' | b'O') => NAMED_CLASSES,
             Some(b'f' | b'c') => "save it as x.astype(np.float32)",
             _ => "save it as numbers without structure, such as x.astype(np.int64)",
         };
@@ -162,6 +181,7 @@ impl Array {
             Numbers::Bytes(numbers) => Numbers::Bytes(by_rows(&numbers, &shape)),
             Numbers::Integers(numbers) => Numbers::Integers(by_rows(&numbers, &shape)),
             Numbers::Floats(numbers) => Numbers::Floats(by_rows(&numbers, &shape)),
+            Numbers::Doubles(numbers) => Numbers::Doubles(by_rows(&numbers, &shape)),
         };
         Ok(Self { shape, numbers })
     }
@@ -240,7 +260,7 @@ fn numbers(kind: &str, data: &[u8], count: usize) -> std::result::Result<Numbers
             Ok(Numbers::Floats(halves.into_iter().map(|bits| half::f16::from_bits(bits as u16).to_f32()).collect()))
         }
         "f4" => read!(f32, Floats, f32),
-        "f8" => read!(f64, Floats, f32),
+        "f8" => read!(f64, Doubles, f64),
         other => Err(Flaw::of_type(other)),
     }
 }
@@ -315,7 +335,11 @@ pub(super) mod tests {
         let message = parse(&[("a", images(2))]).unwrap_err().to_string();
         assert!(message.contains("holds a.npy") && message.contains("x_train"), "{message}");
         let one_hot = npy("|u1", "(2, 3)", &[0; 6]);
+        assert!(parse(&[("x", images(2)), ("y", one_hot)]).unwrap_err().to_string().contains("several labels"));
+        let one_hot = npy("|u1", "(2, 3)", &[0, 1, 0, 0, 0, 1]);
         assert!(parse(&[("x", images(2)), ("y", one_hot)]).unwrap_err().to_string().contains("argmax"));
+        let objects = npy("|O", "(2,)", &[0; 16]);
+        assert!(parse(&[("x", objects), ("y", labels(2))]).unwrap_err().to_string().contains("np.stack"));
         assert!(super::parse(Path::new("it"), b"PK\x03\x04").unwrap_err().to_string().contains("no whole .npz"));
     }
 }

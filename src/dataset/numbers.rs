@@ -1,14 +1,18 @@
 //! Arrays of numbers with labels, as a file gives them, and the images or features that they are.
 //!
-//! Numbers that can be pixels are: whole ones from 0 to 255, and multiples of 1/255 from 0 to 1. All others are features.
+//! What they are is decided once, where a model learns, and stands in its description. Numbers that can be pixels are, if they come as images;
+//! rows are pixels where their names or their number say so. All others are features.
 
+mod first;
+mod meaning;
+
+pub(super) use first::{Kind, images as images_at_first, kind as kind_at_first};
+pub(super) use meaning::{Plan, plan};
+
+use super::input::{ColourOrder, Meaning, Range};
 use super::{Features, ImageShape, Images};
 use crate::error::{Error, Result};
 use std::path::Path;
-
-const LABELS: &str = "number the classes from 0 to at most 255, and give -1 to training images without a label";
-/// The label of an image that has none.
-const NO_LABEL: i64 = -1;
 
 /// Numbers of any type.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +21,68 @@ pub enum Numbers {
     Bytes(Vec<u8>),
     /// Whole ones.
     Integers(Vec<i64>),
-    /// Others.
+    /// Others,
     Floats(Vec<f32>),
+    /// also with more digits.
+    Doubles(Vec<f64>),
+}
+
+impl Numbers {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Bytes(numbers) => numbers.len(),
+            Self::Integers(numbers) => numbers.len(),
+            Self::Floats(numbers) => numbers.len(),
+            Self::Doubles(numbers) => numbers.len(),
+        }
+    }
+
+    /// One of them.
+    pub fn get(&self, place: usize) -> f64 {
+        match self {
+            Self::Bytes(numbers) => numbers[place].into(),
+            Self::Integers(numbers) => numbers[place] as f64,
+            Self::Floats(numbers) => numbers[place].into(),
+            Self::Doubles(numbers) => numbers[place],
+        }
+    }
+
+    /// All of them, in their order.
+    pub fn doubles(&self) -> Vec<f64> {
+        (0..self.count()).map(|place| self.get(place)).collect()
+    }
+
+    /// What is known of them.
+    pub fn range(&self) -> Range {
+        (0..self.count()).fold(Range::NONE, |range, place| range.with(self.get(place)))
+    }
+
+    /// These columns of rows that are `width` wide.
+    pub(super) fn columns(&self, width: usize, columns: &[usize]) -> Self {
+        fn taken<T: Copy>(numbers: &[T], width: usize, columns: &[usize]) -> Vec<T> {
+            numbers.chunks_exact(width).flat_map(|row| columns.iter().map(|&column| row[column])).collect()
+        }
+        match self {
+            Self::Bytes(numbers) => Self::Bytes(taken(numbers, width, columns)),
+            Self::Integers(numbers) => Self::Integers(taken(numbers, width, columns)),
+            Self::Floats(numbers) => Self::Floats(taken(numbers, width, columns)),
+            Self::Doubles(numbers) => Self::Doubles(taken(numbers, width, columns)),
+        }
+    }
+
+    /// Rows of as many columns as `order` has, in another order of columns.
+    pub(super) fn reordered(&self, order: &[usize]) -> Self {
+        self.columns(order.len(), order)
+    }
+
+    /// With no more digits than 32 bits have.
+    pub(super) fn single(self) -> Self {
+        match self {
+            Self::Doubles(numbers) => Self::Floats(numbers.into_iter().map(|number| number as f32).collect()),
+            other => other,
+        }
+    }
 }
 
 /// Images and labels as a file has them.
@@ -39,40 +103,21 @@ pub struct Sets {
     pub train: Labelled,
     /// Images to test on, if the file tells them apart.
     pub test: Option<Labelled>,
+    /// What was found beside them.
+    pub found: Found,
 }
 
-/// What a file's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
-    /// Pixels, when they are multiplied by this: 255 where all of them are fractions from 0 to 1, else 1.
-    Pixels(f32),
-    /// Whatever was measured.
-    Features,
-}
-
-pub(super) fn kind<'a>(all: impl Iterator<Item = &'a Labelled>) -> Kind {
-    let mut scale = 255.0;
-    for labelled in all {
-        let (pixels, fractions) = match &labelled.images {
-            Numbers::Bytes(_) => (true, false),
-            Numbers::Integers(numbers) => (numbers.iter().all(|number| (0..=255).contains(number)), false),
-            Numbers::Floats(numbers) => {
-                // A fraction k/255 was rounded to f32 at most twice: a thousandth is far above that, and far below the next one.
-                let fraction =
-                    |&number: &f32| (0.0..=1.0).contains(&number) && (255.0 * number - (255.0 * number).round()).abs() < 1e-3;
-                let fractions = numbers.iter().all(fraction);
-                let bytes = || numbers.iter().all(|number| (0.0..=255.0).contains(number) && number.fract() == 0.0);
-                (fractions || bytes(), fractions)
-            }
-        };
-        if !pixels {
-            return Kind::Features;
-        }
-        if !fractions {
-            scale = 1.0;
-        }
-    }
-    Kind::Pixels(scale)
+/// What a reader of files found and decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The names of the columns that are no labels; none where columns have no names.
+    pub columns: Vec<String>,
+    /// Where the labels stand: the name of a column or an array, or the number of a column, counted from 1.
+    pub label_column: Option<String>,
+    /// What was not read.
+    pub left_out: Vec<String>,
+    /// What was decided by what the file holds.
+    pub decided: Vec<String>,
 }
 
 /// The shape of an image in an array of them: rows of pixels are squares where they can be, of three colours or in grey.
@@ -100,95 +145,61 @@ pub(super) fn image_shape(path: &Path, shape: &[usize]) -> Result<ImageShape> {
     Ok(of)
 }
 
-/// Refuses whole numbers in one set where the other has fractions from 0 to 1: what learnt from the one says nothing of the other.
-pub(super) fn check_scales(path: &Path, train: &Labelled, test: &Labelled) -> Result<()> {
-    let range = |numbers: &mut dyn Iterator<Item = f64>| {
-        numbers.fold((true, f64::MAX, f64::MIN), |(whole, least, most), number| {
-            (whole && number.fract() == 0.0, least.min(number), most.max(number))
-        })
-    };
-    let of = |labelled: &Labelled| match &labelled.images {
-        Numbers::Bytes(numbers) => range(&mut numbers.iter().map(|&number| f64::from(number))),
-        Numbers::Integers(numbers) => range(&mut numbers.iter().map(|&number| number as f64)),
-        Numbers::Floats(numbers) => range(&mut numbers.iter().map(|&number| f64::from(number))),
-    };
-    let ((one_whole, one_least, one_most), (other_whole, other_least, other_most)) = (of(train), of(test));
-    let apart = one_whole != other_whole
-        && one_least >= 0.0
-        && other_least >= 0.0
-        && if one_whole { one_most > 1.0 && other_most <= 1.0 } else { other_most > 1.0 && one_most <= 1.0 };
-    if apart {
-        let problem = format!("holds numbers up to {one_most} to learn from, and up to {other_most} to test on");
-        return Err(fail(path, problem, "bring both to one scale, such as x_test * 255"));
-    }
-    Ok(())
-}
-
-/// With the numbers of those that have no label.
-pub(super) fn images(path: &Path, labelled: Labelled, shape: ImageShape, kind: Kind) -> Result<(Images, Vec<u32>)> {
+/// Refuses what does not belong together.
+fn check_shape(path: &Path, labelled: &Labelled, labels: usize, shape: ImageShape) -> Result<()> {
     if image_shape(path, &labelled.shape)? != shape {
         let problem = format!("holds images of {shape} to learn from, and to test on an array of the shape {:?}", labelled.shape);
         return Err(fail(path, problem, "give images of one shape"));
     }
-    let label = |number: Option<u8>| {
-        number.ok_or_else(|| fail(path, "holds a label that is no whole number from 0 to 255, and not -1".into(), LABELS))
-    };
-    let unlabelled = without_label(&labelled.labels);
-    let labels: Vec<u8> = match labelled.labels {
-        Numbers::Bytes(labels) => labels,
-        Numbers::Integers(labels) => labels
-            .into_iter()
-            .map(|number| label(if number == NO_LABEL { Some(0) } else { number.try_into().ok() }))
-            .collect::<Result<_>>()?,
-        Numbers::Floats(labels) => {
-            let whole = |number: f32| (number == f32::from(number as u8) || number == NO_LABEL as f32).then_some(number as u8);
-            labels.into_iter().map(|number| label(whole(number))).collect::<Result<_>>()?
-        }
-    };
-    let count = match &labelled.images {
-        Numbers::Bytes(numbers) => numbers.len(),
-        Numbers::Integers(numbers) => numbers.len(),
-        Numbers::Floats(numbers) => numbers.len(),
-    };
-    if labels.len().checked_mul(shape.pixels()) != Some(count) {
-        let problem = format!("holds {} labels for {} images", labels.len(), count / shape.pixels());
+    let count = labelled.images.count();
+    if labels.checked_mul(shape.pixels()) != Some(count) {
+        let problem = format!("holds {labels} labels for {} images", count / shape.pixels());
         return Err(fail(path, problem, "give a label for each image"));
     }
-    let colours_behind = shape.channels > 1 && labelled.shape.len() == 4 && labelled.shape[3] == shape.channels;
-    if let Kind::Pixels(scale) = kind {
-        let mut pixels: Vec<u8> = match labelled.images {
-            Numbers::Bytes(bytes) => bytes,
-            Numbers::Integers(numbers) => numbers.into_iter().map(|number| number as u8).collect(),
-            Numbers::Floats(numbers) => numbers.into_iter().map(|number| (number * scale).round() as u8).collect(),
-        };
-        if colours_behind {
-            by_channel(&mut pixels, shape);
-        }
-        return Ok((Images { pixels, labels, shape, features: None }, unlabelled));
-    }
-    let mut numbers: Vec<f32> = match labelled.images {
-        Numbers::Bytes(bytes) => bytes.into_iter().map(f32::from).collect(),
-        Numbers::Integers(numbers) => numbers.into_iter().map(|number| number as f32).collect(),
-        Numbers::Floats(numbers) => numbers,
-    };
-    if colours_behind {
-        by_channel(&mut numbers, shape);
-    }
-    let features = Features::of(numbers, shape.pixels());
-    features.check_finite().map_err(|error| fail(path, format!("cannot be learnt from: {error}"), "mend the file"))?;
-    Ok((Images { pixels: Vec::new(), labels, shape, features: Some(features) }, unlabelled))
+    Ok(())
 }
 
-/// The places of images without a label.
-pub(super) fn without_label(labels: &Numbers) -> Vec<u32> {
-    let places = |is_missing: &dyn Fn(usize) -> bool, count: usize| {
-        (0..count).filter(|&place| is_missing(place)).map(|place| place as u32).collect()
-    };
-    match labels {
-        Numbers::Bytes(_) => Vec::new(),
-        Numbers::Integers(labels) => places(&|place| labels[place] == NO_LABEL, labels.len()),
-        Numbers::Floats(labels) => places(&|place| labels[place] == NO_LABEL as f32, labels.len()),
+/// How the colours of pixels stand: behind each pixel in an array that has an axis for them, else as the plan says.
+fn order(labelled: &Labelled, shape: ImageShape, plan: &Plan) -> ColourOrder {
+    match labelled.shape[..] {
+        [_, _, _, last] if shape.channels > 1 && last == shape.channels => ColourOrder::Interleaved,
+        [_, _] => plan.colours.unwrap_or(ColourOrder::Planes),
+        _ => ColourOrder::Planes,
     }
+}
+
+/// Images or features as the plan has them, and what each of them holds before anything is rounded.
+pub(super) fn images(
+    path: &Path,
+    labelled: Labelled,
+    labels: Vec<u8>,
+    shape: ImageShape,
+    plan: &Plan,
+) -> Result<(Images, Vec<u64>)> {
+    check_shape(path, &labelled, labels.len(), shape)?;
+    let is_interleaved = shape.channels > 1 && order(&labelled, shape, plan) == ColourOrder::Interleaved;
+    let numbers = labelled.images;
+    if let Meaning::Pixels { .. } = plan.meaning {
+        let mut pixels: Vec<u8> = match numbers {
+            Numbers::Bytes(bytes) if plan.white == 255.0 => bytes,
+            numbers => (0..numbers.count()).map(|place| (numbers.get(place) * (255.0 / plan.white)).round() as u8).collect(),
+        };
+        if is_interleaved {
+            by_channel(&mut pixels, shape);
+        }
+        let images = Images { pixels, labels, shape, features: None };
+        let contents = images.contents();
+        return Ok((images, contents));
+    }
+    let mut doubles = numbers.doubles();
+    if is_interleaved {
+        by_channel(&mut doubles, shape);
+    }
+    let row = |row: &[f64]| row.iter().flat_map(|number| (number + 0.0).to_le_bytes()).collect::<Vec<u8>>();
+    let contents = doubles.chunks_exact(shape.pixels()).map(|numbers| super::split::content(&[&row(numbers)])).collect();
+    let features = Features::of_doubles(&doubles, shape.pixels(), plan.offset.as_deref());
+    features.check_finite().map_err(|error| fail(path, format!("cannot be learned from: {error}"), "mend the file"))?;
+    Ok((Images { pixels: Vec::new(), labels, shape, features: Some(features) }, contents))
 }
 
 /// Channel by channel, what stands pixel by pixel.

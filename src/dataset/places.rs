@@ -136,7 +136,9 @@ impl DatasetName {
             (_, [train @ .., test]) => cifar::load(train, test)?,
             (_, []) => return Err(Error::Dataset(format!("data set {} has no files; report this as a bug", known.text))),
         };
-        Ok(Dataset::of(known.text, train, test, known.classes.iter().map(ToString::to_string).collect()))
+        let dataset = Dataset::of(known.text, train, test, known.classes.iter().map(ToString::to_string).collect());
+        dataset.check()?;
+        Ok(dataset)
     }
 
     /// The known name that `text` is probably a slip of.

@@ -1,7 +1,6 @@
 //! Training images without labels.
 
 use super::{Dataset, Images};
-use crate::error::Result;
 
 impl Dataset {
     /// Training images that have labels.
@@ -19,13 +18,6 @@ impl Dataset {
     pub fn set_unlabelled(&mut self, unlabelled: Vec<u32>) {
         unlabelled.iter().for_each(|&image| self.train.labels[image as usize] = 0);
         self.unlabelled = unlabelled;
-    }
-
-    /// Keeps the first `count` training images; more than there are is no error, zero is.
-    pub fn limit(&mut self, count: usize) -> Result<()> {
-        self.train.truncate(count)?;
-        self.unlabelled.retain(|&image| (image as usize) < count);
-        Ok(())
     }
 
     /// The training images that have labels.

@@ -1,6 +1,7 @@
 //! The description in a file of weights, so that it can be used without the run that made it.
 
 use crate::config::{Method, Recipe, TrainingConfig};
+use crate::dataset::input::{Input, Like, Meaning, Reading};
 use crate::dataset::{ImageShape, Origin, Statistics};
 use crate::engine::Job;
 use crate::model::{Architecture, LayerParameters, Parameters};
@@ -50,6 +51,9 @@ pub struct ModelDescription {
     /// Images at the end of the training set that were measured on instead of the test set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<usize>,
+    /// How own data was read, and is to be read again. Known sets say nothing, nor do files of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Input>,
 }
 
 impl ModelDescription {
@@ -69,6 +73,7 @@ impl ModelDescription {
             dataset: dataset.name.clone(),
             origin: dataset.origin,
             held_out: dataset.held_out,
+            input: dataset.input.clone(),
         }
     }
 
@@ -80,6 +85,16 @@ impl ModelDescription {
     /// Whether its classes have names, and not only numbers.
     pub fn has_class_names(&self) -> bool {
         !self.is_foreign() && self.origin.has_class_names()
+    }
+
+    /// By which rules data is read for it, and what files are read like. A model of own data from before there were descriptions of that is
+    /// asked as it was then.
+    pub fn reading(&self) -> (Reading, Option<Like>) {
+        let known = || Input { numbers: Some(Meaning::Pixels { white: 255.0 }), ..Input::default() };
+        let is_known = self.origin == Origin::Known && !self.is_foreign() && self.features.is_none();
+        let input = self.input.clone().or_else(|| is_known.then(known));
+        let like = |input| Like { input, classes: self.classes.clone(), width: self.image.pixels() };
+        (if input.is_some() { Reading::Second } else { Reading::First }, input.map(like))
     }
 
     /// Whether these are the numbers of a model that can be described so.
@@ -98,6 +113,7 @@ impl ModelDescription {
             && self.deviation.is_finite()
             && self.deviation > 0.0
             && self.features.as_ref().is_none_or(|features| features.fit(self.architecture.inputs()))
+            && self.input.as_ref().is_none_or(|input| input.fits(self.architecture.inputs()))
     }
 
     /// A job's configuration by which it answers and learns nothing. The job's data set must have [`Self::statistics`].

@@ -5,6 +5,8 @@ pub(crate) mod axis;
 pub mod checkpoint;
 pub mod description;
 mod kinds;
+#[cfg(feature = "program")]
+pub mod learned;
 #[cfg(feature = "files")]
 pub mod onnx;
 #[cfg(feature = "program")]

@@ -1,7 +1,8 @@
 //! Networks as ONNX files, for other programs to run.
 //!
 //! Input `pixels` `[batch, pixels]`, each from 0 to 1 (its byte over 255), or `features` `[batch, features]`; outputs `logits` and `probabilities`
-//! `[batch, classes]`. All that a network does with its input is in the graph. Of several networks together `logits` is the
+//! `[batch, classes]`. Features whose differences 32 bits would lose, such as times in seconds since 1970, are an input of 64 bits. All that a
+//! network does with its input is in the graph. Of several networks together `logits` is the
 //! logarithm of the mean of their softmax outputs, so that in every file the softmax of `logits` is `probabilities`.
 
 mod messages;
@@ -13,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::layout::SQUARE_FLOOR;
 use crate::model::{LayerParameters, LayerSpec, Network, Parameters};
 use messages::{
-    Attribute, Dimension, Entry, FLOAT, Graph, INT_ATTRIBUTE, INT64, Kind, Model, Node, OperatorSet, Shape, Tensor, TensorKind,
-    Value,
+    Attribute, DOUBLE, Dimension, Entry, FLOAT, Graph, INT_ATTRIBUTE, INT64, Kind, Model, Node, OperatorSet, Shape, Tensor,
+    TensorKind, Value,
 };
 use prost::Message;
 use std::path::Path;
@@ -24,6 +25,9 @@ const OPERATOR_SET: i64 = 17;
 const IR_VERSION: i64 = 8;
 /// Files of protocol buffers end at 2 GiB; some room is left for the rest of the graph.
 const MAXIMUM_BYTES: usize = (1 << 31) - (1 << 20);
+
+/// The least part of the deviation for which the rest of a mean is subtracted.
+const LEAST_REST: f64 = 1e-6;
 
 const LOGITS: &str = "logits";
 const PROBABILITIES: &str = "probabilities";
@@ -84,10 +88,13 @@ fn model(parameters: &Parameters, description: &ModelDescription, network: Netwo
         Some(_) => "features, as they were measured".to_owned(),
         None => format!("{shape} images, channel by channel and row by row, from 0 to 1"),
     };
-    graph.inputs.push(value(input_name(description), pixels, &what));
+    let kind = if offset(description).is_some() { DOUBLE } else { FLOAT };
+    graph.inputs.push(typed(input_name(description), kind, pixels, &what));
     graph.outputs.push(value(LOGITS, classes, if many { "logarithms of the probabilities" } else { "" }));
     graph.outputs.push(value(PROBABILITIES, classes, if many { "the mean of the networks' softmax outputs" } else { "" }));
     let entry = |key: &str, value: serde_json::Value| Entry { key: key.into(), value: value.to_string() };
+    let mut metadata = vec![entry("classes", description.classes.clone().into()), entry("image", serde_json::json!(shape))];
+    metadata.extend(description.input.as_ref().map(|input| entry("input", serde_json::json!(input))));
     Model {
         ir_version: IR_VERSION,
         producer_name: "ffcl-gpu".into(),
@@ -95,8 +102,21 @@ fn model(parameters: &Parameters, description: &ModelDescription, network: Netwo
         documentation: format!("{network} of a pair of networks, trained on {}", description.dataset),
         graph: Some(graph),
         operator_sets: vec![OperatorSet { domain: String::new(), version: OPERATOR_SET }],
-        metadata: vec![entry("classes", description.classes.clone().into()), entry("image", serde_json::json!(shape))],
+        metadata,
     }
+}
+
+/// What the input is, for people.
+pub fn describe_input(description: &ModelDescription) -> String {
+    let (name, width) = (input_name(description), description.image.pixels());
+    let kind = if offset(description).is_some() { "float64, whose differences float32 would lose" } else { "float32" };
+    let columns = description.input.as_ref().and_then(|input| input.columns.as_ref());
+    let what = match (description.features.is_some(), columns) {
+        (false, _) => ", from 0 to 1".to_owned(),
+        (true, Some(columns)) if columns.len() <= 12 => format!(": {}", columns.join(", ")),
+        (true, _) => String::new(),
+    };
+    format!("{name} [batch, {width}], {kind}{what}")
 }
 
 /// What the input is called.
@@ -107,19 +127,41 @@ fn input_name(description: &ModelDescription) -> &'static str {
 /// The name of the pixels or features as networks get them.
 fn standardized(graph: &mut Graph, description: &ModelDescription) -> String {
     let (input, statistics) = (input_name(description), description.statistics());
-    if statistics == Statistics::identity(statistics.mean.len()) {
+    if statistics == Statistics::identity(statistics.mean.len()) && offset(description).is_none() {
         return input.into();
     }
     let numbers = |numbers: &[f64]| numbers.iter().map(|&number| number as f32).collect::<Vec<_>>();
     // One number for all pixels has no dimension.
     let width = [statistics.mean.len()];
     let shape = if description.features.is_some() { &width[..] } else { &[] };
-    add_numbers(graph, "mean", shape, &numbers(&statistics.mean));
-    add_numbers(graph, "deviation", shape, &numbers(&statistics.deviation));
     let (centred, standardized) = (format!("{input}.centred"), format!("{input}.standardized"));
-    add(graph, "Sub", &[input, "mean"], &centred, &[]);
+    if let Some(offset) = offset(description) {
+        let whole: Vec<f64> = offset.iter().zip(&statistics.mean).map(|(offset, mean)| offset + mean).collect();
+        add_doubles(graph, "mean", shape, &whole);
+        let exact = format!("{input}.centred.exact");
+        add(graph, "Sub", &[input, "mean"], &exact, &[]);
+        add(graph, "Cast", &[&exact], &centred, &[("to", FLOAT.into())]);
+    } else {
+        let mean = numbers(&statistics.mean);
+        add_numbers(graph, "mean", shape, &mean);
+        // What rounding takes from a mean that is far from zero counts beside a small deviation.
+        let rest: Vec<f64> = statistics.mean.iter().zip(&mean).map(|(exact, &mean)| exact - f64::from(mean)).collect();
+        let counts = rest.iter().zip(&statistics.deviation).any(|(rest, deviation)| rest.abs() > LEAST_REST * deviation);
+        let first = if counts { format!("{input}.nearly_centred") } else { centred.clone() };
+        add(graph, "Sub", &[input, "mean"], &first, &[]);
+        if counts {
+            add_numbers(graph, "mean.rest", shape, &numbers(&rest));
+            add(graph, "Sub", &[&first, "mean.rest"], &centred, &[]);
+        }
+    }
+    add_numbers(graph, "deviation", shape, &numbers(&statistics.deviation));
     add(graph, "Div", &[&centred, "deviation"], &standardized, &[]);
     standardized
+}
+
+/// What is subtracted from features while they have 64 bits.
+fn offset(description: &ModelDescription) -> Option<&[f64]> {
+    description.input.as_ref()?.offset.as_deref()
 }
 
 /// One network from its pixels to its logits.
@@ -215,11 +257,24 @@ fn add_numbers(graph: &mut Graph, name: &str, shape: &[usize], values: &[f32]) {
     });
 }
 
+fn add_doubles(graph: &mut Graph, name: &str, shape: &[usize], values: &[f64]) {
+    graph.initializers.push(Tensor {
+        sizes: shape.iter().map(|&size| size as i64).collect(),
+        data_type: DOUBLE,
+        name: name.into(),
+        bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    });
+}
+
 /// An input or output of `width` numbers for each image of a batch of any size.
 fn value(name: &str, width: usize, documentation: &str) -> Value {
+    typed(name, FLOAT, width, documentation)
+}
+
+fn typed(name: &str, data_type: i32, width: usize, documentation: &str) -> Value {
     let batch = Dimension { value: None, name: Some("batch".into()) };
     let shape = Shape { dimensions: vec![batch, Dimension { value: Some(width as i64), name: None }] };
-    let tensor = TensorKind { data_type: FLOAT, shape: Some(shape) };
+    let tensor = TensorKind { data_type, shape: Some(shape) };
     Value { name: name.into(), kind: Some(Kind { tensor: Some(tensor) }), documentation: documentation.into() }
 }
 
@@ -243,6 +298,7 @@ mod tests {
             dataset: "digits".into(),
             origin: crate::dataset::Origin::Known,
             held_out: None,
+            input: None,
         }
     }
 

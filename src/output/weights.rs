@@ -108,6 +108,7 @@ pub fn parse(name: &Path, bytes: &[u8], undescribed: Undescribed) -> Result<Open
         dataset: UNKNOWN.into(),
         origin: Origin::Known,
         held_out: None,
+        input: None,
     };
     let model = match (&file.model, undescribed) {
         (Some(model), _) => model.clone(),
@@ -162,6 +163,7 @@ mod tests {
             dataset: "digits".into(),
             origin: Origin::Known,
             held_out: None,
+            input: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::config::{
     Adam, Augmentation, Guide, HiddenLossKind, Method, OutputLoss, Recipe, Representation, RunOptions, Schedule, TrainingConfig,
 };
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Origin};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -96,8 +96,10 @@ pub fn fingerprint(
         later: later(options).map_err(failed)?,
     };
     let text = serde_json::to_vec(&(&dataset.name, train_images, hold_out, &record)).map_err(failed)?;
-    // Labels tell apart data sets that share a name, such as files of another origin under the names of MNIST's.
-    Ok(fingerprint_of([&text, &dataset.train.labels, &dataset.test.labels].into_iter().flatten()))
+    // Labels tell apart data sets that share a name, such as files of another origin under the names of MNIST's; what is no known set may
+    // have other content under the same name and labels, too.
+    let content = if dataset.origin == Origin::Known { String::new() } else { dataset.checksum() };
+    Ok(fingerprint_of([&text, &dataset.train.labels[..], &dataset.test.labels, content.as_bytes()].into_iter().flatten()))
 }
 
 /// An option that came later changes no fingerprint where it is as in the paper's recipe.

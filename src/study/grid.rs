@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// What a cell is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CellKey {
     /// The data to learn, as the study's file names it.
     pub dataset: String,
@@ -19,8 +19,8 @@ pub struct CellKey {
     pub train_images: usize,
     /// The variant's name.
     pub variant: String,
-    /// Changes with every option of the run, with the data set's name, size and labels, and with what is held out; not with its
-    /// pixels or the program's version.
+    /// Changes with every option of the run, with the data set's name, size and labels, with what is held out, and with the content of
+    /// data that is no known set; not with the program's version.
     pub fingerprint: String,
 }
 

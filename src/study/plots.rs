@@ -1,12 +1,12 @@
 //! Pictures of a study: accuracy over the epochs, and against what varies. Each has a panel for single networks and one for pairs.
 
-use super::fingerprint::fingerprint_of;
 use super::request::joined;
 use super::results::SeedResult;
 use super::statistics::mean_and_deviation;
 use super::summary::{ENSEMBLE, Group, Measure, Row, SINGLE, Summary};
 use crate::output::axis::{Axis, round_values};
 use crate::output::picture::{self, Area, COLOURS, Drawn, TITLE};
+use crate::text;
 use plotters::prelude::*;
 
 /// Pixels of a panel.
@@ -173,16 +173,9 @@ fn sweeps(summary: &Summary, groups: &[&Group]) -> Vec<Chart> {
     charts
 }
 
-/// A name for a file: no spaces, nothing that means something in a path, and no longer than any system takes.
+/// The name of a chart's file.
 fn file_name(words: &str) -> String {
-    let is_kept = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
-    let parts: Vec<_> = words.split(|letter| !is_kept(letter)).filter(|part| !part.is_empty()).collect();
-    let mut name = parts.join("-");
-    // What is left out may be all that tells two names apart.
-    if name.len() > 120 || words.contains(|letter| !is_kept(letter) && !matches!(letter, ' ' | ',')) {
-        name = format!("{}-{}", &name[..name.len().min(100)], fingerprint_of(words.as_bytes()));
-    }
-    format!("{name}.svg")
+    format!("{}.svg", text::file_name(words))
 }
 
 /// Number and width of hidden layers, if all have one width.
@@ -304,7 +297,7 @@ mod tests {
         let [one, other] = ["64", "65"].map(|last| file_name(&format!("epochs mnist {}{last} 10", "64-".repeat(250))));
         assert!(one.len() < 130 && one != other);
         let [one, other] = ["/data/größe", "/data/gr/e"].map(|data| file_name(&format!("epochs {data} 64 10")));
-        assert!(one.starts_with("epochs-data-gr-e-64-10-") && one != other && !other.contains('/'), "{one} {other}");
+        assert!(one.starts_with("epochs-data-größe-64-10-") && one != other && !other.contains('/'), "{one} {other}");
     }
 
     #[test]

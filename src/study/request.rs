@@ -3,6 +3,8 @@
 use crate::bounded_file;
 use crate::config::{Extent, Idle, RunOptions, Widths};
 use crate::dataset::folder::ImageSize;
+use crate::dataset::input::{ColourOrder, NoLabel};
+use crate::dataset::options::FileOptions;
 use crate::error::{Error, Result};
 use crate::output::run_directory::LARGEST_CONFIG;
 use crate::suggestion::nearest;
@@ -35,6 +37,9 @@ pub struct Study {
     /// Whether the images of folders are made grey.
     #[serde(default)]
     pub grayscale: bool,
+    /// How files are read.
+    #[serde(default)]
+    pub reading: FileReading,
     /// Shapes of the networks; where none are named, the options' own.
     pub layers: Option<Vec<Widths>>,
     /// Numbers of training images, from the data set's beginning; where none are named, all.
@@ -46,6 +51,26 @@ pub struct Study {
     pub base: RunOptions,
     /// The variants, in the order in which they are shown.
     pub variants: IndexMap<String, RunOptions>,
+}
+
+/// How a study's files are read, by the names of the options of `train`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct FileReading {
+    features: bool,
+    white: Option<f64>,
+    colours: Option<ColourOrder>,
+    label_column: Option<String>,
+    header: Option<bool>,
+    no_label: Option<NoLabel>,
+}
+
+impl FileReading {
+    /// The same for a reader.
+    pub fn options(&self) -> FileOptions {
+        let Self { features, white, colours, label_column, header, no_label } = self.clone();
+        FileOptions { features, white, colours, label_column, header, no_label, ..FileOptions::default() }
+    }
 }
 
 fn first_seed() -> u64 {

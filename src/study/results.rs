@@ -74,7 +74,7 @@ pub fn read_all(folder: &Path) -> Result<Vec<SeedResult>> {
     let mut results = Vec::new();
     for path in files(folder)? {
         for result in read(&path)? {
-            if seen.insert((result.cell.variant.clone(), result.cell.fingerprint.clone(), result.seed)) {
+            if seen.insert((result.cell.clone(), result.seed)) {
                 results.push(result);
             }
         }

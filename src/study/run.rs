@@ -21,20 +21,6 @@ pub struct Shared<'a> {
     pub hold_out: Option<usize>,
 }
 
-/// The first images of a data set, as a cell trains on them.
-pub fn first_images(dataset: &Dataset, count: usize) -> Dataset {
-    Dataset {
-        name: dataset.name.clone(),
-        train: dataset.train.head(count),
-        test: dataset.test.clone(),
-        class_names: dataset.class_names.clone(),
-        statistics: dataset.statistics.clone(),
-        origin: dataset.origin,
-        held_out: dataset.held_out,
-        unlabelled: dataset.unlabelled.iter().copied().filter(|&image| (image as usize) < count).collect(),
-    }
-}
-
 /// Trains `seeds` of a cell on its data; `progress` is called with the number of steps done, counted once for each seed.
 pub fn train_cell(
     shared: Shared,

@@ -1,5 +1,6 @@
 //! Which of a model's classes the classes of a data set are.
 
+use crate::dataset::input::normal;
 use crate::error::{Error, Result};
 use crate::output::description::ModelDescription;
 use serde::Serialize;
@@ -30,11 +31,30 @@ impl ClassMap {
     /// Matches `names`, the classes of a data set, with those of a model; `labels` are the data's. A class that has images, but no
     /// match, is an error. `named` tells whether the data's classes have names at all.
     pub fn new(model: &ModelDescription, names: &[String], named: bool, labels: &[u8]) -> Result<Self> {
+        let place = |name: &String| {
+            let same = |class: &String| normal(class) == normal(name);
+            model.classes.iter().position(same).and_then(|place| u8::try_from(place).ok())
+        };
         if !named || !model.has_class_names() {
-            return Ok(Self { matching: Matching::Numbers, of_names: Vec::new() });
+            // Numbers are names, too, where the model has them; else they are places, and so are names.
+            let by_place = |(class, name): (usize, &String)| {
+                let number = if named { Some(class) } else { name.parse::<usize>().ok() };
+                place(name).or_else(|| number.and_then(|number| u8::try_from(number).ok()))
+            };
+            let of_names: Vec<Option<u8>> = names.iter().enumerate().map(by_place).collect();
+            let strange = (0..names.len()).find(|&class| {
+                of_names[class].is_none_or(|own| usize::from(own) >= model.classes.len()) && labels.contains(&(class as u8))
+            });
+            return match strange {
+                Some(class) => Err(Error::Configuration(format!(
+                    "the data has the class {}, and the model's {} classes are {}; leave its images out",
+                    names[class],
+                    model.classes.len(),
+                    listed(&model.classes.iter().collect::<Vec<_>>())
+                ))),
+                None => Ok(Self { matching: Matching::Numbers, of_names }),
+            };
         }
-        let place =
-            |name: &String| model.classes.iter().position(|class| class == name).and_then(|place| u8::try_from(place).ok());
         let of_names: Vec<Option<u8>> = names.iter().map(place).collect();
         let has_images = |class: usize| labels.iter().any(|&label| usize::from(label) == class);
         let strange: Vec<&String> =
@@ -85,6 +105,7 @@ mod tests {
             dataset: "things".into(),
             origin: Origin::Folder { test_fraction: None },
             held_out: None,
+            input: None,
         }
     }
 

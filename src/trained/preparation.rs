@@ -32,11 +32,17 @@ pub enum Preparation {
     /// crate `ffcl-gpu-photographs` does this; with the feature `photographs` it searches photographs, without it all that is not
     /// background is one digit.
     Digit,
+    /// Likewise, but for pictures of the model's size on black: they are images of those that it learned from.
+    DigitUnlessFramed,
 }
 
 impl Preparation {
-    /// What suits the images that a model learnt from. A model that does not say what it learnt from gets digits if it reads 28×28.
+    /// What suits the images that a model learnt from, as it says itself. Where it says nothing, a known set is known by its name, and a
+    /// model that does not say what it learnt from gets digits if it reads 28×28.
     pub fn of(model: &ModelDescription) -> Self {
+        if let Some(digits) = model.input.as_ref().and_then(|input| input.digits) {
+            return if digits { Self::DigitUnlessFramed } else { Self::Resize };
+        }
         let name = model.dataset.as_str();
         let digits = DIGIT_LIKE.contains(&name)
             || name.starts_with("emnist")
@@ -51,14 +57,17 @@ impl Preparation {
     pub fn apply(self, picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {
         match self {
             Self::Resize => resized(picture, shape),
-            Self::Digit => main_digit(&picture.image.to_luma8(), frame(shape)).ok_or_else(|| blank(picture)),
+            Self::DigitUnlessFramed if is_framed(picture, shape) => resized(picture, shape),
+            Self::Digit | Self::DigitUnlessFramed => {
+                main_digit(&picture.image.to_luma8(), frame(shape)).ok_or_else(|| blank(picture))
+            }
         }
     }
 
     /// All images that a picture holds: each digit that is found, from left to right, or the picture itself. There may be none, of
     /// noise or blank paper; an error says that the picture is all of one shade.
     pub fn find(self, picture: &Picture, shape: ImageShape) -> Result<Vec<Prepared>> {
-        if self == Self::Resize {
+        if self == Self::Resize || self == Self::DigitUnlessFramed && is_framed(picture, shape) {
             return Ok(vec![Prepared { pixels: resized(picture, shape)?, bounds: None, doubts: Vec::new() }]);
         }
         let digits = digits(&picture.image.to_luma8(), frame(shape)).ok_or_else(|| blank(picture))?;
@@ -73,6 +82,20 @@ fn frame(shape: ImageShape) -> Frame {
 
 fn blank(picture: &Picture) -> Error {
     picture.fail("shows nothing: it is all of one shade", "give a picture of a digit, or --raw to ask about it as it is")
+}
+
+/// Shades below this are black.
+const BLACK: u8 = 16;
+
+/// Whether a picture is of the model's size, and most of its edge is black.
+fn is_framed(picture: &Picture, shape: ImageShape) -> bool {
+    let gray = picture.image.to_luma8();
+    let (width, height) = gray.dimensions();
+    let is_edge = |x: u32, y: u32| x == 0 || y == 0 || x + 1 == width || y + 1 == height;
+    let edge: Vec<bool> =
+        gray.enumerate_pixels().filter(|(x, y, _)| is_edge(*x, *y)).map(|(_, _, pixel)| pixel.0[0] < BLACK).collect();
+    let black = edge.iter().filter(|&&black| black).count();
+    (height as usize, width as usize) == (shape.height, shape.width) && 2 * black > edge.len()
 }
 
 fn resized(picture: &Picture, shape: ImageShape) -> Result<Vec<u8>> {

@@ -4,7 +4,7 @@ use crate::support::{Refusal, check_refused, json_lines, run, text};
 use ffcl_gpu::assembly::Prepared;
 use ffcl_gpu::config::{Extent, Idle, RunOptions};
 use ffcl_gpu::cpu;
-use ffcl_gpu::dataset::file::{self, FileOptions, Share};
+use ffcl_gpu::dataset::file::{self, FileOptions};
 use ffcl_gpu::dataset::folder::TEST_FRACTION;
 use ffcl_gpu::output::description::ModelDescription;
 use ffcl_gpu::output::weights::to_bytes;
@@ -56,8 +56,7 @@ fn every_way_to_a_run_comes_to_the_same_one() {
     }
 
     let options: RunOptions = toml::from_str(asked).unwrap();
-    let share = Share { asked: None, default: TEST_FRACTION };
-    let dataset = file::load(&data, &FileOptions { share, features: false, label_column: None }).unwrap();
+    let dataset = file::load(&data, &FileOptions::held_back(TEST_FRACTION)).unwrap();
     let extent = Extent { seed: 3, ..Extent::default() };
     let prepared: Prepared = options.on(Cow::Borrowed(&dataset), extent, Idle::Refused(&options.given())).unwrap();
     assert!(prepared.truth.is_some() && prepared.dataset.labelled_count() == 90 && dataset.unlabelled.is_empty());

@@ -276,7 +276,8 @@ fn tables_and_arrays_are_data() {
     let folder = TempDir::new().unwrap();
     let (table, out) = (folder.path().join("bars.csv"), folder.path().join("run"));
     let row = |index: u32| {
-        let pixels: Vec<String> = (0..36).map(|pixel| (if pixel / 12 == index % 3 { 250 } else { pixel }).to_string()).collect();
+        let pixels: Vec<String> =
+            (0..36).map(|pixel| (if pixel / 12 == index % 3 { 250 } else { pixel + index }).to_string()).collect();
         format!("{},{}\n", index % 3, pixels.join(","))
     };
     let names: Vec<String> = (0..36).map(|pixel| format!("pixel{pixel}")).collect();
@@ -352,7 +353,7 @@ fn tables_of_features_are_data() {
     assert_eq!(answers.iter().map(|answer| answer["label"].as_str().unwrap()).collect::<Vec<_>>(), ["1", "0"]);
     assert!(run(&predict).succeeded().stdout.contains("row 1"));
     fs::write(&rows, "weight\n40500\n").unwrap();
-    check_refused(&run(&predict), Refusal::Line(1), &["rows of 1 numbers", "the model reads 2"]).unwrap();
+    check_refused(&run(&predict), Refusal::Line(1), &["lacks the columns 'dose'"]).unwrap();
     let picture = folder.path().join("it.png");
     RgbImage::new(4, 4).save(&picture).unwrap();
     check_refused(&run(&["predict", text(&out), text(&picture)]), Refusal::Line(2), &["reads features"]).unwrap();
@@ -361,7 +362,7 @@ fn tables_of_features_are_data() {
     check_refused(&run(&join(&[&train, &["--shift=1", "--no-out"]])), Refusal::Line(2), &["features; leave them out"]).unwrap();
     fs::write(&table, "weight,dose,ill\n1,2,0\n,3,1\n").unwrap();
     check_refused(&run(&train), Refusal::Line(1), &["lacks a value in row 3, column 1 (weight)"]).unwrap();
-    check_refused(&run(&["train", "--features"]), Refusal::Line(2), &["--features and --label-column"]).unwrap();
+    check_refused(&run(&["train", "--features"]), Refusal::Line(2), &["--features, --label-column"]).unwrap();
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod data;
 mod disk_faults;
 mod docs;
 mod output;
+mod own_data;
 mod refusals;
 mod report;
 mod resume;

@@ -173,7 +173,7 @@ fn an_empty_folder_and_one_with_other_files_are_taken() {
     fs::create_dir(bench.path("run")).unwrap();
     fs::write(bench.path("run/notes.txt"), "mine").unwrap();
     bench.train("run", &["--epochs", "1"]);
-    assert_eq!(names_in(&bench.path("run")), [&RUN[..7], &["notes.txt"], &RUN[7..]].concat());
+    assert_eq!(names_in(&bench.path("run")), [&RUN[..8], &["notes.txt"], &RUN[8..]].concat());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::hold;
 use ffcl_gpu::config::{HiddenLoss, PrototypeOptions, Recipe, TrainingConfig};
-use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::file::{self, FileOptions, Share};
+use ffcl_gpu::dataset::input::Reading;
 use ffcl_gpu::dataset::{ImageShape, Origin, idx, npz, numbered, table};
 use ffcl_gpu::model::{Architecture, LayerParameters, Parameters};
 use ffcl_gpu::output::checkpoint::{self, Identity};
@@ -67,6 +68,7 @@ fn weights_survive_their_file() {
             dataset,
             origin,
             held_out,
+            input: None,
         };
         let bytes = weights::to_bytes(Path::new("model"), &parameters, &model).unwrap();
         let parse = |bytes: &[u8]| weights::parse(Path::new("model"), bytes, Undescribed::Refuse);
@@ -118,6 +120,7 @@ fn checkpoints_survive_their_file() {
             dataset: "tiny".into(),
             origin: Origin::Known,
             held_out: None,
+            input: None,
         };
         let (of, name) = (Identity { model: &model, seed: config.seed, data: "data" }, Path::new("checkpoint"));
         let mut bytes = checkpoint::to_bytes(name, &state, of).unwrap();
@@ -190,24 +193,28 @@ fn arrays_and_tables_are_the_same_data() {
         let count = labels.len();
         // Else fractions could be meant.
         pixels[0] = 2;
-        let share = Share { asked: None, default: 0.3 };
-        let of = |sets| file::dataset(Path::new("data"), sets, share, false);
         let archive = arrays(count, &pixels, &labels, kinds);
-        let one = of(npz::parse(Path::new("data"), &archive).unwrap());
         let size = pixels.len() / count;
         let row = |(label, image): (&u8, &[u8])| {
             let cells: Vec<String> = [&[*label], image].concat().iter().map(u8::to_string).collect();
             format!("{}\n", cells.join(","))
         };
         let text: String = labels.iter().zip(pixels.chunks(size)).map(row).collect();
-        let other = of(table::read(Path::new("data"), text.as_bytes(), None).unwrap());
-        match (one, other) {
-            (Ok(one), Ok(other)) => {
-                assert_eq!((&one.train, &one.test), (&other.train, &other.test));
-                assert_eq!(one.train.count() + one.test.count(), count);
-                assert!(one.train.labels.iter().chain(&one.test.labels).all(|&label| usize::from(label) < one.classes()));
+        let share = Share { asked: None, default: 0.3 };
+        let first = FileOptions { share, reading: Reading::First, ..FileOptions::default() };
+        let second = FileOptions { share, label_column: Some("first".into()), header: Some(false), ..FileOptions::default() };
+        for options in [first, second] {
+            let of = |sets| file::dataset(Path::new("data"), sets, &options);
+            let one = of(npz::parse(Path::new("data"), &archive).unwrap());
+            let other = of(table::read(Path::new("data"), text.as_bytes(), &options).unwrap());
+            match (one, other) {
+                (Ok(one), Ok(other)) => {
+                    assert_eq!((&one.train, &one.test), (&other.train, &other.test));
+                    assert_eq!(one.train.count() + one.test.count(), count);
+                    assert!(one.train.labels.iter().chain(&one.test.labels).all(|&label| usize::from(label) < one.classes()));
+                }
+                (one, other) => assert_eq!(one.unwrap_err().to_string(), other.unwrap_err().to_string()),
             }
-            (one, other) => assert_eq!(one.unwrap_err().to_string(), other.unwrap_err().to_string()),
         }
         assert!(npz::parse(Path::new("data"), &archive[..usize::from(cut) % archive.len()]).is_err());
     });

@@ -2,6 +2,7 @@
 
 mod files;
 mod options;
+mod readers;
 mod runs;
 
 use clap::ValueEnum;

@@ -16,12 +16,13 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ffcl-gpu");
 pub const SMALL: &[&str] = &["train", "--device", "cpu", "--limit-train", "256", "--epochs", "1"];
 
 /// The files of a run that ended.
-pub const RUN: [&str; 8] = [
+pub const RUN: [&str; 9] = [
     ".lock",
     "checkpoint.safetensors",
     "config.json",
     "curves.svg",
     "evaluation.json",
+    "learned.bin",
     "metrics.jsonl",
     "model.safetensors",
     "report.html",

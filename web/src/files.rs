@@ -1,8 +1,11 @@
 //! Data sets that are dropped on the page: the kind of each file is known by its content.
 
-use ffcl_gpu::dataset::file::{self, Share};
+use ffcl_gpu::dataset::file::{self, FileOptions};
 use ffcl_gpu::dataset::folder::TEST_FRACTION;
-use ffcl_gpu::dataset::{Dataset, ImageShape, Images, idx, npz, numbered, table};
+use ffcl_gpu::dataset::framed::shows_digits;
+use ffcl_gpu::dataset::labels::classes;
+use ffcl_gpu::dataset::numbers::Numbers;
+use ffcl_gpu::dataset::{Dataset, ImageShape, Images, Input, idx, npz, table};
 use ffcl_gpu::{Error, Result};
 use std::path::Path;
 
@@ -17,12 +20,13 @@ pub fn read(files: &[File]) -> Result<Dataset> {
     match files {
         [one] if file::is_named_so(Path::new(&one.name)) => {
             let name = Path::new(&one.name);
+            let options = FileOptions::held_back(TEST_FRACTION);
             let sets = if one.bytes.starts_with(b"PK") {
                 npz::parse(name, &one.bytes)?
             } else {
-                table::read(name, &one.bytes[..], None)?
+                table::read(name, &one.bytes[..], &options)?
             };
-            file::dataset(name, sets, Share { asked: None, default: TEST_FRACTION }, false)
+            file::dataset(name, sets, &options)
         }
         [_, _] | [_, _, _, _] => idx_files(files),
         _ => Err(Error::Dataset(format!(
@@ -55,14 +59,21 @@ fn idx_files(files: &[File]) -> Result<Dataset> {
     pairs.sort_by_key(Images::count);
     let no_images = || Error::Dataset("these files hold labels and no images; drop both".into());
     let train = pairs.pop().ok_or_else(no_images)?;
-    let classes = pairs.iter().chain([&train]).flat_map(|images| &images.labels).max().map_or(0, |&last| usize::from(last) + 1);
-    let (test, alone) = match pairs.pop() {
-        Some(test) => (test, false),
+    let test = pairs.pop();
+    let numbers = |images: &Images| Numbers::Bytes(images.labels.clone());
+    let name = Path::new("these files");
+    let found = classes(name, (&numbers(&train), test.as_ref().map(numbers).as_ref()), None, None)?;
+    let train = Images { labels: found.train, ..train };
+    let (test, alone) = match test.zip(found.test) {
+        Some((test, labels)) => (Images { labels, ..test }, false),
         None => (train.clone(), true),
     };
-    let mut dataset = Dataset::of("mnist", train, test, numbered(classes));
+    let digits = Some(shows_digits(&train));
+    let input = Some(Input { digits, ..Input::default() });
+    let mut dataset = Dataset { input, unlabelled: found.unlabelled, ..Dataset::of("mnist", train, test, found.names) };
     if alone {
         dataset.hold_out((dataset.train.count() as f64 * TEST_FRACTION) as usize)?;
     }
+    dataset.check()?;
     Ok(dataset)
 }

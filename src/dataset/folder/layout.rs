@@ -78,6 +78,11 @@ impl Layout {
     }
 }
 
+/// Whether a name is what people call a part of a data set.
+pub fn is_part_name(name: &str) -> bool {
+    [&TRAIN[..], &TEST, &VALIDATION].concat().contains(&name.to_lowercase().as_str())
+}
+
 /// Whether a folder has images to test on in a folder of their own.
 pub fn has_test_set(root: &Path) -> bool {
     matches!(Layout::find(root), Ok(Layout::Split { .. }))

@@ -1,17 +1,24 @@
 //! Pictures that were decoded elsewhere, such as by a browser: the data set that [`super::load`] would make of their files.
 
 use super::layout::{TEST, TRAIN, VALIDATION};
-use super::listing::{Entry, MAX_CLASSES, UNLABELLED, by_rank, held_back};
-use super::{Dataset, ImageShape, Images, Origin, TEST_FRACTION};
+use super::listing::{Entry, MAX_CLASSES, UNLABELLED, is_unlabelled_name};
+use super::picture::Picture;
+use super::{
+    Dataset, File, ImageShape, Images, Input, Origin, TEST_FRACTION, Taken, assemble, by_content, divided, shows_digits,
+};
+use crate::dataset::input::normal;
+use crate::dataset::split;
 use crate::error::{Error, Result};
-use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// A picture's path within the folder that was given, taken apart.
 struct Place<'a> {
     path: &'a str,
+    /// Its number among all.
+    number: usize,
     /// The folder that it stands in.
-    class: &'a str,
+    class: String,
     /// Those above it.
     above: Vec<String>,
 }
@@ -30,8 +37,8 @@ pub fn of_pictures(name: impl Into<String>, paths: &[String], shape: ImageShape,
         return fail(format!("{} pictures of {shape} do not have {} bytes", paths.len(), pixels.len()));
     }
     let (train, test) = split(places(paths)?);
-    let names: BTreeSet<&str> = train.iter().map(|place| place.class).filter(|&class| class != UNLABELLED).collect();
-    let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    let names: BTreeSet<&String> = train.iter().map(|place| &place.class).filter(|class| *class != UNLABELLED).collect();
+    let classes: Vec<String> = names.into_iter().cloned().collect();
     match classes.len() {
         0 | 1 => {
             let only = classes.first().map_or(String::new(), |class| format!(", {class}"));
@@ -42,60 +49,53 @@ pub fn of_pictures(name: impl Into<String>, paths: &[String], shape: ImageShape,
         }
         _ => {}
     }
-    let entry = |place: &Place| {
-        let class = classes.binary_search_by(|class| class.as_str().cmp(place.class));
-        class.map(|class| Entry::new(PathBuf::from(place.path), place.class, class as u8))
+    let file = |place: &Place| -> File {
+        let entry = match classes.binary_search(&place.class) {
+            Ok(class) => Entry::new(PathBuf::from(place.path), &place.class, class as u8),
+            Err(_) => Entry::unlabelled(PathBuf::from(place.path)),
+        };
+        let pixels = pixels[place.number * size..][..size].to_vec();
+        (entry, Ok(Picture { channels: shape.channels, content: content(&pixels, shape), pixels }))
     };
-    let mut of_class = vec![Vec::new(); classes.len()];
-    let mut unlabelled = Vec::new();
-    for place in &train {
-        match entry(place) {
-            Ok(entry) => of_class[usize::from(entry.class)].push(entry),
-            Err(_) => unlabelled.push(Entry::unlabelled(PathBuf::from(place.path))),
-        }
+    if let Some(place) = test.iter().find(|place| classes.binary_search(&place.class).is_err()) {
+        return fail(match place.class == UNLABELLED {
+            true => format!(
+                "{} is an image without a label, and nothing can be measured on it; move it into the folder to learn from, or remove it",
+                place.path
+            ),
+            false => format!("{} is a class for testing that there is none to learn of; add it or remove it", place.class),
+        });
     }
-    let (mut train, mut tested, test_fraction) = if test.is_empty() {
-        let (train, test) = held_back(of_class, TEST_FRACTION);
-        (train, test, Some(TEST_FRACTION))
-    } else {
-        let mut tested = Vec::new();
-        for place in &test {
-            match entry(place) {
-                Ok(entry) => tested.push(entry),
-                Err(_) if place.class == UNLABELLED => {
-                    return fail(format!(
-                        "{} is an image without a label, and nothing can be measured on it; move it into the folder to learn from, or remove it",
-                        place.path
-                    ));
-                }
-                Err(_) => {
-                    let class = place.class;
-                    return fail(format!("{class} is a class for testing that there is none to learn of; add it or remove it"));
-                }
-            }
-        }
-        (of_class.concat(), tested, None)
-    };
-    if tested.is_empty() {
+    let (mut of_train, mut of_test): (Vec<File>, Vec<File>) = (train.iter().map(file).collect(), test.iter().map(file).collect());
+    let test_fraction = test.is_empty().then_some(TEST_FRACTION);
+    if let Some(fraction) = test_fraction {
+        (of_train, of_test) = divided(of_train, fraction);
+    }
+    if of_test.is_empty() {
         return fail("there are too few images to learn from and to test on; add images".into());
     }
-    train.append(&mut unlabelled);
-    train.sort_by(by_rank);
-    tested.sort_by(by_rank);
+    of_train.sort_by(by_content);
+    of_test.sort_by(by_content);
+    let images = |part: &str, files: &[File]| assemble(part, files, &classes, shape, &mut Vec::new());
+    let (of_train_images, of_test_images): (Images, Images) = (images("training", &of_train)?, images("test", &of_test)?);
+    let unlabelled = (0..).zip(&of_train).filter(|(_, (entry, _))| !entry.has_label).map(|(place, _)| place).collect();
+    let digits = Some(shows_digits(&of_train_images));
+    let mut dataset = Dataset { unlabelled, ..Dataset::of(name, of_train_images, of_test_images, classes) };
+    dataset.origin = Origin::Folder { test_fraction };
+    dataset.input = Some(Input { digits, ..Input::default() });
+    dataset.taken = Taken { labels: Some("the names of folders".into()), ..Taken::default() };
+    dataset.check()?;
+    Ok(dataset)
+}
 
-    let numbers: HashMap<&Path, usize> = paths.iter().zip(0..).map(|(path, number)| (Path::new(path), number)).collect();
-    let images = |entries: &[Entry]| {
-        let of = |entry: &Entry| numbers.get(&*entry.path).map(|&number| &pixels[number * size..][..size]);
-        Images {
-            pixels: entries.iter().filter_map(of).flatten().copied().collect(),
-            labels: entries.iter().map(|entry| entry.class).collect(),
-            shape,
-            features: None,
-        }
-    };
-    let unlabelled = (0..).zip(&train).filter(|(_, entry)| !entry.has_label).map(|(place, _)| place).collect();
-    let origin = Origin::Folder { test_fraction };
-    Ok(Dataset { origin, unlabelled, ..Dataset::of(name, images(&train), images(&tested), classes) })
+/// What a picture shows, as `picture.rs` has it of a file.
+fn content(pixels: &[u8], shape: ImageShape) -> u64 {
+    let places = shape.height * shape.width;
+    // Grey is the same in every colour.
+    let colour = |place: usize| (0..3).map(move |colour| pixels[(colour % shape.channels) * places + place]);
+    let colours: Vec<u8> = (0..places).flat_map(colour).collect();
+    let size = [(shape.width as u32).to_le_bytes(), (shape.height as u32).to_le_bytes()].concat();
+    split::content(&[&size, &colours])
 }
 
 /// Takes paths apart; the one folder around all is the folder that was given.
@@ -107,9 +107,11 @@ fn places(paths: &[String]) -> Result<Vec<Place<'_>>> {
     paths
         .iter()
         .zip(parts)
-        .map(|(path, parts)| match &parts[around.min(parts.len())..] {
+        .enumerate()
+        .map(|(number, (path, parts))| match &parts[around.min(parts.len())..] {
             [above @ .., class, _] => {
-                Ok(Place { path, class, above: above.iter().map(|folder| folder.to_lowercase()).collect() })
+                let class = if is_unlabelled_name(class) { UNLABELLED.into() } else { normal(class) };
+                Ok(Place { path, number, class, above: above.iter().map(|folder| folder.to_lowercase()).collect() })
             }
             _ => Err(Error::Dataset(format!("{path} stands in no folder; put it into the folder of its class"))),
         })

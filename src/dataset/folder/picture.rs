@@ -1,6 +1,7 @@
 //! One image file as bytes, channel by channel.
 
 use super::{FolderOptions, ImageSize};
+use crate::dataset::split;
 use crate::decode;
 use image::DynamicImage;
 use std::fs::File;
@@ -13,6 +14,8 @@ pub struct Picture {
     pub channels: usize,
     /// `[channels, height, width]`.
     pub pixels: Vec<u8>,
+    /// What the file shows, before it was brought into shape: however it was written and whatever it is called.
+    pub content: u64,
 }
 
 /// Why there is none.
@@ -36,12 +39,23 @@ pub fn read(path: &Path, size: ImageSize, options: &FolderOptions) -> Result<Pic
     if has != size && options.image_size.is_none() {
         return Err(Trouble::Size(has));
     }
+    let content = content_of(&image);
     if options.grayscale {
         // Before it is resized: a third of the work.
         image = image.into_luma8().into();
     }
     let channels = usize::from(image.color().channel_count());
-    Ok(Picture { channels, pixels: decode::planes(image, size.height, size.width) })
+    Ok(Picture { channels, pixels: decode::planes(image, size.height, size.width), content })
+}
+
+/// What a file shows, if it can be read.
+pub fn content(path: &Path) -> Option<u64> {
+    decoded(path).ok().map(|image| content_of(&image))
+}
+
+fn content_of(image: &DynamicImage) -> u64 {
+    let size = [image.width().to_le_bytes(), image.height().to_le_bytes()].concat();
+    split::content(&[&size, image.to_rgb8().as_raw()])
 }
 
 fn size_of(image: &DynamicImage) -> ImageSize {

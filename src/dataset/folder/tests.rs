@@ -24,6 +24,21 @@ fn gray(path: &Path) {
     GrayImage::from_fn(4, 3, |x, y| image::Luma([(10 * y + x) as u8])).save(path).unwrap();
 }
 
+/// Another picture for each name.
+fn different(path: &Path) {
+    let place =
+        path.to_string_lossy().bytes().rev().take_while(|&byte| byte != b'/').fold(7u8, |sum, byte| sum.wrapping_mul(31) ^ byte);
+    match path.extension().is_some_and(|extension| extension == "png") {
+        true => GrayImage::from_fn(4, 3, |x, y| image::Luma([(10 * y + x) as u8 ^ place])).save(path).unwrap(),
+        false => fs::write(path, "{}").unwrap(),
+    }
+}
+
+/// As runs read of before.
+fn at_first(test_fraction: Option<f64>) -> FolderOptions {
+    FolderOptions { test_fraction, reading: Reading::First, ..FolderOptions::default() }
+}
+
 fn read(folder: &TempDir, options: FolderOptions) -> Result<Loaded> {
     load(folder.path(), &options, &|_, _| {})
 }
@@ -141,7 +156,7 @@ fn a_part_of_each_class_is_held_back_always_the_same() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let split = |names: &[&str], fraction| {
         let folder = folder(names, gray);
-        let listing = list(folder.path(), fraction, false).unwrap();
+        let listing = list(folder.path(), &at_first(fraction)).unwrap();
         let relative =
             |entries: &[Entry]| entries.iter().map(|entry| entry.path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
         let (train, test): (Vec<_>, Vec<_>) = (relative(&listing.train), relative(&listing.test));
@@ -153,10 +168,7 @@ fn a_part_of_each_class_is_held_back_always_the_same() {
         train[..4].iter().any(|path| path.starts_with("x")) && train[..4].iter().any(|path| path.starts_with("y")),
         "{train:?}"
     );
-    let origin = |names: &[&str], fraction| {
-        let options = FolderOptions { test_fraction: fraction, ..FolderOptions::default() };
-        read(&folder(names, gray), options).unwrap().dataset.origin
-    };
+    let origin = |names: &[&str], fraction| read(&folder(names, gray), at_first(fraction)).unwrap().dataset.origin;
     assert_eq!(origin(&names, None), Origin::Folder { test_fraction: Some(TEST_FRACTION) });
     assert_eq!(origin(&names, Some(0.1)), Origin::Folder { test_fraction: Some(0.1) });
     assert_eq!(origin(SPLIT, None), Origin::Folder { test_fraction: None });
@@ -166,7 +178,7 @@ fn a_part_of_each_class_is_held_back_always_the_same() {
     assert_eq!(split(&names, Some(0.99)).0.len(), 2);
     for fraction in [0.0, 1.0, -1.0, f64::NAN] {
         let folder = folder(&names, gray);
-        assert!(list(folder.path(), Some(fraction), false).unwrap_err().to_string().contains("--test-fraction"));
+        assert!(list(folder.path(), &at_first(Some(fraction))).unwrap_err().to_string().contains("--test-fraction"));
     }
 }
 
@@ -192,7 +204,7 @@ fn images_of_the_folder_unlabelled_have_no_labels() {
     let whole = ["cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png", "unlabelled/e.png", "unlabelled/f.png"];
     let split = [SPLIT, &["train/unlabelled/e.png", "train/unlabelled/f.png"]].concat();
     for files in [&whole[..], &split] {
-        let folder = folder(files, gray);
+        let folder = folder(files, different);
         fs::write(folder.path().join(files[files.len() - 1]).with_file_name("g.png"), "no picture").unwrap();
         let loaded = read(&folder, FolderOptions { test_fraction: None, ..FolderOptions::default() }).unwrap();
         let files: Vec<_> = loaded.dataset.unlabelled.iter().map(|&image| loaded.train_files[image as usize].clone()).collect();
@@ -201,11 +213,80 @@ fn images_of_the_folder_unlabelled_have_no_labels() {
         assert_eq!(names, ["e.png", "f.png"]);
         assert!(!loaded.dataset.class_names.contains(&"unlabelled".to_owned()));
         assert_eq!(loaded.skipped.len(), 1);
-        let test = load_test(folder.path(), Some(1.0), loaded.dataset.train.shape, &|_| Ok(vec![0; 12]), &|_, _| {}).unwrap();
+        let test =
+            load_test(folder.path(), Some(1.0), Reading::Second, loaded.dataset.train.shape, &|_| Ok(vec![0; 12]), &|_, _| {})
+                .unwrap();
         assert_eq!((test.classes, test.images.count()), (loaded.dataset.class_names, files_with_labels(&folder)));
     }
     let tested = folder(&[SPLIT, &["test/unlabelled/e.png"]].concat(), gray);
     assert!(refusal(&tested, FolderOptions::default()).contains("holds images without labels"));
+}
+
+/// The split follows what pictures show: whatever they are called and however they are written, and copies stay together.
+#[test]
+fn renamed_and_converted_pictures_keep_their_side() {
+    let numbers: Vec<u8> = (0..40).collect();
+    let write = |name: &dyn Fn(u8) -> String| {
+        let folder = tempfile::tempdir().unwrap();
+        for &number in &numbers {
+            let path = folder.path().join(if number % 2 == 0 { "even" } else { "odd" }).join(name(number));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            GrayImage::from_fn(4, 3, |x, y| image::Luma([number ^ (10 * y + x) as u8])).save(&path).unwrap();
+        }
+        folder
+    };
+    // A file of another format may have its grey as colours.
+    let of = |folder: &TempDir| read(folder, FolderOptions { grayscale: true, ..FolderOptions::default() }).unwrap().dataset;
+    let plain = of(&write(&|number| format!("{number}.png")));
+    assert_eq!((plain.train.count(), plain.test.count()), (32, 8));
+    for other in [write(&|number| format!("x{}.png", 99 - number)), write(&|number| format!("{number}.bmp"))] {
+        let other_data = of(&other);
+        assert!(other_data.train == plain.train && other_data.test == plain.test);
+        let prepare = |path: &Path| Ok(image::open(path).unwrap().to_luma8().into_raw());
+        let test = load_test(other.path(), None, Reading::Second, plain.test.shape, &prepare, &|_, _| {}).unwrap();
+        let sorted = |images: &Images| {
+            let mut all: Vec<Vec<u8>> = (0..images.count()).map(|image| images.image(image).to_vec()).collect();
+            all.sort();
+            all
+        };
+        assert_eq!((sorted(&test.images), test.left_out), (sorted(&plain.test), 32));
+    }
+    let doubled = write(&|number| format!("{number}.png"));
+    for entry in ["even", "odd"].iter().flat_map(|class| fs::read_dir(doubled.path().join(class)).unwrap()) {
+        let path = entry.unwrap().path();
+        fs::copy(&path, path.with_extension("copy.png")).unwrap();
+    }
+    let doubled = of(&doubled);
+    assert_eq!((doubled.test.count(), doubled.copies()), (16, 0));
+}
+
+#[test]
+fn names_of_folders_have_one_meaning_or_are_refused() {
+    let refused = |files: &[&str]| refusal(&folder(files, different), FolderOptions::default());
+    assert!(refused(&["Cat/a.png", "cat/b.png", "dog/c.png"]).contains("differ by case"));
+    assert!(refused(&["cat/a.png", "cat /b.png", "dog/c.png"]).contains("differ by case, blanks"));
+    assert!(refused(&["caf\u{e9}/a.png", "cafe\u{301}/b.png", "dog/c.png"]).contains("form of a letter"));
+    assert!(refused(&["train/a.png", "test/b.png"]).contains("no classes but parts"));
+    let of = |files: &[&str]| {
+        let folder = folder(files, different);
+        let loaded = read(&folder, FolderOptions::default()).unwrap();
+        (loaded.dataset.class_names.clone(), loaded.dataset.unlabelled.len(), loaded.dataset.taken.left_out.clone())
+    };
+    let classes = ["cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png"];
+    for spelling in ["unlabeled", "Unlabelled", "un-labelled"] {
+        let name = format!("{spelling}/e.png");
+        assert_eq!(of(&[&classes[..], &[&name]].concat()), (vec!["cat".into(), "dog".into()], 1, vec![]));
+    }
+    // A train is a class beside others.
+    assert_eq!(of(&["train/a.png", "train/b.png", "car/c.png", "car/d.png"]).0, ["car", "train"]);
+    let (names, _, left_out) =
+        of(&[&classes[..], &["runs/first/config.json", "runs/first/metrics.jsonl", "audit-x/audit.json", "y.png"]].concat());
+    assert_eq!((names.len(), left_out.len()), (2, 3));
+    assert!(left_out[0].contains("audit-x, which this program wrote") && left_out[2].contains("1 files"), "{left_out:?}");
+    let (_, _, left_out) = of(&[SPLIT, &["val/cat/g.png"]].concat());
+    assert!(left_out.len() == 1 && left_out[0].contains("val, which is beside"), "{left_out:?}");
+    let (names, ..) = of(&["train/caf\u{e9}/a.png", "train/b/b.png", "test/cafe\u{301}/c.png", "test/b/d.png"]);
+    assert_eq!(names, ["b", "caf\u{e9}"]);
 }
 
 fn files_with_labels(folder: &TempDir) -> usize {

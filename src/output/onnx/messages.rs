@@ -7,6 +7,8 @@ use prost::Message;
 pub const FLOAT: i32 = 1;
 /// Of `TensorProto.DataType`.
 pub const INT64: i32 = 7;
+/// Of `TensorProto.DataType`.
+pub const DOUBLE: i32 = 11;
 /// Of `AttributeProto.AttributeType`.
 pub const INT_ATTRIBUTE: i32 = 2;
 

@@ -42,6 +42,7 @@ fn the_data_set_decides() {
         dataset: dataset.into(),
         origin: Origin::Known,
         held_out: None,
+        input: None,
     };
     for name in ["digits", "mnist", "kmnist", "emnist-balanced", "unknown"] {
         assert_eq!(Preparation::of(&model(name, FRAME)), Preparation::Digit, "{name}");
