@@ -13,6 +13,7 @@ use ffcl_gpu::gpu::choice::MAX_FUSED_WIDTH;
 use ffcl_gpu::kernels::case::SLOTS;
 use ffcl_gpu::kernels::tiles::{Knob, Tiles};
 use ffcl_gpu::kernels::{Kernel, Launch, Operation};
+use ffcl_gpu::model::Architecture;
 use ffcl_gpu::program::{Plan, Programs, fusible};
 use machine_code::Code;
 use rayon::prelude::*;
@@ -48,7 +49,8 @@ struct Item {
 /// Runs that together have every kernel.
 fn runs() -> Vec<(String, TrainingConfig)> {
     let contrastive = || Recipe::Contrastive.config();
-    let wide = || TrainingConfig { layers: vec![784, 1000, 1000, 1000, 10], batch_size: 256, ..contrastive() };
+    let wide =
+        || TrainingConfig { architecture: Architecture::dense(&[784, 1000, 1000, 1000, 10]), batch_size: 256, ..contrastive() };
     let trusting = |trust, config: TrainingConfig| TrainingConfig { trust: TrustOptions { trust, ..config.trust }, ..config };
     let few = || {
         let mut config = contrastive();
@@ -68,7 +70,7 @@ fn runs() -> Vec<(String, TrainingConfig)> {
         ("heads, trust output", trusting(Trust::Output, heads())),
         ("few labels", few()),
         ("dropout, shifts", changed()),
-        ("128 wide", TrainingConfig { layers: vec![784, 128, 128, 10], ..contrastive() }),
+        ("128 wide", TrainingConfig { architecture: Architecture::dense(&[784, 128, 128, 10]), ..contrastive() }),
         ("wide", wide()),
         ("wide backprop", TrainingConfig { method: Method::Backprop, ..wide() }),
     ];
@@ -90,7 +92,7 @@ fn items() -> Outcome<Vec<Item>> {
     let mut kernels = Vec::new();
     let mut programs = Vec::new();
     for (name, config) in runs() {
-        let fuses = fusible(&config) && config.layers[1..].iter().all(|&width| width <= MAX_FUSED_WIDTH);
+        let fuses = fusible(&config) && config.architecture.outputs().all(|width| width <= MAX_FUSED_WIDTH);
         for plan in [Plan::Fused, Plan::Layered].into_iter().filter(|&plan| plan == Plan::Layered || fuses) {
             for replicas in [1, 32] {
                 let config = TrainingConfig { replicas, ..config.clone() };
