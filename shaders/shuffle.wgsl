@@ -5,7 +5,10 @@
 // than two passes on average). A permutation of a finite set always comes back, so the walk ends.
 //
 // HALVES: not all samples have labels. The first rows of each batch are drawn from those with labels, the others from those without:
-// `halves` has the numbers of the former, then of the latter. Each half begins a new permutation where it has used one up.
+// `samples` has the numbers of the former, then of the latter. Each half begins a new permutation where it has used one up.
+//
+// FOLDS: each replica leaves samples out. `samples` has for each the numbers of those that it learns from, which are permuted, then of the
+// others, which stand behind them as they are.
 //
 // Grid: 64 invocations a workgroup, striding over replicas x samples.   Memory: 4 bytes written a sample.
 
@@ -16,7 +19,7 @@
 @group(0) @binding(0) var<uniform> shuffle: Shuffle;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read_write> orders: array<u32>;
-@group(0) @binding(3) var<storage, read> halves: array<u32>;
+@group(0) @binding(3) var<storage, read> samples: array<u32>;
 
 fn mix(half: u32, key: u32) -> u32 {
     var hash = (half ^ key) * 0x85ebca6bu;
@@ -62,9 +65,9 @@ fn drawn(position: u32, seed: vec2<u32>) -> u32 {
     let before = batch * rows + row - half * labelled_rows;
     let place = before % count;
     if (shuffle.enabled == 0u) {
-        return halves[first + place];
+        return samples[first + place];
     }
-    return halves[first + permuted(place, count, seed, 2u * (before / count) + half)];
+    return samples[first + permuted(place, count, seed, 2u * (before / count) + half)];
 }
 
 @compute @workgroup_size(64)
@@ -76,6 +79,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let seed = replica_seed(vec2<u32>(shuffle.seed_low, shuffle.seed_high), replica);
         if (HALVES) {
             orders[index] = drawn(position, seed);
+        } else if (FOLDS) {
+            var place = position;
+            if (shuffle.enabled == 1u && position < shuffle.labelled) {
+                place = permuted(position, shuffle.labelled, seed, 0u);
+            }
+            orders[index] = samples[replica * shuffle.sample_count + place];
         } else if (shuffle.enabled == 0u) {
             orders[index] = position;
         } else {

@@ -142,6 +142,15 @@ pub trait Backend {
     /// [`Backend::probabilities`], async, for callers that must not block.
     fn probabilities_async(&mut self) -> Waiting<'_, Vec<Vec<f32>>>;
 
+    /// What the networks say of the training images that their replica leaves out, in the order of [`crate::dataset::Folds::left_out`]:
+    /// the probabilities of each layer that answers, for each slot `[images, classes]`, layer by layer; nothing where none leaves any out.
+    fn judge(&mut self) -> Result<Vec<Vec<Vec<f32>>>> {
+        wait(self.judge_async())
+    }
+
+    /// [`Backend::judge`], async, for callers that must not block.
+    fn judge_async(&mut self) -> Waiting<'_, Vec<Vec<Vec<f32>>>>;
+
     /// Makes the order of `epoch` and zeroes the training sums.
     fn begin_epoch(&mut self, epoch: u32) -> Result<()>;
 
@@ -179,7 +188,7 @@ impl Job<'_> {
     /// Checks the run against its data: shapes that fit, and labels that are classes. Backends rely on it.
     pub fn check(&self) -> Result<()> {
         let (train, test) = (&self.dataset.train, &self.dataset.test);
-        self.config.check_against(train.count(), train.pixels_per_image(), self.dataset.classes())?;
+        self.config.check_against(self.dataset.learned_count(), train.pixels_per_image(), self.dataset.classes())?;
         if train.has_features() && self.config.augmentation != Augmentation::default() {
             let message =
                 "--shift, --rotation, --scale, --elastic and --flip change images, and this data has features; leave them out";
@@ -190,6 +199,12 @@ impl Job<'_> {
             if self.dataset.labelled_count() == 0 {
                 return Err(Error::Dataset("no training image has a label; give some to learn from".into()));
             }
+        }
+        if let Some(folds) = &self.dataset.folds
+            && (folds.replicas() != self.config.replicas || !self.dataset.unlabelled.is_empty())
+        {
+            let message = "the folds of the data are those of other replicas, or of images without labels; fold it for this run";
+            return Err(Error::Configuration(message.into()));
         }
         for (name, images) in [("training", train), ("test", test)] {
             let label = images.labels.iter().position(|&label| usize::from(label) >= self.dataset.classes());
@@ -216,6 +231,11 @@ impl Job<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Steps of one epoch: whole batches of what a replica learns from.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.config.steps_per_epoch(self.dataset.learned_count())
     }
 
     /// Checks steps before a backend takes them: whole batches that lie within the training set.

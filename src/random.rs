@@ -49,6 +49,8 @@ pub enum Stream {
     LabelNoise,
     /// Images that keep their labels; the counter is the image.
     Labelled,
+    /// The fold of an image, whose content is in the seed; the counter is the round.
+    Folds,
     /// Units of a hidden layer that are left out; the counter is the quad's position in the epoch and, above it, the epoch.
     Dropout {
         /// 0 for A, 1 for B.
@@ -73,6 +75,7 @@ impl Stream {
             Stream::Pairs { model } => 0x0700_0000 | model as u32,
             Stream::LabelNoise => 0x0800_0000,
             Stream::Labelled => 0x0a00_0000,
+            Stream::Folds => 0x0b00_0000,
             Stream::Dropout { model, layer } => 0x0900_0000 | (model as u32) << 16 | layer as u32,
         }
     }
@@ -193,6 +196,9 @@ mod tests {
             Stream::Dropout { model: 0, layer: 0 },
             Stream::Dropout { model: 1, layer: 0 },
             Stream::Dropout { model: 0, layer: 1 },
+            Stream::LabelNoise,
+            Stream::Labelled,
+            Stream::Folds,
         ];
         for (index, left) in streams.iter().enumerate() {
             for right in &streams[index + 1..] {

@@ -1,15 +1,19 @@
 //! The training loop: epochs in, typed events out. It prints nothing and writes nothing.
 
 mod doubts;
+mod judgements;
 mod report;
 mod state;
 mod trust;
+mod verdicts;
 mod watches;
 
 pub use doubts::{Doubt, Doubts, EARLY};
+pub use judgements::Judgements;
 pub use report::ReplicaReport;
 pub use state::{Position, RunningEpoch, TrainingState, TrustState};
 pub use trust::{MOST_WRONG, Records, TrustReport};
+pub use verdicts::{Verdict, Verdicts, WrongCount};
 
 use crate::diagnosis::Sign;
 use crate::engine::{Backend, Job, Quantity};
@@ -36,6 +40,14 @@ pub enum Event<'a> {
     },
     /// The layers' losses and answers for the images of a finished epoch, in runs that select images: comes before its reports.
     Records(&'a Records<'a>),
+    /// What the networks say of the training images that their replica leaves out, after an epoch: the probabilities of each layer that
+    /// answers, for each slot, as [`Backend::judge`] gives them. Comes before the epoch's reports.
+    Judged {
+        /// Epoch, from 1.
+        epoch: u32,
+        /// `[layer][slot][images, classes]`.
+        probabilities: &'a [Vec<Vec<f32>>],
+    },
     /// An epoch is done: a report for each replica.
     Epoch(&'a [ReplicaReport]),
     /// A sign of failure appeared for the first time in this stage.
@@ -166,7 +178,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn steps_per_epoch(&self) -> usize {
-        self.job.config.steps_per_epoch(self.job.dataset.train.count())
+        self.job.steps_per_epoch()
     }
 
     fn is_inside_epoch(&self) -> bool {
@@ -230,6 +242,10 @@ impl<'a> Trainer<'a> {
             for (report, trust) in last.iter_mut().zip(selecting.observe(self.job, records, self.truth, count == per_epoch)) {
                 report.trust = Some(trust);
             }
+        }
+        if self.job.dataset.folds.is_some() && count == per_epoch {
+            let probabilities = self.backend.judge_async().await?;
+            stopped |= observe(Event::Judged { epoch, probabilities: &probabilities })?.is_break();
         }
         let warnings = self.watches.observe(self.job, count, &mut last);
         self.last = last;

@@ -347,7 +347,7 @@ fn serve(
                             let new = || Doubts::new(dataset.train.count(), dataset.classes());
                             doubts.get_or_insert_with(new).observe(records, 2 * config.replicas);
                         }
-                        Event::Warning { .. } => {}
+                        Event::Judged { .. } | Event::Warning { .. } => {}
                     }
                     Ok(if shared.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
                 })?;

@@ -4,7 +4,6 @@ use crate::dataset::catalogue::Format;
 use crate::dataset::idx;
 use crate::error::{Error, Result};
 use crate::output::whole_file::write_whole_or;
-use crate::train::Doubt;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -53,6 +52,10 @@ pub fn check_clean(folder: &Path, original: &[&Path]) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(Error::file("look into", folder, error, "give --write-clean a new folder")),
     }
+    // Where nothing can be made, that is known before anything else is done.
+    if let Some(there) = folder.ancestors().find(|above| above.is_dir()) {
+        tempfile::tempdir_in(there).map_err(|error| Error::file("write into", there, error, REMEDY))?;
+    }
     // Of a folder that is not there yet, the nearest one above it is.
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let there = absolute.ancestors().find_map(|above| above.canonicalize().ok());
@@ -66,21 +69,15 @@ pub fn check_clean(folder: &Path, original: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a copy of training images with the labels `given` into a new `folder`, and says what it is: suspects are left out, or get the label
-/// that is proposed for them. The folder gets its name when all of it is there.
-pub fn write_clean<'d>(
-    folder: &Path,
-    original: &Original,
-    given: &[u8],
-    suspects: impl Iterator<Item = &'d Doubt>,
-    relabel: bool,
-) -> Result<String> {
+/// Writes a copy of training images with the labels `given` into a new `folder`, and says what it is: of each the label that it keeps or
+/// gets, or none where it is left out. The folder gets its name when all of it is there.
+pub fn write_clean(folder: &Path, original: &Original, given: &[u8], labels: &[Option<u8>]) -> Result<String> {
     let failed = |error| Error::file("create the folder", folder, error, REMEDY);
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(above).map_err(failed)?;
     let unfinished = tempfile::Builder::new().prefix(".cleaning-").tempdir_in(above).map_err(failed)?;
     let copy = unfinished.path().join("copy");
-    let what = Cleaning::new(copy.clone(), given, suspects, relabel).write(original)?;
+    let what = Cleaning { folder: copy.clone(), labels, given }.write(original)?;
     // An empty folder may stand there, and gives way.
     let _ = std::fs::remove_dir(folder);
     std::fs::rename(&copy, folder).map_err(failed)?;
@@ -93,18 +90,11 @@ struct Cleaning<'a> {
     /// Where the copy is made, before it gets its name.
     folder: PathBuf,
     /// The label that each training image keeps or gets; none where it is left out.
-    labels: Vec<Option<u8>>,
+    labels: &'a [Option<u8>],
     given: &'a [u8],
 }
 
-impl<'a> Cleaning<'a> {
-    /// Of training images with these labels: suspects are left out, or get the label that is proposed for them.
-    fn new<'d>(folder: PathBuf, given: &'a [u8], suspects: impl Iterator<Item = &'d Doubt>, relabel: bool) -> Self {
-        let mut labels: Vec<Option<u8>> = given.iter().copied().map(Some).collect();
-        suspects.for_each(|doubt| labels[doubt.index] = relabel.then_some(doubt.proposed));
-        Self { folder, labels, given }
-    }
-
+impl Cleaning<'_> {
     /// Writes the copy, and says what it is.
     fn write(&self, original: &Original) -> Result<String> {
         std::fs::create_dir_all(&self.folder).map_err(|error| Error::file("create the folder", &self.folder, error, REMEDY))?;
@@ -202,15 +192,19 @@ impl<'a> Cleaning<'a> {
         Ok(format!("{} of {} rows, as a list of their places and labels in {LIST}", self.all().count(), self.labels.len()))
     }
 
+    /// Copies a file. Where another has its name, it gets a number.
     fn copy(&self, from: &Path, to: &Path) -> Result<()> {
         if let Some(folder) = to.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::file("create the folder", folder, error, REMEDY))?;
         }
-        if to.exists() {
-            let name = to.strip_prefix(&self.folder).unwrap_or(to).display();
-            return Err(Error::Dataset(format!("two files would be {name} in the copy; rename one of them")));
+        let (mut free, mut number) = (to.to_owned(), 1u32);
+        while free.exists() {
+            number += 1;
+            let stem = to.file_stem().unwrap_or_default().to_string_lossy();
+            let ending = to.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
+            free.set_file_name(format!("{stem}-{number}{ending}"));
         }
-        std::fs::copy(from, to).map(|_| ()).map_err(|error| Error::file("copy", from, error, REMEDY))
+        std::fs::copy(from, &free).map(|_| ()).map_err(|error| Error::file("copy", from, error, REMEDY))
     }
 }
 
@@ -221,12 +215,8 @@ mod tests {
 
     const GIVEN: [u8; 4] = [0, 1, 1, 0];
 
-    fn suspect() -> Doubt {
-        Doubt { index: 2, label: 1, proposed: 0, score: 3.0, agreement: 0.9 }
-    }
-
     fn cleaned(folder: &Path, relabel: bool, original: &Original) -> String {
-        write_clean(folder, original, &GIVEN, [suspect()].iter(), relabel).unwrap()
+        write_clean(folder, original, &GIVEN, &[Some(0), Some(1), relabel.then_some(0), Some(0)]).unwrap()
     }
 
     #[test]
@@ -289,21 +279,25 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_fails_leaves_nothing_behind() {
+    fn files_of_one_name_get_numbers_and_a_copy_that_fails_leaves_nothing_behind() {
         let folder = TempDir::new().unwrap();
         let classes = ["cat".to_owned(), "dog".to_owned()];
         let file = |inner: &str| {
-            let path = folder.path().join("data/cat").join(inner).join("a");
+            let path = folder.path().join("data/cat").join(inner).join("a.png");
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, inner).unwrap();
             path
         };
-        // Two files of one class that would have one name.
-        let train = [file("one"), file("other"), file("third"), file("fourth")];
+        let train = [file("one"), file("other"), file("third")];
         let original = Original::Folder { train: &train, test: None, classes: &classes };
         let out = folder.path().join("out");
-        let error = write_clean(&out, &original, &[0; 4], [].iter(), false).unwrap_err().to_string();
-        assert!(error.contains("two files would be") && !error.contains(".cleaning"), "{error}");
+        write_clean(&out, &original, &[0; 3], &[Some(0); 3]).unwrap();
+        let read = |name: &str| std::fs::read_to_string(out.join("cat").join(name)).unwrap();
+        assert_eq!(["a.png", "a-2.png", "a-3.png"].map(read), ["one", "other", "third"]);
+        std::fs::remove_dir_all(&out).unwrap();
+        std::fs::remove_file(&train[2]).unwrap();
+        let error = write_clean(&out, &original, &[0; 3], &[Some(0); 3]).unwrap_err().to_string();
+        assert!(error.contains("third") && !error.contains(".cleaning"), "{error}");
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["data"]);
     }

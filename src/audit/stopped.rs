@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::output::checkpoint::{self, Beside, Identity};
 use crate::output::description::ModelDescription;
 use crate::text;
-use crate::train::{Doubts, TrainingState};
+use crate::train::{Judgements, TrainingState};
 use serde_json::{Map, Value, json};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -17,10 +17,10 @@ use std::path::Path;
 pub const CHECKPOINT: &str = "audit.safetensors";
 
 /// The tensor of the opinions.
-const DOUBTS: &str = "doubts";
+const JUDGEMENTS: &str = "judgements";
 
-/// The record of an audit is longer by no more than its options.
-const LARGEST_RECORD: u64 = 1 << 20;
+/// The record of an audit that was stopped has the reports of its epochs.
+const LARGEST_RECORD: u64 = 64 << 20;
 
 /// Whether a folder holds an audit that was stopped.
 pub fn is_stopped(folder: &Path) -> bool {
@@ -28,7 +28,7 @@ pub fn is_stopped(folder: &Path) -> bool {
 }
 
 /// The record of the audit that was stopped in `folder`; fails where it was another one than that of `config`.
-pub fn check_same(folder: &Path, config: &TrainingConfig) -> Result<Map<String, Value>> {
+pub fn check_same(folder: &Path, config: &TrainingConfig, folds: usize) -> Result<Map<String, Value>> {
     const REMEDY: &str = "give --out another folder, or remove this one";
     let path = folder.join(RECORD);
     let bytes = bounded_file::read(&path, LARGEST_RECORD, REMEDY)?;
@@ -41,8 +41,9 @@ pub fn check_same(folder: &Path, config: &TrainingConfig) -> Result<Map<String, 
     let mut now = json!(RunOptions::of(config));
     now["seed"] = json!(config.seed);
     now["replicas"] = json!(config.replicas);
+    now["folds"] = json!(folds);
     let before = |name: &str| match name {
-        "seed" | "replicas" => record.get(name),
+        "seed" | "replicas" | "folds" => record.get(name),
         _ => record.get("options").and_then(|options| options.get(name)),
     };
     // Read as the record was: a number may lose its last digit.
@@ -59,29 +60,29 @@ pub fn check_same(folder: &Path, config: &TrainingConfig) -> Result<Map<String, 
     }
 }
 
-/// Keeps an audit that is stopped.
-pub fn keep(folder: &Path, job: Job, state: &TrainingState, doubts: &Doubts) -> Result<()> {
+/// Keeps an audit as far as it got.
+pub fn keep(folder: &Path, job: Job, state: &TrainingState, judgements: &Judgements) -> Result<()> {
     let (model, data) = (ModelDescription::of(job), job.dataset.checksum());
     let of = Identity { model: &model, seed: job.config.seed, data: &data };
-    let words = doubts.to_words();
-    checkpoint::save_with(&folder.join(CHECKPOINT), state, of, Beside { name: DOUBTS, words: &words })
+    let words = judgements.to_words();
+    checkpoint::save_with(&folder.join(CHECKPOINT), state, of, Beside { name: JUDGEMENTS, words: &words })
 }
 
 /// What was kept.
-pub fn take_up(folder: &Path, job: Job) -> Result<(TrainingState, Doubts)> {
+pub fn take_up(folder: &Path, job: Job) -> Result<(TrainingState, Judgements)> {
     let path = folder.join(CHECKPOINT);
     let (model, data) = (ModelDescription::of(job), job.dataset.checksum());
     let of = Identity { model: &model, seed: job.config.seed, data: &data };
     let (images, classes) = (job.dataset.train.count(), job.dataset.classes());
-    let steps_per_epoch = job.config.steps_per_epoch(images);
-    let tensor = (DOUBTS, Doubts::words(images, classes));
+    let steps_per_epoch = job.steps_per_epoch();
+    let tensor = (JUDGEMENTS, Judgements::words(images, classes));
     let (state, words) = checkpoint::load_with(&path, job.config, of, steps_per_epoch, tensor)?;
-    let doubts = Doubts::from_words(images, classes, &words).ok_or_else(|| Error::Format {
+    let judgements = Judgements::from_words(images, classes, &words).ok_or_else(|| Error::Format {
         path,
         problem: format!("holds opinions of other images than these {images}"),
         remedy: "give --out another folder".into(),
     })?;
-    Ok((state, doubts))
+    Ok((state, judgements))
 }
 
 /// Removes what was kept of an audit that has ended.

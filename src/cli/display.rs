@@ -109,7 +109,7 @@ impl Display {
     /// Shows an event.
     pub fn show(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Records(_) => {}
+            Event::Records(_) | Event::Judged { .. } => {}
             Event::Progress { epoch, steps_done, steps } => {
                 if *steps_done == 0 || self.bar.length() != Some(*steps as u64) || self.bar.position() > *steps_done as u64 {
                     self.bar.reset();

@@ -3,6 +3,7 @@
 use super::executor::{Phase, Store};
 use crate::arithmetic::{Arithmetic, Blocked};
 use crate::config::TrainingConfig;
+use crate::dataset::Folds;
 use crate::engine::{Backend, DeviceDescription, EpochMetrics, Job, Progress, Quantity};
 use crate::error::Result;
 use crate::kernels::{Data, Kernel, Operation, Tensor};
@@ -31,6 +32,7 @@ pub struct CpuBackend<A> {
     stages: Vec<Vec<Phase>>,
     stage: usize,
     evaluation: Vec<Phase>,
+    judging: Vec<Phase>,
     diagnosis: Vec<Phase>,
     summary: Vec<Phase>,
     train_images: usize,
@@ -69,6 +71,7 @@ impl<A: Arithmetic<Stored = f32>> CpuBackend<A> {
             stages: programs.stages.iter().map(|stage| store.phases(stage)).collect(),
             stage: 0,
             evaluation: store.phases(&programs.evaluation),
+            judging: programs.judging.iter().flat_map(|judging| store.phases(&judging.operations)).collect(),
             diagnosis: store.phases(&programs.diagnosis),
             summary: store.phases(&programs.summary),
             train_images: job.dataset.train.count(),
@@ -112,11 +115,17 @@ fn fill(programs: &Programs, job: Job, store: &mut Store) {
             Content::Counting => Data::Words((0..spec.words as u32).collect()),
             Content::PixelTable => Data::Numbers(job.dataset.pixel_table(job.config.standardize).to_vec()),
             Content::LabelledFirst => Data::Words(job.dataset.labelled_first()),
+            Content::LearnedFirst => Data::Words(job.dataset.folds.as_ref().map(Folds::learned_first).unwrap_or_default()),
             Content::Records(set, shard) => {
                 Data::Words(shard.records(&images(job, *set, u64::MAX), unlabelled(job, *set), statistics.as_ref()))
             }
         };
-        store.copies_mut(Tensor(index)).fill(content);
+        let copies = store.copies_mut(Tensor(index));
+        match content {
+            // Each copy has a part of its own.
+            Data::Words(words) if copies.len() > 1 && words.len() == copies.len() * spec.words => spread(copies, &words),
+            content => copies.fill(content),
+        }
     }
 }
 
@@ -187,6 +196,20 @@ impl<A: Arithmetic<Stored = f32>> Backend for CpuBackend<A> {
             let rows = self.programs.evaluation_batch.min(self.test_images - first);
             for (all, outputs) in probabilities.iter_mut().zip(self.store.copies(tensor)) {
                 all.extend(shape.unpadded(outputs.numbers(), rows));
+            }
+        }
+        done(Ok(probabilities))
+    }
+
+    fn judge_async(&mut self) -> Waiting<'_, Vec<Vec<Vec<f32>>>> {
+        let Some(judging) = &self.programs.judging else { return done(Ok(Vec::new())) };
+        let mut probabilities = vec![vec![Vec::new(); self.programs.slots]; judging.probabilities.len()];
+        for step in judging.steps() {
+            self.judging.iter().for_each(|phase| self.store.run::<A>(phase, &step));
+            for (&(shape, tensor), all) in judging.probabilities.iter().zip(&mut probabilities) {
+                for (all, outputs) in all.iter_mut().zip(self.store.copies(tensor)) {
+                    all.extend(shape.unpadded(outputs.numbers(), step.row_count as usize));
+                }
             }
         }
         done(Ok(probabilities))

@@ -12,6 +12,7 @@ mod checks;
 pub mod checksum;
 #[cfg(feature = "program")]
 pub mod cifar;
+mod copies;
 pub mod digits;
 pub mod features;
 #[cfg(feature = "program")]
@@ -20,6 +21,7 @@ pub mod fetch;
 pub mod file;
 #[cfg(feature = "images")]
 pub mod folder;
+mod folds;
 #[cfg(any(feature = "files", feature = "images"))]
 pub mod framed;
 #[cfg(feature = "files")]
@@ -44,7 +46,9 @@ mod unlabelled;
 
 #[cfg(feature = "program")]
 pub use catalogue::DatasetName;
+pub use copies::Copies;
 pub use features::{FeatureRows, Features, Statistics};
+pub use folds::Folds;
 pub use input::Input;
 #[cfg(feature = "program")]
 pub use places::Places;
@@ -196,6 +200,8 @@ pub struct Dataset {
     pub input: Option<Input>,
     /// What people should know of how it was read.
     pub taken: Taken,
+    /// Which images each replica leaves out, where they are judged by networks that have not learned them.
+    pub folds: Option<Folds>,
 }
 
 /// What a reader took, and what it left out.
@@ -244,8 +250,8 @@ impl Dataset {
     /// A known set, of whose training images each has a label.
     pub fn of(name: impl Into<String>, train: Images, test: Images, class_names: Vec<String>) -> Self {
         let (statistics, origin, held_out, unlabelled) = (None, Origin::Known, None, Vec::new());
-        let (input, taken) = (None, Taken::default());
-        Self { name: name.into(), train, test, class_names, statistics, origin, held_out, unlabelled, input, taken }
+        let (input, taken, folds) = (None, Taken::default(), None);
+        Self { name: name.into(), train, test, class_names, statistics, origin, held_out, unlabelled, input, taken, folds }
     }
 
     /// Number of classes.

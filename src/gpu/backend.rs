@@ -52,6 +52,7 @@ pub struct GpuBackend {
     stages: Vec<Vec<BoundDispatch>>,
     stage: usize,
     evaluation: Vec<BoundDispatch>,
+    judging: Vec<BoundDispatch>,
     diagnosis: Vec<BoundDispatch>,
     summary: Vec<BoundDispatch>,
     staging: wgpu::Buffer,
@@ -109,6 +110,10 @@ impl GpuBackend {
         }
         let (shuffle, evaluation) = (bind(&programs.shuffle, &steps).await?, bind(&programs.evaluation, &batches).await?);
         let (diagnosis, summary) = (bind(&programs.diagnosis, &sample).await?, bind(&programs.summary, &sample).await?);
+        let judging = match &programs.judging {
+            Some(judging) => bind(&judging.operations, &table(&judging.steps()).await?).await?,
+            None => Vec::new(),
+        };
         let staging = allocator.staging("metrics read-back", 4 * programs.sum_layout.count() as u64).await?;
 
         // Gradients of inputs cost half as much again.
@@ -124,6 +129,7 @@ impl GpuBackend {
             stages,
             stage: 0,
             evaluation,
+            judging,
             diagnosis,
             summary,
             staging,
@@ -342,6 +348,23 @@ impl Backend for GpuBackend {
                 let rows = (shape.rows as usize).min(self.test_images - batch * shape.rows as usize);
                 for (all, slot) in probabilities.iter_mut().zip(outputs.chunks_exact(shape.len())) {
                     all.extend(shape.unpadded(slot, rows));
+                }
+            }
+            Ok(probabilities)
+        })
+    }
+
+    fn judge_async(&mut self) -> Waiting<'_, Vec<Vec<Vec<f32>>>> {
+        Box::pin(async move {
+            let Some(judging) = &self.programs.judging else { return Ok(Vec::new()) };
+            let mut probabilities = vec![vec![Vec::new(); self.programs.slots]; judging.probabilities.len()];
+            for (batch, step) in judging.steps().iter().enumerate() {
+                self.submit_units(&self.judging, batch..batch + 1, self.evaluation_pace);
+                for (&(shape, tensor), all) in judging.probabilities.iter().zip(&mut probabilities) {
+                    let outputs: Vec<f32> = self.read_back(tensor, "reading what is judged").await?;
+                    for (all, slot) in all.iter_mut().zip(outputs.chunks_exact(shape.len())) {
+                        all.extend(shape.unpadded(slot, step.row_count as usize));
+                    }
                 }
             }
             Ok(probabilities)

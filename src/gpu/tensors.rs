@@ -2,6 +2,7 @@
 
 use super::buffers::Allocator;
 use super::span::Span;
+use crate::dataset::Folds;
 use crate::engine::Job;
 use crate::error::Result;
 use crate::kernels::{Access, Operand, Pack, Tensor};
@@ -62,6 +63,10 @@ impl DeviceTensors {
                         }
                         Content::LabelledFirst => {
                             allocator.storage_from(&spec.name, words, || job.dataset.labelled_first()).await?
+                        }
+                        Content::LearnedFirst => {
+                            let learned_first = || job.dataset.folds.as_ref().map(Folds::learned_first).unwrap_or_default();
+                            allocator.storage_from(&spec.name, words, learned_first).await?
                         }
                         Content::Records(set, shard) => {
                             let without = unlabelled(job, *set);

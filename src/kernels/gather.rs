@@ -2,7 +2,7 @@
 
 use super::augment::Change;
 use super::case::{BATCHES, Comparison, Contents, SLOTS, Take};
-use super::shuffle::shuffle;
+use super::shuffle::{Samples, shuffle};
 use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::Arithmetic;
 use crate::config::Augmentation;
@@ -245,7 +245,7 @@ fn case(
     let table: Vec<f32> = (0..256).map(|pixel| pixel as f32 * 0.017 - 1.3).collect();
     let range = f64::from(table[255] - table[0]);
     let mut orders = vec![0; SLOTS / 2 * IMAGES];
-    shuffle(&Shuffle::new(5, IMAGES, SLOTS / 2, true), &Step::default().in_epoch(1), None, &mut orders);
+    shuffle(&Shuffle::new(5, IMAGES, SLOTS / 2, true), &Step::default().in_epoch(1), Samples::All, &mut orders);
     // A batch that is only partly filled, as the last one of a test set. A seed whose lower half overflows at the second replica.
     let step = Step { first_row: 17, row_count: batch_size.div_ceil(2) as u32, epoch: 3, ..Step::default() };
     let shard = Shard::new(images, part.start, part.len(), batch_size, views).augmented(augmentation, (7 << 32) - 1);

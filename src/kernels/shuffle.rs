@@ -8,23 +8,53 @@ use crate::layout::{Shuffle as Shape, Step, labelled_rows};
 use crate::random::{Stream, philox};
 
 /// A permutation of the training images for each replica, new in each epoch; or of those with labels and of those without, which then come
-/// round as often as their half of the batches asks for.
+/// round as often as their half of the batches asks for; or of those that the replica learns from, behind which stand the others.
 ///
 /// In bounds: it strides up to the number of places. A walk over a permutation of a finite set returns to its start, so it ends. With halves
-/// a place is below the number of images of its half, and both are above 0: [`crate::engine::Job::check`].
+/// a place is below the number of images of its half, and both are above 0: [`crate::engine::Job::check`]. With folds a place is below the
+/// number of images.
 #[derive(Clone, Debug)]
 pub struct Shuffle {
     /// Its seed and size.
     pub shape: Shape,
     /// `[replica, images]`, whole numbers.
     pub orders: Tensor,
+    /// What it draws from.
+    pub samples: Samples<Tensor>,
+}
+
+/// What an order is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Samples<T> {
+    /// All images alike.
+    All,
     /// Where not all images have labels: the numbers of all, those with labels first, `[images]`, whole numbers.
-    pub halves: Option<Tensor>,
+    Halves(T),
+    /// Where each replica leaves images out: the numbers of all, those that it learns from first, `[replica, images]`, whole numbers.
+    Folds(T),
+}
+
+impl<T> Samples<T> {
+    /// The same of what `map` makes of the numbers.
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> Samples<U> {
+        match self {
+            Self::All => Samples::All,
+            Self::Halves(numbers) => Samples::Halves(map(numbers)),
+            Self::Folds(numbers) => Samples::Folds(map(numbers)),
+        }
+    }
+
+    fn numbers(self) -> Option<T> {
+        match self {
+            Self::All => None,
+            Self::Halves(numbers) | Self::Folds(numbers) => Some(numbers),
+        }
+    }
 }
 
 impl Describe for Shuffle {
     fn operands(&self) -> Vec<Operand> {
-        vec![Operand::write(self.orders), Operand::maybe(self.halves, Access::Read)]
+        vec![Operand::write(self.orders), Operand::maybe(self.samples.numbers(), Access::Read)]
     }
 
     fn level(&self) -> Level {
@@ -40,7 +70,8 @@ impl Describe for Shuffle {
     }
 
     fn variant(&self, _: Launch) -> Variant {
-        Variant::new(Kernel::Shuffle).flag("HALVES", self.halves.is_some())
+        let variant = Variant::new(Kernel::Shuffle).flag("HALVES", matches!(self.samples, Samples::Halves(_)));
+        variant.flag("FOLDS", matches!(self.samples, Samples::Folds(_)))
     }
 
     fn groups(&self, _: Launch) -> [u32; 3] {
@@ -53,7 +84,7 @@ impl Shuffle {
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let shape = self.shape.of_replica(memory.slot() / 2);
         let mut order = memory.take_words(self.orders);
-        shuffle(&shape, memory.step(), self.halves.map(|halves| memory.words(halves)), &mut order);
+        shuffle(&shape, memory.step(), self.samples.map(|numbers| memory.words(numbers)), &mut order);
         memory.put(self.orders, Data::Words(order));
     }
 }
@@ -61,23 +92,32 @@ impl Shuffle {
 /// Fills `orders` `[replica, sample_count]` with the permutation of `step`'s epoch of the samples for each replica: a Feistel network over the
 /// smallest power of two that holds them, walked until the value is a sample. Integers only: every backend has the same bits.
 ///
-/// With `halves`, the samples' numbers, the first rows of each batch are drawn so from the samples with labels, the others from those
-/// without; each half begins a new permutation where it has used one up.
-pub fn shuffle(shuffle: &Shape, step: &Step, halves: Option<&[u32]>, orders: &mut [u32]) {
+/// With halves the first rows of each batch are drawn so from the samples with labels, the others from those without; each half begins a new
+/// permutation where it has used one up. With folds the samples that a replica learns from are permuted, and the others stand behind them.
+pub fn shuffle(shuffle: &Shape, step: &Step, samples: Samples<&[u32]>, orders: &mut [u32]) {
     let count = shuffle.sample_count;
     let first_seed = u64::from(shuffle.seed_high) << 32 | u64::from(shuffle.seed_low);
     for (replica, order) in orders.chunks_exact_mut(count as usize).enumerate() {
         let seed = first_seed.wrapping_add(replica as u64);
         let permutation = |count, number| Permutation::new(count, seed, step.epoch, number);
-        match halves {
-            _ if shuffle.enabled == 0 && halves.is_none() => {
+        match samples {
+            Samples::All if shuffle.enabled == 0 => {
                 (0..).zip(order).for_each(|(position, sample)| *sample = position);
             }
-            None => {
+            Samples::Folds(images) => {
+                let images = &images[replica * count as usize..][..count as usize];
+                let learned = shuffle.labelled;
+                let permutation = permutation(learned, 0);
+                for (position, sample) in (0..).zip(order) {
+                    let is_permuted = shuffle.enabled == 1 && position < learned;
+                    *sample = images[if is_permuted { permutation.of(position) } else { position } as usize];
+                }
+            }
+            Samples::All => {
                 let permutation = permutation(count, 0);
                 (0..).zip(order).for_each(|(position, sample)| *sample = permutation.of(position));
             }
-            Some(images) => {
+            Samples::Halves(images) => {
                 // Of each half the permutation that is being used up.
                 let mut current: [Option<(u32, Permutation)>; 2] = [None, None];
                 for (position, sample) in (0..).zip(order) {
@@ -165,7 +205,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
             let mut contents = Contents::new(0);
             let shape = Shape::new(seed, count, SLOTS / 2, enabled);
             let orders = contents.words(Level::Replica, vec![u32::MAX; SLOTS / 2 * count]);
-            let operation = Shuffle { shape, orders, halves: None };
+            let operation = Shuffle { shape, orders, samples: Samples::All };
             take(contents.case(format!("seed {seed}, {count} samples"), Step::default().in_epoch(3), operation))?;
         }
     }
@@ -173,9 +213,18 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
         let mut contents = Contents::new(0);
         let shape = Shape::new(5, count, SLOTS / 2, enabled).in_halves(labelled, batch_size);
         let orders = contents.words(Level::Replica, vec![u32::MAX; SLOTS / 2 * count]);
-        let halves = Some(contents.words(Level::Run, (0..count as u32).rev().collect()));
+        let samples = Samples::Halves(contents.words(Level::Run, (0..count as u32).rev().collect()));
         let name = format!("{labelled} of {count} samples with labels, batch {batch_size}");
-        take(contents.case(name, Step::default().in_epoch(3), Shuffle { shape, orders, halves }))?;
+        take(contents.case(name, Step::default().in_epoch(3), Shuffle { shape, orders, samples }))?;
+    }
+    for (count, learned, enabled) in [(2, 1, true), (300, 299, true), (1000, 600, true), (65, 33, false)] {
+        let mut contents = Contents::new(0);
+        let shape = Shape::new(u64::from(u32::MAX), count, SLOTS / 2, enabled).of_folds(learned);
+        let orders = contents.words(Level::Replica, vec![u32::MAX; SLOTS / 2 * count]);
+        let images = |replica: usize| (0..count).map(move |place| ((place + 7 * replica) % count) as u32);
+        let samples = Samples::Folds(contents.words(Level::Replica, (0..SLOTS / 2).flat_map(images).collect()));
+        let name = format!("{learned} of {count} samples learned");
+        take(contents.case(name, Step::default().in_epoch(3), Shuffle { shape, orders, samples }))?;
     }
     Ok(())
 }
@@ -186,7 +235,7 @@ mod tests {
 
     fn order(seed: u64, epoch: u32, count: usize) -> Vec<u32> {
         let mut order = vec![u32::MAX; count];
-        shuffle(&Shape::new(seed, count, 1, true), &Step::default().in_epoch(epoch), None, &mut order);
+        shuffle(&Shape::new(seed, count, 1, true), &Step::default().in_epoch(epoch), Samples::All, &mut order);
         order
     }
 
@@ -204,12 +253,12 @@ mod tests {
         assert_ne!(order(1, 2, 1000), order(1, 3, 1000));
         assert_ne!(order(1, 2, 1000), order(2, 2, 1000));
         let mut plain = vec![0; 5];
-        shuffle(&Shape::new(1, 5, 1, false), &Step::default().in_epoch(2), None, &mut plain);
+        shuffle(&Shape::new(1, 5, 1, false), &Step::default().in_epoch(2), Samples::All, &mut plain);
         assert_eq!(plain, [0, 1, 2, 3, 4]);
         // Replica 1 of a seed is replica 0 of the next one, across the carry into the upper half too.
         let seed = u64::from(u32::MAX);
         let mut pair = vec![0; 200];
-        shuffle(&Shape::new(seed, 100, 2, true), &Step::default(), None, &mut pair);
+        shuffle(&Shape::new(seed, 100, 2, true), &Step::default(), Samples::All, &mut pair);
         assert_eq!(pair[100..], order(seed + 1, 0, 100));
     }
 
@@ -219,7 +268,7 @@ mod tests {
         let images: Vec<u32> = (0..count).map(|place| place * 3 % count).collect();
         let shape = Shape::new(1, count as usize, 1, true).in_halves(labelled as usize, batch);
         let mut order = vec![u32::MAX; count as usize];
-        shuffle(&shape, &Step::default().in_epoch(2), Some(&images), &mut order);
+        shuffle(&shape, &Step::default().in_epoch(2), Samples::Halves(&images), &mut order);
         let (with, without) = images.split_at(labelled as usize);
         let rows = |labelled: bool| {
             let batches = order.chunks_exact(batch);
@@ -236,6 +285,21 @@ mod tests {
         }
         // Rounds have orders of their own.
         assert_ne!(rows(true)[..7], rows(true)[7..14]);
+    }
+
+    #[test]
+    fn what_a_replica_learns_from_is_permuted_and_the_rest_stands_behind_it() {
+        let (count, learned) = (10, 7);
+        let images: Vec<u32> = (0..count).chain((0..count).rev()).collect();
+        let mut orders = vec![u32::MAX; images.len()];
+        let shape = Shape::new(4, count as usize, 2, true).of_folds(learned);
+        shuffle(&shape, &Step::default().in_epoch(2), Samples::Folds(&images), &mut orders);
+        for (replica, (order, images)) in orders.chunks_exact(10).zip(images.chunks_exact(10)).enumerate() {
+            assert_eq!(order[learned..], images[learned..]);
+            // As if there were no others.
+            let places = self::order(4 + replica as u64, 2, learned);
+            assert!(places.iter().map(|&place| images[place as usize]).eq(order[..learned].iter().copied()));
+        }
     }
 
     /// Over many epochs each sample visits each part of the epoch equally often, and neighbours part.

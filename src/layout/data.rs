@@ -67,7 +67,7 @@ device_struct! {
         replicas: u32,
         /// 1 to shuffle, 0 for the data set's own order.
         enabled: u32,
-        /// Samples with a label, where some have none; else 0.
+        /// Samples with a label, where some have none, or samples that a replica learns from, where it leaves some out; else 0.
         labelled: u32,
         /// Rows of a batch, where some samples have no label.
         batch_size: u32,
@@ -138,6 +138,11 @@ impl Shuffle {
         Self { labelled: labelled as u32, batch_size: batch_size as u32, ..self }
     }
 
+    /// The same where each replica learns from `learned` samples and leaves the others out.
+    pub fn of_folds(self, learned: usize) -> Self {
+        Self { labelled: learned as u32, ..self }
+    }
+
     /// The order of one replica alone.
     pub fn of_replica(&self, replica: usize) -> Self {
         let seed = (u64::from(self.seed_high) << 32 | u64::from(self.seed_low)).wrapping_add(replica as u64);
@@ -178,6 +183,15 @@ impl Pairs {
     }
 }
 
+/// By how many bits a view's number is larger than that of its order.
+fn order_shift(views: Views) -> u32 {
+    match views {
+        Views::Slot => 1,
+        Views::Replica => 0,
+        Views::Run => 31,
+    }
+}
+
 impl Shard {
     /// The shard `first_image .. first_image + image_count` of `images`, gathered in batches of `batch_size` for `views`.
     pub fn new(images: &Images, first_image: usize, image_count: usize, batch_size: usize, views: Views) -> Self {
@@ -190,15 +204,17 @@ impl Shard {
             record_words: (quads(pixels) * if images.has_features() { 4 } else { 1 } + 1) as u32,
             batch_size: batch_size as u32,
             input_quads: quads(pixels) as u32,
-            order_shift: match views {
-                Views::Slot => 1,
-                Views::Replica => 0,
-                Views::Run => 31,
-            },
+            order_shift: order_shift(views),
             height: images.shape.height as u32,
             width: images.shape.width as u32,
             ..Self::default()
         }
+    }
+
+    /// The same images as they are, gathered in batches of `batch_size` for `views`.
+    pub fn unchanged(&self, batch_size: usize, views: Views) -> Self {
+        let still = self.augmented(&Augmentation::default(), 0);
+        Self { batch_size: batch_size as u32, order_shift: order_shift(views), stream: 0, ..still }
     }
 
     /// The same with random changes of its images.

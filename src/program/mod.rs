@@ -5,6 +5,7 @@
 
 mod evaluation;
 mod fused;
+mod judging;
 mod network;
 mod parameters;
 mod shapes;
@@ -13,6 +14,7 @@ mod tensors;
 mod training;
 
 pub use fused::{UNLABELLED, fusible, unfusible};
+pub use judging::Judging;
 pub use parameters::ParameterTensors;
 pub use shapes::Part;
 pub use sums::SumLayout;
@@ -24,7 +26,7 @@ use crate::dataset::{Dataset, ImageShape, Images, numbered};
 use crate::diagnosis::SAMPLE;
 use crate::engine::{Job, evaluation_batch_size, sample_size};
 use crate::error::Result;
-use crate::kernels::shuffle::Shuffle;
+use crate::kernels::shuffle::{Samples, Shuffle};
 use crate::kernels::{Element, Level, Operation, Pack, Tensor};
 use crate::layout::{self, EVALUATION_METRICS, Rows, Views, labelled_rows};
 use network::{Batch, Pass, TRAINING};
@@ -88,6 +90,8 @@ pub struct Programs {
     pub evaluation_batch: usize,
     /// The rows of probabilities that it leaves, and their tensor.
     pub probabilities: (Rows, Tensor),
+    /// How networks judge training images that they do not learn from, if there are such.
+    pub judging: Option<Judging>,
     /// The diagnosis of the hidden layers.
     pub diagnosis: Vec<Operation>,
     /// The sums of an epoch.
@@ -123,11 +127,21 @@ impl Programs {
         let batch = Batch::new(&mut tensors, config, (Set::Train, train), config.batch_size, views, largest_binding);
         let order = layout::Shuffle::new(config.seed, train.count(), config.replicas, config.shuffle);
         let has_unlabelled = !dataset.unlabelled.is_empty();
-        let halves = has_unlabelled.then(|| {
-            tensors.add_with("images with labels first", Element::Word, Level::Run, train.count(), Content::LabelledFirst)
+        let mut numbers = |name: &str, per: Level, content| tensors.add_with(name, Element::Word, per, train.count(), content);
+        let (order, samples) = if has_unlabelled {
+            let halves = numbers("images with labels first", Level::Run, Content::LabelledFirst);
+            (order.in_halves(dataset.labelled_count(), config.batch_size), Samples::Halves(halves))
+        } else if dataset.folds.is_some() {
+            let folds = numbers("images that are learned first", Level::Replica, Content::LearnedFirst);
+            (order.of_folds(dataset.learned_count()), Samples::Folds(folds))
+        } else {
+            (order, Samples::All)
+        };
+        let shuffle = vec![Shuffle { shape: order, orders: batch.orders, samples }.into()];
+        let judging = dataset.folds.is_some().then(|| {
+            let left_out = dataset.learned_count()..train.count();
+            Judging::new(config, &batch, left_out, &parameters, &mut tensors, largest_binding)
         });
-        let order = if has_unlabelled { order.in_halves(dataset.labelled_count(), config.batch_size) } else { order };
-        let shuffle = vec![Shuffle { shape: order, orders: batch.orders, halves }.into()];
         let pass = Pass::new(config, shapes, batch, &parameters, &mut tensors, TRAINING);
         let mut training = Training::new(pass, row_metrics, train.count(), has_unlabelled);
         let step = |&stage: &Stage| if plan == Plan::Fused { training.fused_step(stage) } else { Ok(training.step(stage)) };
@@ -169,6 +183,7 @@ impl Programs {
             evaluation,
             evaluation_batch: rows,
             probabilities,
+            judging,
             diagnosis,
             summary,
             parameters,
@@ -213,7 +228,8 @@ impl Programs {
     /// Every operation.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         let rest = [&self.shuffle, &self.evaluation, &self.diagnosis, &self.summary];
-        self.stages.iter().chain(rest).flatten()
+        let judging = self.judging.iter().map(|judging| &judging.operations);
+        self.stages.iter().chain(rest).chain(judging).flatten()
     }
 }
 

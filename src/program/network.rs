@@ -70,6 +70,16 @@ impl Batch {
         Self { views, inputs, labels, orders, gathers: gathers.collect() }
     }
 
+    /// Batches of `rows` rows of the same images in the same order, one for each replica, as they are without changes.
+    pub fn unchanged(&self, tensors: &mut Tensors, rows: usize) -> Self {
+        let views = Views::Replica;
+        let words = self.gathers.first().map_or(0, |gather| rows * 4 * gather.shard.input_quads as usize);
+        let inputs = tensors.add("inputs that are judged", Level::View(views), words);
+        let labels = tensors.add_words("labels that are judged", Level::View(views), rows);
+        let gather = |gather: &Gather| Gather { shard: gather.shard.unchanged(rows, views), views, inputs, labels, ..*gather };
+        Self { views, inputs, labels, orders: self.orders, gathers: self.gathers.iter().map(gather).collect() }
+    }
+
     /// The operation that fetches it, where it is one for each replica and nothing changes the images.
     pub fn plain(&self) -> Option<&Gather> {
         match self.gathers.as_slice() {

@@ -60,6 +60,13 @@ impl Shapes {
         Self { projections: hidden.iter().map(projection).collect(), ..network }
     }
 
+    /// The same layers in batches of `batch_size` images that each replica judges.
+    pub fn of_judging(config: &TrainingConfig, batch_size: usize) -> Self {
+        let projection = |layer: &Linear| Linear::new(layer.input_width as usize, layer.output_width as usize, batch_size);
+        let projections = Self::of_training(config).projections.iter().map(projection).collect();
+        Self { projections, ..Self::of_network(&config.architecture, batch_size, Views::Replica) }
+    }
+
     /// One layer.
     pub fn of(&self, part: Part, layer: usize) -> &Linear {
         &self.all(part)[layer]

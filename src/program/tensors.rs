@@ -25,6 +25,8 @@ pub enum Content {
     PixelTable,
     /// The numbers of the training images, those with labels first.
     LabelledFirst,
+    /// For each replica the numbers of the training images, those that it learns from first.
+    LearnedFirst,
     /// The records of a shard of images.
     Records(Set, Shard),
 }

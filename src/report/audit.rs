@@ -2,7 +2,6 @@
 
 use super::pictures;
 use crate::dataset::Images;
-use crate::train::Doubt;
 use askama::Template;
 use serde::Serialize;
 
@@ -17,10 +16,18 @@ pub struct AuditRow<'a> {
     pub given: &'a str,
     /// What the networks take it for.
     pub proposed: &'a str,
-    /// Mean loss at the label, in nats.
+    /// How likely the label is wrong, as the logarithm of the odds.
     pub score: f64,
     /// Share of the answers that were the proposed class.
     pub agreement: f64,
+    /// What is the matter with it; empty where nothing is.
+    pub kind: &'static str,
+    /// Answers.
+    pub judges: u32,
+    /// How likely the label is wrong.
+    pub probability: f64,
+    /// What it shows, as a number in hexadecimal digits: copies have one number.
+    pub content: String,
 }
 
 /// What the page shows.
@@ -31,12 +38,14 @@ pub struct AuditPage<'a> {
     pub images: &'a Images,
     /// How they were looked at.
     pub how: String,
+    /// What was found, and what is to be known beside.
+    pub notes: &'a [String],
     /// Images that were looked at.
     pub checked: usize,
     /// Suspects, of which not all may be shown.
     pub count: usize,
     /// Those that are shown, in their order.
-    pub shown: Vec<(&'a Doubt, AuditRow<'a>)>,
+    pub shown: Vec<AuditRow<'a>>,
 }
 
 struct Suspect<'a> {
@@ -45,7 +54,7 @@ struct Suspect<'a> {
     given: &'a str,
     proposed: &'a str,
     place: String,
-    score: String,
+    probability: String,
     agreement: String,
 }
 
@@ -55,6 +64,7 @@ struct Page<'a> {
     version: &'static str,
     dataset: &'a str,
     how: &'a str,
+    notes: &'a [String],
     checked: usize,
     count: usize,
     share: String,
@@ -66,11 +76,12 @@ impl AuditPage<'_> {
     /// As HTML.
     pub(super) fn render(&self) -> Result<String, String> {
         let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-        let shown: Vec<Suspect> = self.shown.iter().map(|(doubt, row)| self.suspect(doubt, row)).collect();
+        let shown: Vec<Suspect> = self.shown.iter().map(|row| self.suspect(row)).collect();
         let page = Page {
             version: env!("CARGO_PKG_VERSION"),
             dataset: self.dataset,
             how: &self.how,
+            notes: self.notes,
             checked: self.checked,
             count: self.count,
             share: percent(self.count as f64 / self.checked.max(1) as f64),
@@ -80,8 +91,8 @@ impl AuditPage<'_> {
         page.render().map_err(|error| error.to_string())
     }
 
-    fn suspect<'a>(&self, doubt: &Doubt, row: &'a AuditRow) -> Suspect<'a> {
-        let pixels = (!self.images.has_features()).then(|| self.images.image(doubt.index));
+    fn suspect<'a>(&self, row: &'a AuditRow) -> Suspect<'a> {
+        let pixels = (!self.images.has_features()).then(|| self.images.image(row.index));
         // Only its name: the folder is the one of its class.
         let file = row.file.rsplit(['/', '\\']).next().filter(|name| !name.is_empty());
         Suspect {
@@ -89,7 +100,7 @@ impl AuditPage<'_> {
             given: row.given,
             proposed: row.proposed,
             place: file.map_or_else(|| format!("#{}", row.index), str::to_owned),
-            score: format!("{:.2}", row.score),
+            probability: format!("{:.0} %", 100.0 * row.probability),
             agreement: format!("{:.0} %", 100.0 * row.agreement),
         }
     }

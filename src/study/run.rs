@@ -87,7 +87,7 @@ fn train_group(
                     curve.participation_ratio.push(report.diagnosis.participation_ratio.clone());
                 }
             }
-            Event::Records(_) => {}
+            Event::Records(_) | Event::Judged { .. } => {}
             // The signs stand in the results.
             Event::Warning { .. } => {}
         }

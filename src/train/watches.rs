@@ -30,7 +30,7 @@ impl Watches {
             self.replicas.iter_mut().for_each(Watch::begin_stage);
             self.warned.clear();
         }
-        let per_epoch = config.steps_per_epoch(job.dataset.train.count()) as u64;
+        let per_epoch = job.steps_per_epoch() as u64;
         let end = u64::from(epoch - first_epoch) * per_epoch + steps as u64;
         let rate = config.adam_at(end, u64::from(epochs) * per_epoch).learning_rate;
         for (watch, report) in self.replicas.iter_mut().zip(reports.iter_mut()) {

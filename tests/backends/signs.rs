@@ -41,7 +41,7 @@ fn run(config: &TrainingConfig, dataset: &Dataset, backend: &mut dyn Backend) ->
         match event {
             Event::Warning { sign, .. } => signs.push(sign),
             Event::Epoch(epoch) => reports.extend_from_slice(epoch),
-            Event::Progress { .. } | Event::Records(_) => {}
+            Event::Progress { .. } | Event::Records(_) | Event::Judged { .. } => {}
         }
         Ok(Continue(()))
     });

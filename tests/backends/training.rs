@@ -25,7 +25,8 @@ use std::ops::ControlFlow::Continue;
 tests! {
     cpu: the_fast_cpu_backend_agrees_with_the_twins, the_same_cpu_run_twice_gives_the_same_bits_on_any_number_of_threads;
     gpu: steps_agree_with_the_twins, the_same_run_twice_gives_the_same_bits, small_adapters_train_to_the_same_bits;
-    both: features_train_as_the_same_numbers_from_bytes_do, probabilities_agree_with_the_accuracy;
+    both: features_train_as_the_same_numbers_from_bytes_do, probabilities_agree_with_the_accuracy,
+        judges_say_what_an_evaluation_says_and_learn_from_other_images_alone;
 }
 
 fn steps_agree_with_the_twins() {
@@ -200,6 +201,56 @@ fn features_train_as_the_same_numbers_from_bytes_do(device: Device) {
         let sharded = ContextOptions { limits: Some(limits), ..ContextOptions::default() };
         let one = |options| run_gpu(&config, &features, options, Plan::Layered).0;
         assert_eq!(one(&sharded), one(&ContextOptions::default()));
+    }
+}
+
+/// What networks say of the images that their replica leaves out is what they would say of them in a test set; and each replica learns as it
+/// does where the images that it leaves out are others.
+fn judges_say_what_an_evaluation_says_and_learn_from_other_images_alone(device: Device) {
+    let mut dataset = digits::generate_with_counts(0, 300, 10);
+    dataset.test = dataset.train.clone();
+    dataset.fold(3, 3, 5).unwrap();
+    let folds = dataset.folds.clone().unwrap();
+    let augmentation = Augmentation { shift: 1, ..Augmentation::default() };
+    let small = TrainingConfig {
+        architecture: Architecture::dense(&[784, 12, 10]),
+        epochs: 1,
+        batch_size: 32,
+        replicas: 3,
+        ..Recipe::Contrastive.config()
+    };
+    let heads = TrainingConfig { hidden_loss: HiddenLoss::HEAD, augmentation, dropout: 0.3, ..small.clone() };
+    let trusting = TrainingConfig { trust: trusting(Trust::Partner, TrustRate::Auto), ..small.clone() };
+    for config in [small, heads, trusting] {
+        let train = |dataset: &Dataset| {
+            let job = Job { config: &config, dataset };
+            let mut backend = open(device, None, job);
+            let (parameters, _) = run(backend.as_mut(), job);
+            (parameters, backend.judge().unwrap(), backend.probabilities().unwrap())
+        };
+        let (parameters, judged, evaluated) = train(&dataset);
+        assert_eq!((judged.len(), judged[0].len()), (1, 6));
+        for slot in 0..6 {
+            let left_out = folds.left_out(slot / 2);
+            assert_eq!(judged[0][slot].len(), 10 * left_out.len());
+            for (&image, row) in left_out.iter().zip(judged[0][slot].chunks_exact(10)) {
+                let expected = &evaluated[slot][10 * image as usize..][..10];
+                assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                // A head says something else than the output.
+                if config.hidden_loss != HiddenLoss::HEAD {
+                    let apart = row.iter().zip(expected).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+                    assert!(apart < 1e-5, "image {image} of slot {slot}: {apart}");
+                }
+            }
+        }
+        // The first replica does not see those that it leaves out.
+        let mut other = dataset.clone();
+        for &image in folds.left_out(0) {
+            other.train.pixels[784 * image as usize..][..784].fill(9);
+            other.train.labels[image as usize] = 3;
+        }
+        let (others, _, _) = train(&other);
+        assert!(parameters.slots[..2] == others.slots[..2] && parameters.slots[2..] != others.slots[2..]);
     }
 }
 

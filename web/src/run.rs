@@ -118,7 +118,7 @@ pub async fn train(
                     }
                     Event::Epoch(reports) => tell(&Told::Epoch { reports }),
                     // What trust says of each image: files keep it, the page does not.
-                    Event::Records(_) => {}
+                    Event::Records(_) | Event::Judged { .. } => {}
                     Event::Warning { sign, epoch, replicas } => tell(&Told::Warning { sign, epoch, replicas }),
                 }
                 let stop = controls.stopped.get() || controls.paused.get() || begun.elapsed() > SLICE;

@@ -35,6 +35,16 @@ fn programs(config: &TrainingConfig, plan: Plan) -> Programs {
     }
     if config.few.labelled != Labelled::All {
         dataset.set_unlabelled((50..300).collect());
+    } else if config.replicas > 1 {
+        dataset.train.labels.iter_mut().enumerate().for_each(|(image, label)| *label = (image % 10) as u8);
+        // Images that differ, or all of them would be in one fold.
+        dataset
+            .train
+            .pixels
+            .chunks_exact_mut(inputs)
+            .zip(0u16..)
+            .for_each(|(pixels, number)| pixels[..2].copy_from_slice(&number.to_le_bytes()));
+        dataset.fold(config.replicas, config.replicas, 0).unwrap();
     }
     Programs::new(Job { config, dataset: &dataset }, plan, u64::MAX).unwrap()
 }
@@ -53,6 +63,7 @@ fn configs(layers: &[usize]) -> Vec<TrainingConfig> {
         .chain(trusting)
         .chain(few)
         .chain(dropping)
+        .chain([TrainingConfig { replicas: 3, ..heads }])
         .chain(every_hidden_loss())
         .map(|config| TrainingConfig { architecture: Architecture::dense(layers), ..config });
     configs.filter(|config| config.check().is_ok()).collect()
