@@ -18,6 +18,9 @@ const ROUNDS: usize = 60;
 const GRANTED: f64 = 5.0;
 /// Explanations whose likelihood is less than that of the best by no more nats than this are as good.
 const AS_GOOD: f64 = 2.0;
+/// Of those that are nearer still the one is taken that relies on the networks most: of few images likelihoods say little, and networks
+/// that learned from wrong labels, too, seem as unsure as these are many.
+const NEAREST: f64 = 1.0;
 /// The deviation of estimates on data with known wrong labels, as a share (docs/experiments/finding-wrong-labels.md).
 const DEVIATION: f64 = 0.1;
 /// From this probability on a label is called wrong.
@@ -163,14 +166,17 @@ impl Noise {
             let mut next = middle;
             for exponent in exponents {
                 let (temperature, count, noise) = at(middle * base.powi(exponent));
-                tried.push((noise.likelihood, count));
+                tried.push((noise.likelihood, temperature, count));
                 if noise.likelihood > best.likelihood {
                     (next, best) = (temperature, noise);
                 }
             }
             middle = next;
         }
-        let as_good = tried.iter().filter(|(likelihood, _)| *likelihood >= best.likelihood - AS_GOOD).map(|&(_, count)| count);
+        let within = |nats: f64| tried.iter().filter(move |&&(likelihood, ..)| likelihood >= best.likelihood - nats);
+        let as_good = within(AS_GOOD).map(|&(.., count)| count);
+        let sharpest = within(NEAREST).map(|&(_, temperature, _)| temperature).fold(middle, f64::min);
+        let (.., mut best) = at(sharpest);
         let own = best.count(labels);
         best.least = as_good.clone().fold(own, |least, count| if count.0 < least.0 { count } else { least });
         best.most = as_good.fold(own, |most, count| if count.0 > most.0 { count } else { most });

@@ -41,11 +41,11 @@ def judge(score: np.ndarray, wrong: np.ndarray) -> tuple[float, float]:
 def audit(options: argparse.Namespace, noise: str, trust: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The labels that audit saw, and its scores."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [options.binary, "audit", "mnist", "--data-dir", options.data_dir, "--label-noise", noise, "--trust", trust, "--all"]
+        command = [options.binary, "audit", "mnist", "--data-dir", options.data_dir, "--label-noise", noise, "--trust", trust]
         command += ["--quiet", "--device", options.device, "--out", f"{folder}/audit", "--limit-train", str(count), "--show", "0"]
         subprocess.run([*command, *options.audit], check=True)
         labels, scores = np.zeros(count, int), np.full(count, np.nan)
-        with open(f"{folder}/audit/suspects.csv", newline="") as table:
+        with open(f"{folder}/audit/scores.csv", newline="") as table:
             for row in csv.DictReader(table):
                 labels[int(row["index"])], scores[int(row["index"])] = int(row["given"]), float(row["score"])
     assert not np.isnan(scores).any(), "some images have no score"
