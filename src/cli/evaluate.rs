@@ -72,8 +72,12 @@ fn as_json(
 fn head(description: &ModelDescription, data: &TestSet, device: Option<&DeviceDescription>) -> Result<()> {
     let layers = description.architecture.summary();
     let networks = 2 * description.replicas;
-    let folder = if description.origin == Origin::Known { "" } else { "the folder " };
-    let trained_on = format!("{folder}{}", description.dataset);
+    let kind = match description.origin {
+        Origin::Known => "",
+        Origin::Folder { .. } => "the folder ",
+        Origin::File { .. } => "the file ",
+    };
+    let trained_on = format!("{kind}{}", description.dataset);
     if let Some(device) = device {
         print_line(&format!("device   {device}"))?;
     }

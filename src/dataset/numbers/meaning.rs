@@ -11,6 +11,8 @@ use std::path::Path;
 const LEAST_SIDE: usize = 8;
 /// Whole numbers up to so many are all shades that there are; above, 255 is white.
 const FEW_SHADES: f64 = 64.0;
+/// Up to here 64 bits hold every whole number.
+const EXACT: u64 = 1 << 53;
 /// Rows that are looked at for the order of their colours.
 const LOOKED_AT: usize = 500;
 /// Differences of neighbours that are so much alike say nothing.
@@ -96,6 +98,15 @@ pub fn plan(path: &Path, sets: &[&Labelled], found: &Found, options: &FileOption
             }
         }
     };
+    let is_large = |set: &&Labelled| match &set.images {
+        Numbers::Integers(numbers) => numbers.iter().any(|number| number.unsigned_abs() > EXACT),
+        _ => false,
+    };
+    if sets.iter().any(is_large) {
+        decided.push(
+            "whole numbers above 2^53 lose their last digits; subtract a number from that column before you save it".into(),
+        );
+    }
     let has_pixels = matches!(meaning, Meaning::Pixels { .. });
     let colours = if has_pixels { colours(path, sets, options, &mut decided)? } else { None };
     let offset = match like {
@@ -162,6 +173,10 @@ fn white_like(path: &Path, sets: &[&Labelled], range: Range, white: f64) -> Resu
     if white > 1.0 && range.most == 1.0 && range.whole {
         let problem = format!("holds nothing but 0 and 1, which may be nearly black of {white} shades, or black and white");
         return Err(fail(path, problem, &format!("give --white 1 where 1 is white, or --white {white}")));
+    }
+    if white > 1.0 && !range.whole && range.most <= 1.0 {
+        let problem = format!("holds {range}, which are not shades of 255, and the model reads pixels from 0 to {white}");
+        return Err(fail(path, problem, "give --white 1 if 1 is white; they are rounded to shades then"));
     }
     if white > 1.0 && !range.whole {
         return Err(fail(path, format!("holds {range}, and the model reads whole pixels from 0 to {white}"), "round them"));
@@ -279,6 +294,9 @@ mod tests {
         assert_eq!(ask(Numbers::Bytes(vec![0, 1, 1, 0]), &FileOptions { white: Some(1.0), ..of_256.clone() }), Ok(1.0));
         assert!(ask(Numbers::Integers(vec![0, 1, 300, 0]), &of_256).unwrap_err().contains("to 300"));
         assert!(ask(Numbers::Floats(vec![0.0, 1.5, 3.0, 0.0]), &of_256).unwrap_err().contains("whole"));
+        assert!(ask(Numbers::Floats(vec![0.0, 0.123, 1.0, 0.0]), &of_256).unwrap_err().contains("--white 1"));
+        let times = set(Numbers::Integers(vec![1 << 60, 1, 2, 3]), &[1, 4]);
+        assert!(of(&times, &[], &FileOptions::default()).unwrap().decided[0].contains("2^53"));
         assert!(
             ask(Numbers::Bytes(vec![0, 16, 255, 0]), &like(Meaning::Pixels { white: 16.0 }))
                 .unwrap_err()
