@@ -20,7 +20,6 @@ pub fn for_each<T: Send>(items: &mut [T], work: impl Fn((usize, &mut T)) + Sync 
 }
 
 /// What `work` makes of each item, in their order.
-#[cfg(feature = "images")]
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
     #[cfg(not(target_family = "wasm"))]
     return items.par_iter().map(work).collect();
