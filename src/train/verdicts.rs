@@ -88,8 +88,8 @@ impl Verdicts {
     /// Of images with these labels.
     pub fn new(judgements: &Judgements, labels: &[u8]) -> Self {
         let (unknown, is_known) = unknown(judgements, labels);
-        let alike = Noise::alike(judgements, labels);
-        let directed = alike.directed(labels);
+        let (likeliest, alike) = Noise::alike(judgements, labels);
+        let directed = likeliest.directed(labels);
         let counts = [alike.least, alike.most, directed.count(labels)];
         let noise = alike.or(directed);
         let (about, _) = noise.count(labels);
@@ -140,8 +140,8 @@ struct Noise {
 }
 
 impl Noise {
-    /// All classes alike.
-    fn alike(judgements: &Judgements, labels: &[u8]) -> Self {
+    /// All classes alike: the likeliest, and of those that are nearly so the one that relies on the networks most.
+    fn alike(judgements: &Judgements, labels: &[u8]) -> (Self, Self) {
         let classes = judgements.classes();
         let others = classes.saturating_sub(1).max(1) as f64;
         let at = |temperature: f64| {
@@ -176,11 +176,10 @@ impl Noise {
         let within = |nats: f64| tried.iter().filter(move |&&(likelihood, ..)| likelihood >= best.likelihood - nats);
         let as_good = within(AS_GOOD).map(|&(.., count)| count);
         let sharpest = within(NEAREST).map(|&(_, temperature, _)| temperature).fold(middle, f64::min);
-        let (.., mut best) = at(sharpest);
-        let own = best.count(labels);
-        best.least = as_good.clone().fold(own, |least, count| if count.0 < least.0 { count } else { least });
-        best.most = as_good.fold(own, |most, count| if count.0 > most.0 { count } else { most });
-        best
+        let (_, own, mut sharp) = at(sharpest);
+        sharp.least = as_good.clone().fold(own, |least, count| if count.0 < least.0 { count } else { least });
+        sharp.most = as_good.fold(own, |most, count| if count.0 > most.0 { count } else { most });
+        (best, sharp)
     }
 
     /// The same knowledge, where each class goes wrong in its own way.
@@ -364,16 +363,16 @@ mod tests {
     #[test]
     fn labels_that_go_to_the_next_class_are_found_by_that() {
         let (judgements, labels, planted) = judged(4000, 10, 0.1, 1.0, |class, _| (class + 1) % 10);
-        let alike = Noise::alike(&judgements, &labels);
-        let directed = alike.directed(&labels);
+        let (likeliest, alike) = Noise::alike(&judgements, &labels);
+        let directed = likeliest.directed(&labels);
         assert!(directed.likelihood > alike.likelihood + 100.0);
         assert!(directed.chances[1] > 0.08 && directed.chances[2] < 0.01, "{:?}", &directed.chances[..10]);
         let wrong = Verdicts::new(&judgements, &labels).wrong.unwrap();
         assert!((wrong.about - planted as f64).abs() < 40.0, "{planted} are wrong, {wrong:?}");
         // Where they go anywhere, it is not taken.
         let (judgements, labels, _) = judged(4000, 10, 0.1, 1.0, |class, other| (class + 1 + other % 9) % 10);
-        let alike = Noise::alike(&judgements, &labels);
-        let (directed, share) = (alike.directed(&labels), alike.chances[1]);
+        let (likeliest, alike) = Noise::alike(&judgements, &labels);
+        let (directed, share) = (likeliest.directed(&labels), alike.chances[1]);
         assert_eq!(alike.or(directed).chances[1], share);
     }
 
