@@ -60,7 +60,7 @@ fn impossible_options_are_refused() {
         ("--labelled few", Refusal::Parser, &["few", "100:7"]),
         ("--labelled 100 --recipe paper", USAGE, &["without labels", "--recipe contrastive"]),
         ("--labelled 100 --method independent", USAGE, &["without labels", "--method backprop"]),
-        ("--labelled 100 --trust own", USAGE, &["--trust", "leave"]),
+        ("--labelled 100 --trust own", USAGE, &["--trust", "remove"]),
         ("--labelled 100 --batch-size 1", USAGE, &["--batch-size 1", "2 or more"]),
         ("--pseudo-threshold 0", USAGE, &["--pseudo-threshold", "above 0"]),
         ("--pseudo-threshold 1.5", USAGE, &["--pseudo-threshold", "1.5"]),

@@ -150,7 +150,7 @@ fn what_cannot_go_on_is_refused() {
         ("fewer epochs", |_| (), &["--epochs", "1"], 2, &["--epochs 1", "2 epochs"]),
         ("no folder", |run| fs::remove_dir_all(run).unwrap(), &[], 1, &["config.json", "--resume"]),
         ("no metrics", |run| fs::remove_file(run.join("metrics.jsonl")).unwrap(), &[], 1, &["metrics.jsonl"]),
-        ("empty metrics", |run| fs::write(run.join("metrics.jsonl"), "").unwrap(), &[], 1, &["0 reports of the 2 epochs"]),
+        ("empty metrics", |run| fs::write(run.join("metrics.jsonl"), "").unwrap(), &[], 1, &["holds 0 reports"]),
         (
             "metrics of another network",
             |run| {
@@ -315,7 +315,7 @@ fn a_run_whose_checkpoint_is_gone_is_not_overwritten() {
     fs::remove_file(out.join("checkpoint.safetensors")).unwrap();
     let metrics = fs::read(out.join("metrics.jsonl")).unwrap();
     let refused =
-        || check_refused(&run(&["train", "--resume", text(&out)]), Refusal::Line(1), &["is gone", "3 epochs", "--config"]);
+        || check_refused(&run(&["train", "--resume", text(&out)]), Refusal::Line(1), &["is missing", "3 epochs", "--config"]);
     refused().unwrap();
     fs::remove_file(out.join("model.safetensors")).unwrap();
     fs::remove_file(out.join("evaluation.json")).unwrap();

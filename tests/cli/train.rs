@@ -19,6 +19,7 @@ fn a_run_prints_a_header_a_row_for_each_epoch_and_a_summary() {
     for (line, (begin, part)) in lines.iter().zip([
         ("device", "cpu"),
         ("data", "digits: 256 images"),
+        ("classes", "10: 0 23, 1 23, 2 27, 3 31 … 6 20"),
         ("model", "784-64-64-10"),
         ("training", "2 epochs of 2 steps, batch 128"),
         (
