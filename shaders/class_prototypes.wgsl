@@ -6,6 +6,8 @@
 //
 // WEIGHTED: only rows whose weight is above 0, those of the slot itself or, SELECTOR, of its partner.
 //
+// AHEAD rows are loaded before the first one is added: on GPUs a sum would wait for each.
+//
 // 64 invocations share a class and own every 64th of its numbers, each summed in the batch's order: no atomics, fixed bits.
 //
 // Grid: x = classes, y = slots.
@@ -38,24 +40,33 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var squares = 0.0;
     for (var k = thread; k < stride; k += THREADS) {
         var sum = 0.0;
-        for (var row = 0u; row < shape.batch_size; row++) {
-            if (labels[first_label + row] == label && takes_part(slot, row)) {
-                sum += rows[(slot * shape.batch_size + row) * stride + k];
+        var count = 0u;
+        for (var row = 0u; row < shape.batch_size; row += AHEAD) {
+            var met: array<bool, AHEAD>;
+            var number: array<f32, AHEAD>;
+            for (var i = 0u; i < AHEAD; i++) {
+                let at = min(row + i, shape.batch_size - 1u);
+                met[i] = row + i < shape.batch_size && labels[first_label + at] == label && takes_part(slot, at);
+                // One row at a time is loaded only where it counts.
+                if (AHEAD > 1u || met[i]) {
+                    number[i] = rows[(slot * shape.batch_size + at) * stride + k];
+                }
+            }
+            for (var i = 0u; i < AHEAD; i++) {
+                // No sum is -0, so that adding 0 changes nothing.
+                sum += select(0.0, number[i], met[i]);
+                count += select(0u, 1u, met[i]);
             }
         }
         prototypes[prototype + k] = sum;
         squares += sum * sum;
+        if (k == 0u) {
+            counts[slot * shape.classes + label] = count;
+        }
     }
     let scale = 1.0 / sqrt(sum_over_workgroup(vec3<f32>(squares, 0.0, 0.0), thread).x + SQUARE_FLOOR);
     // Each invocation takes up again what it wrote itself.
     for (var k = thread; k < stride; k += THREADS) {
         prototypes[prototype + k] *= scale;
-    }
-    if (thread == 0u) {
-        var count = 0u;
-        for (var row = 0u; row < shape.batch_size; row++) {
-            count += select(0u, 1u, labels[first_label + row] == label && takes_part(slot, row));
-        }
-        counts[slot * shape.classes + label] = count;
     }
 }

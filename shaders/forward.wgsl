@@ -25,14 +25,22 @@ alias ProductShape = Linear;
 const THREADS = LANES_X * LANES_Y;
 const TILE = TILE_ROWS * TILE_QUADS;
 
-fn input_quad(layer: Linear, tile: Tile, row: u32, k: u32) -> vec4<f32> {
+fn input_place(layer: Linear, tile: Tile, row: u32) -> u32 {
     let first = (tile.slot >> layer.view_shift) * layer.rows;
-    return inputs[(first + min(tile.row + row, layer.rows - 1u)) * layer.input_quads + k];
+    return (first + min(tile.row + row, layer.rows - 1u)) * layer.input_quads;
 }
 
-fn weight_block(layer: Linear, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
-    let row = tile.slot * (4u * layer.input_quads + 1u) + 4u * k;
-    let first = row * layer.output_quads + min(tile.quad + column * LANES_X, layer.output_quads - 1u);
+fn input_quad(layer: Linear, place: u32, k: u32) -> vec4<f32> {
+    return inputs[place + k];
+}
+
+fn weight_place(layer: Linear, tile: Tile, column: u32) -> u32 {
+    let first = tile.slot * (4u * layer.input_quads + 1u) * layer.output_quads;
+    return first + min(tile.quad + column * LANES_X, layer.output_quads - 1u);
+}
+
+fn weight_block(layer: Linear, place: u32, k: u32) -> mat4x4<f32> {
+    let first = place + 4u * k * layer.output_quads;
     let second = first + layer.output_quads;
     let third = second + layer.output_quads;
     return mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + layer.output_quads]);

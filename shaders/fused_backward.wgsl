@@ -61,18 +61,27 @@ fn place(first: u32, slot: u32, row: u32, quads: u32, quad: u32) -> u32 {
     return first + (slot * layers[0].linear.rows + row) * quads + quad;
 }
 
-fn input_quad(layer: BackLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
+fn input_place(layer: BackLayer, tile: Tile, row: u32) -> u32 {
     let batch_row = min(tile.row + row, layer.linear.rows - 1u);
-    return deltas[place(layer.places.deltas, tile.slot, batch_row, layer.linear.output_quads, k)];
+    return place(layer.places.deltas, tile.slot, batch_row, layer.linear.output_quads, 0u);
 }
 
-fn weight_block(layer: BackLayer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+fn input_quad(layer: BackLayer, place: u32, k: u32) -> vec4<f32> {
+    return deltas[place + k];
+}
+
+fn weight_place(layer: BackLayer, tile: Tile, column: u32) -> u32 {
     let linear = layer.linear;
     let quad = min(tile.quad + column * LANES_X, linear.input_quads - 1u);
-    let first = layer.places.weights + (tile.slot * (4u * linear.input_quads + 1u) + 4u * quad) * linear.output_quads + k;
-    let second = first + linear.output_quads;
-    let third = second + linear.output_quads;
-    return transpose(mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + linear.output_quads]));
+    return layer.places.weights + (tile.slot * (4u * linear.input_quads + 1u) + 4u * quad) * linear.output_quads;
+}
+
+fn weight_block(layer: BackLayer, place: u32, k: u32) -> mat4x4<f32> {
+    let quads = layer.linear.output_quads;
+    let first = place + k;
+    let second = first + quads;
+    let third = second + quads;
+    return transpose(mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + quads]));
 }
 
 fn row_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {

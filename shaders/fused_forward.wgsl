@@ -98,19 +98,34 @@ fn preactivation_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
     return layer.forward.preactivations + slot_row(layer, local_row) * layer.linear.output_quads + quad;
 }
 
-fn input_quad(layer: FusedLayer, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    if (LOCAL && (layer.loss.metric > 0u || layer.forward.is_branch > 0u)) {
-        return hidden[((tile.slot & 1u) * TILE_ROWS + row) * HIDDEN_QUADS + k];
-    }
-    let linear = layer.linear;
-    let first = (tile.slot >> linear.view_shift) * linear.rows;
-    return activations[layer.places.inputs + (first + min(tile.row + row, linear.rows - 1u)) * linear.input_quads + k];
+// Whether a layer's inputs stand in workgroup memory.
+fn is_local(layer: FusedLayer) -> bool {
+    return LOCAL && (layer.loss.metric > 0u || layer.forward.is_branch > 0u);
 }
 
-fn weight_block(layer: FusedLayer, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+fn input_place(layer: FusedLayer, tile: Tile, row: u32) -> u32 {
+    let linear = layer.linear;
+    let first = (tile.slot >> linear.view_shift) * linear.rows;
+    let place = layer.places.inputs + (first + min(tile.row + row, linear.rows - 1u)) * linear.input_quads;
+    return select(place, ((tile.slot & 1u) * TILE_ROWS + row) * HIDDEN_QUADS, is_local(layer));
+}
+
+fn input_quad(layer: FusedLayer, place: u32, k: u32) -> vec4<f32> {
+    if (is_local(layer)) {
+        return hidden[place + k];
+    }
+    return activations[place + k];
+}
+
+fn weight_place(layer: FusedLayer, tile: Tile, column: u32) -> u32 {
     let quads = layer.linear.output_quads;
-    let row = tile.slot * (4u * layer.linear.input_quads + 1u) + 4u * k;
-    let first = layer.places.weights + row * quads + min(tile.quad + column * LANES_X, quads - 1u);
+    let first = layer.places.weights + tile.slot * (4u * layer.linear.input_quads + 1u) * quads;
+    return first + min(tile.quad + column * LANES_X, quads - 1u);
+}
+
+fn weight_block(layer: FusedLayer, place: u32, k: u32) -> mat4x4<f32> {
+    let quads = layer.linear.output_quads;
+    let first = place + 4u * k * quads;
     let second = first + quads;
     let third = second + quads;
     return mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + quads]);

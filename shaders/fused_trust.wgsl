@@ -2,7 +2,7 @@
 // Which rows of the batch each layer is to learn from: what trust does in a dispatch for each layer (shared/selection.wgsl states it).
 //
 // Grid: x = rows (64 a workgroup), y = slots, z = layers; one invocation a row looks at all losses of the batch.
-// Memory: the losses once for each row (cached), three words written.
+// Memory: the losses once for each workgroup, three words written.
 
 #import constants
 #import Trust
@@ -31,17 +31,17 @@ fn loss_of(row: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let row = id.x;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let slot = id.y;
     let shape = layers[id.z].shape;
     let places = layers[id.z].places;
-    if (row >= shape.batch_size) {
-        return;
-    }
+    let row = min(id.x, shape.batch_size - 1u);
     let own = slot * shape.batch_size;
     first = 4u * places.losses + own;
-    let weight = weight_of(shape, rates[slot >> 1u], row);
+    let weight = weight_of(shape, rates[slot >> 1u], row, thread);
+    if (id.x >= shape.batch_size) {
+        return;
+    }
     deltas[4u * places.weights + own + row] = weight;
     let image = orders[(slot >> 1u) * shape.images + step.first_row + row];
     let place = 4u * places.record + 2u * (slot * shape.images + image);

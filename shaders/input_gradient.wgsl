@@ -24,13 +24,21 @@ alias ProductShape = Linear;
 const THREADS = LANES_X * LANES_Y;
 const TILE = TILE_ROWS * TILE_QUADS;
 
-fn input_quad(layer: Linear, tile: Tile, row: u32, k: u32) -> vec4<f32> {
-    return deltas[(tile.slot * layer.rows + min(tile.row + row, layer.rows - 1u)) * layer.output_quads + k];
+fn input_place(layer: Linear, tile: Tile, row: u32) -> u32 {
+    return (tile.slot * layer.rows + min(tile.row + row, layer.rows - 1u)) * layer.output_quads;
 }
 
-fn weight_block(layer: Linear, tile: Tile, k: u32, column: u32) -> mat4x4<f32> {
+fn input_quad(layer: Linear, place: u32, k: u32) -> vec4<f32> {
+    return deltas[place + k];
+}
+
+fn weight_place(layer: Linear, tile: Tile, column: u32) -> u32 {
     let quad = min(tile.quad + column * LANES_X, layer.input_quads - 1u);
-    let first = (tile.slot * (4u * layer.input_quads + 1u) + 4u * quad) * layer.output_quads + k;
+    return (tile.slot * (4u * layer.input_quads + 1u) + 4u * quad) * layer.output_quads;
+}
+
+fn weight_block(layer: Linear, place: u32, k: u32) -> mat4x4<f32> {
+    let first = place + k;
     let second = first + layer.output_quads;
     let third = second + layer.output_quads;
     return transpose(mat4x4<f32>(weights[first], weights[second], weights[third], weights[third + layer.output_quads]));

@@ -5,7 +5,7 @@
 // the epoch and, as the highest bit, whether it was kept.
 //
 // Grid: x = rows (64 a workgroup), y = slots; one invocation a row looks at all losses of the batch.
-// Memory: the losses once for each row (cached), three words written.
+// Memory: the losses once for each workgroup, three words written.
 
 #import constants
 #import Trust
@@ -29,14 +29,14 @@ fn loss_of(row: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let row = id.x;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let row = min(id.x, shape.batch_size - 1u);
     let slot = id.y;
-    if (row >= shape.batch_size) {
+    first = slot * shape.batch_size;
+    let weight = weight_of(shape, rates[slot >> 1u], row, thread);
+    if (id.x >= shape.batch_size) {
         return;
     }
-    first = slot * shape.batch_size;
-    let weight = weight_of(shape, rates[slot >> 1u], row);
     weights[first + row] = weight;
     let image = orders[(slot >> 1u) * shape.images + step.first_row + row];
     let place = 2u * (slot * shape.images + image);

@@ -36,15 +36,15 @@ const COLUMNS = LANES_X * TILE_QUADS;
 const INPUTS = LANES_Y * TILE_INPUTS;
 const THREADS = LANES_X * LANES_Y;
 const TILE = 4u * TILE_INPUTS * TILE_QUADS;
+// Rows of a quad whose weights and moments are loaded together.
+const AT_ONCE = select(4u, 1u, STAGE);
 
-fn delta_quad(layer: Linear, tile: GradientTile, row: u32, quad: u32) -> vec4<f32> {
-    return deltas[tile.first_delta + row * layer.output_quads + min(quad, layer.output_quads - 1u)];
+fn delta_place(layer: Linear, tile: GradientTile, quad: u32) -> u32 {
+    return tile.first_delta + min(quad, layer.output_quads - 1u);
 }
 
-// Behind a row's last quad comes the constant that the bias is multiplied with.
-fn input_quad(layer: Linear, tile: GradientTile, row: u32, quad: u32) -> vec4<f32> {
-    let value = inputs[tile.first_input + row * layer.input_quads + min(quad, layer.input_quads - 1u)];
-    return select(value, vec4<f32>(1.0, 0.0, 0.0, 0.0), quad == layer.input_quads);
+fn input_place(layer: Linear, tile: GradientTile, quad: u32) -> u32 {
+    return tile.first_input + min(quad, layer.input_quads - 1u);
 }
 
 @compute @workgroup_size(LANES_X, LANES_Y)
@@ -68,38 +68,50 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if (((trained.frozen >> (slot & 1u)) & 1u) == 1u) {
         return;
     }
-    let first_input = number / across * INPUTS + local.y * TILE_INPUTS;
+    let group_input = number / across * INPUTS;
+    let has_bias = layer.input_quads < group_input + INPUTS;
+    let first_input = group_input + local.y * TILE_INPUTS;
     let first_quad = number % across * COLUMNS + local.x;
     let input_base = places.inputs + (slot >> layer.view_shift) * layer.rows * layer.input_quads;
     let delta_base = places.deltas + slot * layer.rows * layer.output_quads;
 
     let thread = local.y * LANES_X + local.x;
     var sums: array<vec4<f32>, TILE>;
-    gradient(layer, GradientTile(input_base, delta_base, first_input, first_quad, thread), &sums);
+    gradient(layer, GradientTile(input_base, delta_base, first_input, first_quad, thread, has_bias), &sums);
     stage(thread, &sums);
-    for (var part = 0u; part < rolled(layer.rows, TILE_INPUTS); part++) {
-        for (var column = 0u; column < rolled(layer.rows, TILE_QUADS); column++) {
-            let quad = first_quad + column * LANES_X;
-            if (first_input + part <= layer.input_quads && quad < layer.output_quads) {
-                let row = 4u * (first_input + part);
-                let at = places.weights + (slot * (4u * layer.input_quads + 1u) + row) * layer.output_quads + quad;
-                let tile = 4u * (part * TILE_QUADS + column);
-                for (var next = 0u; next < rolled(layer.rows, 4u); next++) {
+    for (var tile = 0u; tile < rolled(layer.rows, TILE / 4u); tile++) {
+        let input = first_input + tile / TILE_QUADS;
+        let quad = first_quad + tile % TILE_QUADS * LANES_X;
+        if (input <= layer.input_quads && quad < layer.output_quads) {
+            let row = 4u * input;
+            let at = places.weights + (slot * (4u * layer.input_quads + 1u) + row) * layer.output_quads + quad;
+            // All loads before the first store: a compiler may not move one over a store to another buffer.
+            for (var first = 0u; first < rolled(layer.rows, 4u / AT_ONCE); first++) {
+                var states: array<Moments, AT_ONCE>;
+                for (var i = 0u; i < AT_ONCE; i++) {
+                    // The bias is one row, no quad of them.
+                    let place = at + select(first * AT_ONCE + i, 0u, input == layer.input_quads) * layer.output_quads;
+                    states[i] = Moments(first_moments[place], second_moments[place], weights[place]);
+                }
+                for (var i = 0u; i < AT_ONCE; i++) {
+                    let next = first * AT_ONCE + i;
                     // Padding stays, and so does a bias that is not trained.
-                    let is_bias = row == 4u * layer.input_quads && next < trained.bias;
+                    let is_bias = input == layer.input_quads && next < trained.bias;
                     if (row + next < layer.input_width || is_bias) {
-                        move_quad(at + next * layer.output_quads, trained.rate, staged_sum(thread, &sums, tile + next));
+                        let gradient = staged_sum(thread, &sums, select(next, 4u * tile + next, STAGE));
+                        let moved = adam(step, trained.rate, gradient, states[i]);
+                        let place = at + next * layer.output_quads;
+                        first_moments[place] = moved.first;
+                        second_moments[place] = moved.second;
+                        weights[place] = moved.weight;
                     }
                 }
             }
         }
+        // The next sums take the place of these, so that none is looked up by a number that is no constant: some compilers leave this loop
+        // as it is, and would then go through all of them.
+        for (var i = 4u; i < select(TILE, 0u, STAGE); i++) {
+            sums[i - 4u] = sums[i];
+        }
     }
-}
-
-// Four neighbours of a weight row.
-fn move_quad(at: u32, rate: f32, gradient: vec4<f32>) {
-    let next = adam(step, rate, gradient, Moments(first_moments[at], second_moments[at], weights[at]));
-    first_moments[at] = next.first;
-    second_moments[at] = next.second;
-    weights[at] = next.weight;
 }

@@ -1,11 +1,17 @@
 // The mean directions of the classes among a slot's unit rows, in workgroup memory, for kernels in which each workgroup sums those it needs.
 //
-// An invocation owns one quad of the classes that leave the same rest: each number is summed in the batch's order, by one invocation.
+// An invocation owns one quad of a few classes at a time, in registers: each number is summed in the batch's order, by one invocation. It
+// loads several rows before it adds the first one.
 //
 // The kernel says how many THREADS a workgroup has and how many SETS of prototypes it keeps, binds `labels`, and defines
 // unit_quad(slot, row, quad), takes_part(slot, row) and leave_prototype(place, value), whose place counts quads.
 
 #import row_scale
+
+// Invocations that share a quad, classes that one of them sums at a time, rows that it loads at a time.
+const PARTS = max(THREADS / GUIDE_QUADS, 1u);
+const OWNED = min((CLASSES + PARTS - 1u) / PARTS, 16u);
+const AHEAD = max(8u / OWNED, 1u);
 
 // [set][class][quad]
 var<workgroup> directions: array<vec4<f32>, SETS * CLASSES * GUIDE_QUADS>;
@@ -15,23 +21,38 @@ var<workgroup> counts: array<u32, SETS * CLASSES>;
 fn sum_prototypes(guides: Prototypes, guide: u32, chosen: u32, thread: u32, leave: bool, first_left: u32) {
     let quads = guides.quads;
     let batch_size = guides.batch_size;
-    let parts = max(THREADS / quads, 1u);
     let first_label = (guide >> guides.label_shift) * batch_size;
-    for (var item = thread; item < parts * quads; item += THREADS) {
+    for (var item = thread; item < PARTS * quads; item += THREADS) {
         let quad = item % quads;
         let part = item / quads;
-        for (var k = part; k < CLASSES; k += parts) {
-            directions[(chosen * CLASSES + k) * GUIDE_QUADS + quad] = vec4<f32>(0.0);
-            if (quad == 0u) {
-                counts[chosen * CLASSES + k] = 0u;
+        for (var first = part; first < CLASSES; first += PARTS * OWNED) {
+            // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
+            var sums = array<vec4<f32>, OWNED>();
+            var rows = array<u32, OWNED>();
+            for (var row = 0u; row < batch_size; row += AHEAD) {
+                var label: array<u32, AHEAD>;
+                var unit: array<vec4<f32>, AHEAD>;
+                for (var i = 0u; i < AHEAD; i++) {
+                    let at = min(row + i, batch_size - 1u);
+                    label[i] = select(CLASSES, labels[first_label + at], row + i < batch_size && takes_part(guide, at));
+                    unit[i] = unit_quad(guide, at, quad);
+                }
+                for (var i = 0u; i < AHEAD; i++) {
+                    for (var own = 0u; own < OWNED; own++) {
+                        let met = label[i] == first + own * PARTS;
+                        // No sum is -0, so that adding 0 changes nothing.
+                        sums[own] += select(vec4<f32>(0.0), unit[i], met);
+                        rows[own] += select(0u, 1u, met);
+                    }
+                }
             }
-        }
-        for (var row = 0u; row < batch_size; row++) {
-            let label = labels[first_label + row];
-            if (label % parts == part && takes_part(guide, row)) {
-                directions[(chosen * CLASSES + label) * GUIDE_QUADS + quad] += unit_quad(guide, row, quad);
-                if (quad == 0u) {
-                    counts[chosen * CLASSES + label] += 1u;
+            for (var own = 0u; own < OWNED; own++) {
+                let k = first + own * PARTS;
+                if (k < CLASSES) {
+                    directions[(chosen * CLASSES + k) * GUIDE_QUADS + quad] = sums[own];
+                    if (quad == 0u) {
+                        counts[chosen * CLASSES + k] = rows[own];
+                    }
                 }
             }
         }

@@ -2,38 +2,50 @@
 //
 //     sums[4 input + i, column] = sum over the batch of inputs[row, input][i] * deltas[row, column]
 //
-// summed in the batch's order with fma, so that the tile's shape changes no bit.
-//
-// The kernel defines where the operands stand: input_quad(layer, tile, row, quad) and delta_quad(layer, tile, row, quad), both clamped to
-// the layer.
-//
-// SHUFFLE: the workgroup is one subgroup of LANES_X >= TILE_INPUTS. Each lane loads one input quad and the lanes hand them round.
+// summed in the batch's order with fma, so that neither the tile's shape nor UNROLL changes a bit; UNROLL as in shared/product.wgsl.
 
-#import lane
-#import gradient_tile
+#import accumulate
+
+const UNROLL = select(select(1u, select(4u, 8u, TILE_QUADS == 1u), TILE_INPUTS == 1u && TILE_QUADS <= 2u), 1u, STAGE);
+
+fn input_quads(layer: Linear, places: array<u32, TILE_INPUTS>, row: u32) -> array<vec4<f32>, TILE_INPUTS> {
+    var quads: array<vec4<f32>, TILE_INPUTS>;
+    for (var part = 0u; part < TILE_INPUTS; part++) {
+        quads[part] = inputs[places[part] + row * layer.input_quads];
+    }
+    return quads;
+}
+
+fn delta_quads(layer: Linear, places: array<u32, TILE_QUADS>, row: u32) -> array<vec4<f32>, TILE_QUADS> {
+    var quads: array<vec4<f32>, TILE_QUADS>;
+    for (var column = 0u; column < TILE_QUADS; column++) {
+        quads[column] = deltas[places[column] + row * layer.output_quads];
+    }
+    return quads;
+}
 
 fn gradient(layer: Linear, tile: GradientTile, sums: ptr<function, array<vec4<f32>, TILE>>) {
-    for (var row = 0u; row < layer.rows; row++) {
-        var delta: array<vec4<f32>, TILE_QUADS>;
-        for (var column = 0u; column < TILE_QUADS; column++) {
-            delta[column] = delta_quad(layer, tile, row, tile.quad + column * LANES_X);
+    var inputs_at: array<u32, TILE_INPUTS>;
+    for (var part = 0u; part < TILE_INPUTS; part++) {
+        inputs_at[part] = input_place(layer, tile, tile.input + part);
+    }
+    var deltas_at: array<u32, TILE_QUADS>;
+    for (var column = 0u; column < TILE_QUADS; column++) {
+        deltas_at[column] = delta_place(layer, tile, tile.quad + column * LANES_X);
+    }
+    var row = 0u;
+    for (; row + UNROLL <= layer.rows; row += UNROLL) {
+        var held: array<array<vec4<f32>, TILE_INPUTS>, UNROLL>;
+        var delta: array<array<vec4<f32>, TILE_QUADS>, UNROLL>;
+        for (var i = 0u; i < UNROLL; i++) {
+            held[i] = input_quads(layer, inputs_at, row + i);
+            delta[i] = delta_quads(layer, deltas_at, row + i);
         }
-        var held: vec4<f32>;
-        if (SHUFFLE) {
-            held = input_quad(layer, tile, row, tile.input + tile.thread % LANES_X);
+        for (var i = 0u; i < UNROLL; i++) {
+            accumulate(with_bias(layer, tile, held[i]), delta[i], sums);
         }
-        for (var part = 0u; part < TILE_INPUTS; part++) {
-            var input = from_lane(held, part);
-            if (!SHUFFLE) {
-                input = input_quad(layer, tile, row, tile.input + part);
-            }
-            for (var column = 0u; column < TILE_QUADS; column++) {
-                let at = 4u * (part * TILE_QUADS + column);
-                (*sums)[at] = fma(vec4<f32>(input.x), delta[column], (*sums)[at]);
-                (*sums)[at + 1u] = fma(vec4<f32>(input.y), delta[column], (*sums)[at + 1u]);
-                (*sums)[at + 2u] = fma(vec4<f32>(input.z), delta[column], (*sums)[at + 2u]);
-                (*sums)[at + 3u] = fma(vec4<f32>(input.w), delta[column], (*sums)[at + 3u]);
-            }
-        }
+    }
+    for (; UNROLL > 1u && row < layer.rows; row++) {
+        accumulate(with_bias(layer, tile, input_quads(layer, inputs_at, row)), delta_quads(layer, deltas_at, row), sums);
     }
 }

@@ -3,7 +3,7 @@
 //
 // All invocations of the workgroup call this together.
 
-#import gradient_tile
+#import accumulate
 
 const GROUP_INPUTS = LANES_Y * TILE_INPUTS;
 const GROUP_QUADS = LANES_X * TILE_QUADS;
@@ -23,12 +23,12 @@ fn fetch(layer: Linear, corner: GradientTile, row: u32) {
     for (var i = 0u; i < INPUT_LOADS; i++) {
         let item = min(corner.thread + i * THREADS, CHUNK * GROUP_INPUTS - 1u);
         let batch_row = min(row + item / GROUP_INPUTS, layer.rows - 1u);
-        fetched_inputs[i] = input_quad(layer, corner, batch_row, corner.input + item % GROUP_INPUTS);
+        fetched_inputs[i] = inputs[input_place(layer, corner, corner.input + item % GROUP_INPUTS) + batch_row * layer.input_quads];
     }
     for (var i = 0u; i < DELTA_LOADS; i++) {
         let item = min(corner.thread + i * THREADS, CHUNK * GROUP_QUADS - 1u);
         let batch_row = min(row + item / GROUP_QUADS, layer.rows - 1u);
-        fetched_deltas[i] = delta_quad(layer, corner, batch_row, corner.quad + item % GROUP_QUADS);
+        fetched_deltas[i] = deltas[delta_place(layer, corner, corner.quad + item % GROUP_QUADS) + batch_row * layer.output_quads];
     }
 }
 
@@ -50,7 +50,7 @@ fn put(thread: u32, buffer: u32) {
 fn gradient(layer: Linear, tile: GradientTile, sums: ptr<function, array<vec4<f32>, TILE>>) {
     let lane = tile.thread % LANES_X;
     let own_input = tile.thread / LANES_X * TILE_INPUTS;
-    let corner = GradientTile(tile.first_input, tile.first_delta, tile.input - own_input, tile.quad - lane, tile.thread);
+    let corner = GradientTile(tile.first_input, tile.first_delta, tile.input - own_input, tile.quad - lane, tile.thread, tile.has_bias);
     let last = layer.rows;
     fetch(layer, corner, 0u);
     put(tile.thread, 0u);
@@ -68,16 +68,11 @@ fn gradient(layer: Linear, tile: GradientTile, sums: ptr<function, array<vec4<f3
             for (var column = 0u; column < TILE_QUADS; column++) {
                 delta[column] = shared_deltas[chunk * GROUP_QUADS + lane + column * LANES_X];
             }
+            var held: array<vec4<f32>, TILE_INPUTS>;
             for (var part = 0u; part < TILE_INPUTS; part++) {
-                let input = shared_inputs[chunk * GROUP_INPUTS + own_input + part];
-                for (var column = 0u; column < TILE_QUADS; column++) {
-                    let at = 4u * (part * TILE_QUADS + column);
-                    (*sums)[at] = fma(vec4<f32>(input.x), delta[column], (*sums)[at]);
-                    (*sums)[at + 1u] = fma(vec4<f32>(input.y), delta[column], (*sums)[at + 1u]);
-                    (*sums)[at + 2u] = fma(vec4<f32>(input.z), delta[column], (*sums)[at + 2u]);
-                    (*sums)[at + 3u] = fma(vec4<f32>(input.w), delta[column], (*sums)[at + 3u]);
-                }
+                held[part] = shared_inputs[chunk * GROUP_INPUTS + own_input + part];
             }
+            accumulate(with_bias(layer, tile, held), delta, sums);
         }
         if (!is_last) {
             put(tile.thread, 1u - buffer);

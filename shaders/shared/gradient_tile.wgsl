@@ -9,4 +9,6 @@ struct GradientTile {
     quad: u32,
     // The invocation's number in the workgroup: those of one row of tiles are neighbours.
     thread: u32,
+    // Whether the workgroup has the bias.
+    has_bias: bool,
 }

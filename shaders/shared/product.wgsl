@@ -2,43 +2,55 @@
 //
 //     sums[row, column] += inputs[row, k] * weights[k, column]      for the input quads k in first .. last
 //
-// summed in the order of k with fma, so that the tile's shape changes no bit.
+// summed in the order of k with fma, so that neither the tile's shape nor UNROLL changes a bit. UNROLL steps are loaded before the first of
+// them is multiplied: GPU compilers neither unroll the loop nor load ahead, and each step would wait for its own loads.
 //
-// The kernel defines ProductShape, and where the operands stand: input_quad(shape, tile, row, k) and
-// weight_block(shape, tile, k, column), the quads of the four rows of weights that an input quad meets, both clamped to the layer.
-//
-// SHUFFLE: the workgroup is one subgroup of LANES_X. Each lane loads another quad of every row and the lanes hand them round,
-// so a row is loaded once and not once a lane. For adapters on which a load costs far more than a shuffle.
+// The kernel defines what shared/multiply.wgsl asks for.
 
-#import lane
-#import tile
+#import multiply
 
-const CHUNK = select(1u, LANES_X, SHUFFLE);
+// As many as compilers have registers for. A software adapter has no waiting to hide.
+const OPERANDS = TILE_ROWS + 4u * TILE_QUADS;
+const UNROLL = select(select(1u, select(2u, 4u, OPERANDS <= 6u), OPERANDS <= 10u), 1u, STAGE);
+
+fn input_quads(shape: ProductShape, places: array<u32, TILE_ROWS>, k: u32) -> array<vec4<f32>, TILE_ROWS> {
+    var quads: array<vec4<f32>, TILE_ROWS>;
+    for (var row = 0u; row < TILE_ROWS; row++) {
+        quads[row] = input_quad(shape, places[row], k);
+    }
+    return quads;
+}
+
+fn weight_blocks(shape: ProductShape, places: array<u32, TILE_QUADS>, k: u32) -> array<mat4x4<f32>, TILE_QUADS> {
+    var blocks: array<mat4x4<f32>, TILE_QUADS>;
+    for (var column = 0u; column < TILE_QUADS; column++) {
+        blocks[column] = weight_block(shape, places[column], k);
+    }
+    return blocks;
+}
 
 fn product(shape: ProductShape, tile: Tile, first: u32, last: u32, sums: ptr<function, array<vec4<f32>, TILE_ROWS * TILE_QUADS>>) {
-    for (var k = first; k < last; k += CHUNK) {
-        var held: array<vec4<f32>, TILE_ROWS>;
-        let own = min(k + select(0u, tile.thread % LANES_X, SHUFFLE), last - 1u);
-        for (var row = 0u; row < TILE_ROWS; row++) {
-            held[row] = input_quad(shape, tile, row, own);
+    var rows: array<u32, TILE_ROWS>;
+    for (var row = 0u; row < TILE_ROWS; row++) {
+        rows[row] = input_place(shape, tile, row);
+    }
+    var columns: array<u32, TILE_QUADS>;
+    for (var column = 0u; column < TILE_QUADS; column++) {
+        columns[column] = weight_place(shape, tile, column);
+    }
+    var k = first;
+    for (; k + UNROLL <= last; k += UNROLL) {
+        var held: array<array<vec4<f32>, TILE_ROWS>, UNROLL>;
+        var blocks: array<array<mat4x4<f32>, TILE_QUADS>, UNROLL>;
+        for (var i = 0u; i < UNROLL; i++) {
+            held[i] = input_quads(shape, rows, k + i);
+            blocks[i] = weight_blocks(shape, columns, k + i);
         }
-        let length = min(CHUNK, last - k);
-        for (var next = 0u; next < length; next++) {
-            var block: array<mat4x4<f32>, TILE_QUADS>;
-            for (var column = 0u; column < TILE_QUADS; column++) {
-                block[column] = weight_block(shape, tile, k + next, column);
-            }
-            for (var row = 0u; row < TILE_ROWS; row++) {
-                let input = from_lane(held[row], next);
-                for (var column = 0u; column < TILE_QUADS; column++) {
-                    var sum = (*sums)[row * TILE_QUADS + column];
-                    sum = fma(vec4<f32>(input.x), block[column][0], sum);
-                    sum = fma(vec4<f32>(input.y), block[column][1], sum);
-                    sum = fma(vec4<f32>(input.z), block[column][2], sum);
-                    sum = fma(vec4<f32>(input.w), block[column][3], sum);
-                    (*sums)[row * TILE_QUADS + column] = sum;
-                }
-            }
+        for (var i = 0u; i < UNROLL; i++) {
+            multiply(held[i], blocks[i], sums);
         }
+    }
+    for (; UNROLL > 1u && k < last; k++) {
+        multiply(input_quads(shape, rows, k), weight_blocks(shape, columns, k), sums);
     }
 }

@@ -5,9 +5,9 @@
 // registers, and then puts it into the other buffer: the loads are under way during the arithmetic, and a chunk takes one barrier. It
 // keeps both apart: before it everybody has read the one buffer, and written the other.
 //
-// All invocations of the workgroup call this together, with the same `first` and `last`; what the kernel defines stands in product.wgsl.
+// All invocations of the workgroup call this together, with the same `first` and `last`; what the kernel defines stands in multiply.wgsl.
 
-#import tile
+#import multiply
 
 const GROUP_ROWS = LANES_Y * TILE_ROWS;
 const GROUP_QUADS = LANES_X * TILE_QUADS;
@@ -27,12 +27,12 @@ fn fetch(shape: ProductShape, corner: Tile, k: u32, last: u32) {
     for (var i = 0u; i < INPUT_LOADS; i++) {
         let item = min(corner.thread + i * THREADS, CHUNK * GROUP_ROWS - 1u);
         // Neighbours load neighbouring quads of a row.
-        fetched_inputs[i] = input_quad(shape, corner, item / CHUNK, min(k + item % CHUNK, last - 1u));
+        fetched_inputs[i] = input_quad(shape, input_place(shape, corner, item / CHUNK), min(k + item % CHUNK, last - 1u));
     }
     for (var i = 0u; i < WEIGHT_LOADS; i++) {
         let item = min(corner.thread + i * THREADS, CHUNK * GROUP_QUADS - 1u);
         let place = Tile(corner.slot, corner.row, corner.quad + item % GROUP_QUADS, corner.thread);
-        fetched_weights[i] = weight_block(shape, place, min(k + item / GROUP_QUADS, last - 1u), 0u);
+        fetched_weights[i] = weight_block(shape, weight_place(shape, place, 0u), min(k + item / GROUP_QUADS, last - 1u));
     }
 }
 
@@ -80,17 +80,11 @@ fn product(shape: ProductShape, tile: Tile, first: u32, last: u32, sums: ptr<fun
                     shared_weights[at + 3u * GROUP_QUADS],
                 );
             }
+            var held: array<vec4<f32>, TILE_ROWS>;
             for (var row = 0u; row < TILE_ROWS; row++) {
-                let input = shared_inputs[chunk * GROUP_ROWS + own_row + row];
-                for (var column = 0u; column < TILE_QUADS; column++) {
-                    var sum = (*sums)[row * TILE_QUADS + column];
-                    sum = fma(vec4<f32>(input.x), block[column][0], sum);
-                    sum = fma(vec4<f32>(input.y), block[column][1], sum);
-                    sum = fma(vec4<f32>(input.z), block[column][2], sum);
-                    sum = fma(vec4<f32>(input.w), block[column][3], sum);
-                    (*sums)[row * TILE_QUADS + column] = sum;
-                }
+                held[row] = shared_inputs[chunk * GROUP_ROWS + own_row + row];
             }
+            multiply(held, block, sums);
         }
         if (!is_last) {
             put(tile.thread, 1u - buffer);

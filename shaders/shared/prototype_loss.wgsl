@@ -31,8 +31,9 @@ fn store_delta_at(shape: LossShape, row: u32, k: u32, delta: f32) {
     gradients[row * CLASSES + k] = delta;
 }
 
-// Classes whose scores an invocation sums at a time: a quad of the row is loaded once for all of them.
-const SCORED = min(CLASSES, select(4u, 16u, LANES == 1u));
+// Classes whose scores an invocation sums at a time: a quad of the row is loaded once for all of them; and quads that it loads at a time.
+const SCORED = min((CLASSES + LANES - 1u) / LANES, select(4u, 16u, LANES == 1u));
+const LOADED = select(4u, 1u, LANES == 1u);
 
 // The scores of one row of a slot.
 fn score(guides: Prototypes, slot: u32, batch_row: u32, target_row: u32, lane: u32) {
@@ -40,10 +41,15 @@ fn score(guides: Prototypes, slot: u32, batch_row: u32, target_row: u32, lane: u
     for (var first = lane; first < CLASSES; first += LANES * SCORED) {
         // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
         var sums = array<f32, SCORED>();
-        for (var quad = 0u; quad < guides.quads; quad++) {
-            let unit = unit_quad(slot, batch_row, quad);
-            for (var i = 0u; i < SCORED; i++) {
-                sums[i] += dot(unit, prototype_quad(guide, min(first + i * LANES, CLASSES - 1u), quad));
+        for (var quad = 0u; quad < guides.quads; quad += LOADED) {
+            var unit: array<vec4<f32>, LOADED>;
+            for (var j = 0u; j < LOADED; j++) {
+                unit[j] = unit_quad(slot, batch_row, min(quad + j, guides.quads - 1u));
+            }
+            for (var j = 0u; j < min(LOADED, guides.quads - quad); j++) {
+                for (var i = 0u; i < SCORED; i++) {
+                    sums[i] += dot(unit[j], prototype_quad(guide, min(first + i * LANES, CLASSES - 1u), quad + j));
+                }
             }
         }
         for (var i = 0u; i < SCORED; i++) {

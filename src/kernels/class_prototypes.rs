@@ -38,8 +38,10 @@ impl Describe for ClassPrototypes {
         bytemuck::bytes_of(&self.shape).to_vec()
     }
 
-    fn variant(&self, _: Launch) -> Variant {
-        Selection::constants(self.selection, Variant::new(Kernel::ClassPrototypes))
+    fn variant(&self, launch: Launch) -> Variant {
+        // Where rows are shared, loads are waited for; elsewhere each costs time of its own.
+        let ahead = if launch.tiles.lanes > 1 { 8 } else { 1 };
+        Selection::constants(self.selection, Variant::new(Kernel::ClassPrototypes).size("AHEAD", ahead))
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {

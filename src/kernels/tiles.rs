@@ -196,9 +196,9 @@ impl Tiles {
     /// For GPUs: many small workgroups for narrow layers, so that latency hides; more arithmetic a load for wide ones.
     pub const GPU: Tiles = Tiles {
         forward_small: Tile::new(16, 4, 2, 1),
-        forward_large: Tile::new(16, 16, 8, 2),
+        forward_large: Tile::new(8, 8, 4, 2),
         update_small: Tile::new(16, 4, 1, 1),
-        update_large: Tile::new(16, 16, 2, 2),
+        update_large: Tile::new(8, 8, 2, 2),
         fused_small: FusedTile {
             lanes_x: 16,
             splits: 4,

@@ -3,30 +3,21 @@
 use super::{FusedTile, Knob, SUBGROUP, Tile, Tiles};
 
 /// Register tiles that are worth a try on a GPU: (lanes_x, lanes_y, rows, quads).
-const FORWARD_CANDIDATES: [(u32, u32, u32, u32); 9] = [
-    (16, 4, 2, 1),
-    (16, 4, 4, 1),
-    (8, 8, 2, 2),
-    (8, 8, 4, 2),
-    (16, 8, 4, 1),
-    (16, 8, 4, 2),
-    (16, 16, 4, 2),
-    (16, 16, 8, 2),
-    (32, 8, 8, 1),
-];
+const FORWARD_CANDIDATES: [(u32, u32, u32, u32); 8] =
+    [(16, 4, 2, 1), (16, 4, 4, 1), (8, 8, 2, 2), (8, 8, 4, 2), (16, 8, 4, 1), (16, 8, 4, 2), (16, 16, 4, 2), (32, 8, 8, 1)];
 /// The same for updates, where a row is a quad of inputs.
 const UPDATE_CANDIDATES: [(u32, u32, u32, u32); 7] =
     [(16, 4, 1, 1), (8, 8, 1, 1), (16, 8, 1, 2), (16, 16, 1, 1), (16, 16, 2, 1), (16, 16, 2, 2), (8, 8, 2, 2)];
 /// The same by way of workgroup memory, and the steps of a chunk. More loads are in flight, and each is made once for the workgroup; whether
 /// that beats the caches is for the adapter to say.
-const SHARED_FORWARD: [(u32, u32, u32, u32, u32); 6] =
-    [(16, 4, 4, 1, 4), (8, 8, 4, 2, 4), (16, 8, 4, 2, 2), (16, 16, 4, 2, 2), (16, 16, 8, 1, 2), (16, 16, 8, 2, 2)];
+const SHARED_FORWARD: [(u32, u32, u32, u32, u32); 5] =
+    [(16, 4, 4, 1, 4), (8, 8, 4, 2, 4), (16, 8, 4, 2, 2), (16, 16, 4, 2, 2), (16, 16, 8, 1, 2)];
 const SHARED_UPDATE: [(u32, u32, u32, u32, u32); 4] = [(16, 4, 1, 1, 8), (16, 16, 1, 1, 8), (8, 8, 2, 2, 8), (16, 16, 2, 2, 4)];
 /// Rows and quads of staged tiles for software adapters.
 const STAGED_FORWARD: [(u32, u32); 6] = [(8, 1), (16, 1), (8, 2), (16, 2), (32, 2), (16, 4)];
 const STAGED_UPDATE: [(u32, u32); 6] = [(2, 1), (4, 1), (2, 2), (4, 2), (8, 2), (4, 4)];
 /// Rows of the fused kernels.
-const FUSED_ROWS: [u32; 5] = [1, 2, 4, 8, 16];
+const FUSED_ROWS: [u32; 4] = [1, 2, 4, 8];
 const STAGED_FUSED_ROWS: [u32; 3] = [8, 16, 32];
 
 impl Tiles {
