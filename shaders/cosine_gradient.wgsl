@@ -1,7 +1,6 @@
 // Loss and gradient of one hidden layer for every slot and row (shared/cosine_distance.wgsl states them).
 //
-// RELU_MASK: representations are relu(z); otherwise z. CENTRE: the vectors compared are those less their slot's means over the
-// batch, which count as constants.
+// CENTRE: the vectors compared are the layer's outputs less their slot's means over the batch, which count as constants.
 //
 // Grid: x = rows (ROWS a workgroup, LANES invocations a row), y = slots.
 // Memory: both rows read three times (cached), one row written.
@@ -26,7 +25,7 @@ fn representation(shape: LossShape, row: u32, quad: u32) -> vec4<f32> {
 }
 
 fn passes(shape: LossShape, row: u32, quad: u32) -> vec4<bool> {
-    return vec4<bool>(!RELU_MASK) | (representations[row * shape.quads + quad] > vec4<f32>(0.0));
+    return representations[row * shape.quads + quad] > vec4<f32>(0.0);
 }
 
 fn store_delta(shape: LossShape, row: u32, quad: u32, delta: vec4<f32>) {

@@ -1,6 +1,6 @@
 // forward
 // One layer for every slot: outputs = activation(inputs * weights + bias), the bias being the weights' last row. activation is relu in
-// hidden layers, the identity elsewhere. KEEP_PREACTIVATION also stores what is before it.
+// hidden layers, the identity elsewhere.
 //
 //     [batch, input_quads * 4] x [input_quads * 4, output_quads * 4] -> [batch, output_quads * 4]
 //
@@ -20,7 +20,6 @@ alias ProductShape = Linear;
 @group(0) @binding(1) var<storage, read> inputs: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> outputs: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> preactivations: array<vec4<f32>>;
 
 const THREADS = LANES_X * LANES_Y;
 const TILE = TILE_ROWS * TILE_QUADS;
@@ -62,9 +61,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             if (tile.row + row < layer.rows && quad < layer.output_quads) {
                 let place = (tile.slot * layer.rows + tile.row + row) * layer.output_quads + quad;
                 let sum = staged_sum(thread, &sums, row * TILE_QUADS + column) + weights[bias + quad];
-                if (KEEP_PREACTIVATION) {
-                    preactivations[place] = sum;
-                }
                 outputs[place] = select(sum, max(sum, vec4<f32>(0.0)), layer.rectified > 0u);
             }
         }

@@ -51,8 +51,6 @@ alias LossShape = RowLoss;
 const THREADS = LANES_X * TEAMS;
 const TILE = TILE_ROWS * TILE_QUADS;
 const GROUP_ROWS = TEAMS * TILE_ROWS;
-// With MUTUAL also those that guide the slot's partner.
-const SETS = select(1u, 2u, MUTUAL);
 // The entry in work.
 var<private> current: u32;
 
@@ -112,14 +110,12 @@ fn leave_prototype(place: u32, value: vec4<f32>) {
     deltas[place] = value;
 }
 
-var<private> own_guide: u32;
-
 fn prototype_quad(guide: u32, k: u32, quad: u32) -> vec4<f32> {
-    return directions[((guide ^ own_guide) * CLASSES + k) * GUIDE_QUADS + quad];
+    return directions[k * GUIDE_QUADS + quad];
 }
 
 fn is_present(guide: u32, k: u32) -> bool {
-    return counts[(guide ^ own_guide) * CLASSES + k] > 0u;
+    return counts[k] > 0u;
 }
 
 fn delta_quad(slot: u32, row: u32, quad: u32) -> vec4<f32> {
@@ -153,7 +149,7 @@ fn logits_loss(layer: BackLayer, slot: u32, batch_row: u32, work_row: u32, label
     }
     var result = OutputLoss(0.0, 0.0);
     if (lane == 0u) {
-        result = output_loss(layer.loss, CLASSES, work_row, work_row, label);
+        result = output_loss(layer.loss, CLASSES, work_row, label);
     }
     if (LANES > 1u) {
         workgroupBarrier();
@@ -190,7 +186,7 @@ fn losses(layer: BackLayer, slot: u32, first_row: u32, thread: u32) {
         }
         if (is_weighted() && keep) {
             // A class all of whose rows are left out has no prototype.
-            let counts = !PROTOTYPES || layer.back.is_output > 0u || is_present(own_guide, label);
+            let counts = !PROTOTYPES || layer.back.is_output > 0u || is_present(slot ^ layer.guides.partner, label);
             let weight = select(0.0, row_weight(slot ^ SELECTOR, clamped), counts);
             result.loss *= weight;
             // Each invocation takes up again what it wrote itself.
@@ -225,11 +221,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let linear = layer.linear;
         let is_output = layer.back.is_output > 0u;
         if (PROTOTYPES && !is_output) {
-            own_guide = slot ^ layer.guides.partner;
-            sum_prototypes(layer.guides, own_guide, 0u, thread, group.x == 0u, layer.back.prototypes);
-            if (MUTUAL) {
-                sum_prototypes(layer.guides, own_guide ^ 1u, 1u, thread, false, 0u);
-            }
+            let guide = slot ^ layer.guides.partner;
+            sum_prototypes(layer.guides, guide, thread, group.x == 0u, layer.back.prototypes);
         }
         if (PROTOTYPES || HEADS || (WEIGHTED && is_output)) {
             losses(layer, slot, first_row, thread);

@@ -32,7 +32,6 @@
 #import cosine_loss
 #import output_loss
 
-const MUTUAL = false;
 
 struct FusedLayer {
     linear: Linear,
@@ -48,7 +47,6 @@ struct LossShape {
     layer: FusedLayer,
     quads: u32,
     batch_size: u32,
-    mutual: f32,
 }
 
 struct Network {
@@ -92,10 +90,6 @@ fn slot_row(layer: FusedLayer, local_row: u32) -> u32 {
 
 fn output_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
     return layer.places.outputs + slot_row(layer, local_row) * layer.linear.output_quads + quad;
-}
-
-fn preactivation_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
-    return layer.forward.preactivations + slot_row(layer, local_row) * layer.linear.output_quads + quad;
 }
 
 // Whether a layer's inputs stand in workgroup memory.
@@ -142,14 +136,11 @@ fn output_quad(layer: FusedLayer, local_row: u32, quad: u32) -> vec4<f32> {
 }
 
 fn representation(shape: LossShape, local_row: u32, quad: u32) -> vec4<f32> {
-    if (KEEP_PREACTIVATION) {
-        return activations[preactivation_place(shape.layer, local_row, quad)];
-    }
     return output_quad(shape.layer, local_row, quad);
 }
 
 fn passes(shape: LossShape, local_row: u32, quad: u32) -> vec4<bool> {
-    return vec4<bool>(!RELU_MASK) | (output_quad(shape.layer, local_row, quad) > vec4<f32>(0.0));
+    return output_quad(shape.layer, local_row, quad) > vec4<f32>(0.0);
 }
 
 fn delta_place(layer: FusedLayer, local_row: u32, quad: u32) -> u32 {
@@ -277,7 +268,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (NORMALIZE && index > 0u && !is_branch) {
             normalize_inputs(layer, thread);
         }
-        let shape = LossShape(layer, linear.output_quads, layer.loss.batch_size, 0.0);
+        let shape = LossShape(layer, linear.output_quads, layer.loss.batch_size);
         for (var round = 0u; round < rolled(linear.rows, 2u / TEAMS); round++) {
             let model = round * TEAMS + team;
             let tile = Tile(2u * replica + model, first_row, lane, thread);
@@ -326,9 +317,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                             }
                             if (batch_row(row) < linear.rows) {
                                 activations[output_place(layer, local_row, quad)] = value;
-                                if (KEEP_PREACTIVATION) {
-                                    activations[preactivation_place(layer, local_row, quad)] = sum;
-                                }
                             }
                         }
                     }
@@ -358,7 +346,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var row = thread; row < 2u * TILE_ROWS; row += THREADS) {
                 if (batch_row(row) < linear.rows) {
                     let view = (2u * replica + row / TILE_ROWS) >> layer.loss.label_shift;
-                    let result = output_loss(shape, linear.output_width, row, row, labels[view * layer.loss.batch_size + batch_row(row)]);
+                    let result = output_loss(shape, linear.output_width, row, labels[view * layer.loss.batch_size + batch_row(row)]);
                     for (var k = linear.output_width; k < 4u * linear.output_quads; k++) {
                         store_delta_at(shape, row, k, 0.0);
                     }

@@ -30,8 +30,6 @@ alias LossShape = ScoreLayer;
 @group(0) @binding(3) var<storage, read_write> deltas: array<f32>;
 @group(0) @binding(4) var<storage, read_write> verdicts: array<u32>;
 
-const SETS = 1u;
-
 // The layer in work.
 var<private> current: u32;
 
@@ -70,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let layer = layers[group.z];
     if (layer.places.by_prototypes > 0u) {
         let guide = slot ^ layer.guides.partner;
-        sum_prototypes(layer.guides, guide, 0u, thread, group.x == 0u, layer.places.prototypes);
+        sum_prototypes(layer.guides, guide, thread, group.x == 0u, layer.places.prototypes);
     }
     if (row >= layer.loss.batch_size) {
         return;

@@ -12,7 +12,6 @@
 #import output_loss
 
 alias LossShape = RowLoss;
-const MUTUAL = false;
 
 @group(0) @binding(0) var<uniform> shape: RowLoss;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
@@ -47,7 +46,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let own = slot * shape.batch_size + row;
     let label = labels[(slot >> shape.label_shift) * shape.batch_size + row];
-    let result = output_loss(shape, shape.width, own, own, label);
+    let result = output_loss(shape, shape.width, own, label);
     for (var k = shape.width; k < 4u * shape.quads; k++) {
         store_delta_at(shape, own, k, 0.0);
     }

@@ -11,6 +11,7 @@ mod method;
 mod options;
 mod output_loss;
 mod recipe;
+mod removed;
 mod trust;
 mod widths;
 mod words;
@@ -19,13 +20,12 @@ pub use adam::{Adam, Schedule};
 pub use augmentation::Augmentation;
 pub use few::{FewLabels, Labelled};
 pub use fit::{DataShape, Extent, Fitted, Idle};
-pub use hidden_loss::{
-    CosineOptions, Guide, HeadOptions, HeadRate, HiddenLoss, HiddenLossKind, PrototypeOptions, Representation,
-};
+pub use hidden_loss::{CosineOptions, Guide, HeadOptions, HiddenLoss, HiddenLossKind, PrototypeOptions};
 pub use method::{Method, Stage};
 pub use options::{OptionFacts, RunOptions};
 pub use output_loss::OutputLoss;
 pub use recipe::Recipe;
+pub use removed::take_removed;
 pub use trust::{Drawn, LabelNoise, Trust, TrustOptions, TrustRate};
 pub use widths::Widths;
 

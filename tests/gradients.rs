@@ -68,13 +68,13 @@ fn local_gradients_match_finite_differences() {
         let mut weights = layer.pack(Map::vector(inputs), &parameters);
         let padded_rows = padded(&rows, inputs, layer.input_stride());
         let (mut own, mut deltas) = (vec![0.0; layer.output_len()], vec![f32::NAN; layer.output_len()]);
-        forward::<Double>(&layer, &padded_rows, &weights, &mut own, None);
+        forward::<Double>(&layer, &padded_rows, &weights, &mut own);
         let shape = layer.output_rows().loss(Views::Replica, 0, 2);
         let mut metrics = vec![0.0; shape.metrics_len()];
         if hidden {
             let partner = padded(&partner, outputs, layer.output_stride());
             let [own, partner] = [&own, &partner].map(|rows| Compared { rows, means: None });
-            cosine_gradient::<Double>(&shape, true, own, partner, &mut deltas, &mut metrics);
+            cosine_gradient::<Double>(&shape, own, partner, &mut deltas, &mut metrics);
         } else {
             let kind = OutputLoss::BinaryCrossEntropy;
             output_gradient::<Double>(&shape, kind, BATCH as u32, &own, &labels, None, &mut deltas, &mut metrics);
@@ -112,8 +112,8 @@ fn gradients_of_a_head_match_finite_differences() {
     let (mut weights, mut branch_weights) = (layer.pack(Map::vector(inputs), &hidden), branch.pack(Map::vector(outputs), &head));
     let [mut activations, mut deltas] = [(); 2].map(|()| vec![f32::NAN; layer.output_len()]);
     let [mut logits, mut errors] = [(); 2].map(|()| vec![f32::NAN; branch.output_len()]);
-    forward::<Double>(&layer, &rows, &weights, &mut activations, None);
-    forward::<Double>(&branch, &activations, &branch_weights, &mut logits, None);
+    forward::<Double>(&layer, &rows, &weights, &mut activations);
+    forward::<Double>(&branch, &activations, &branch_weights, &mut logits);
     let shape = branch.output_rows().loss(Views::Replica, 0, 2);
     let mut metrics = vec![0.0; shape.metrics_len()];
     output_gradient::<Double>(&shape, OutputLoss::CrossEntropy, 0, &logits, &labels, None, &mut errors, &mut metrics);

@@ -31,12 +31,10 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     labelled: Any
     output_loss: Any
     hidden_loss: Any
-    representation: Any
     centre: Any
     guide: Any
     projection: Any
     temperature: Any
-    mutual: Any
     head_rate: Any
     normalize: Any
     dropout: Any
@@ -78,12 +76,10 @@ class FFCLClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         labelled: Any = None,
         output_loss: Any = None,
         hidden_loss: Any = None,
-        representation: Any = None,
         centre: Any = None,
         guide: Any = None,
         projection: Any = None,
         temperature: Any = None,
-        mutual: Any = None,
         head_rate: Any = None,
         normalize: Any = None,
         dropout: Any = None,

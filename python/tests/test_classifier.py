@@ -37,8 +37,8 @@ def test_every_option_of_the_table_is_a_parameter():
     assert all(ffcl_gpu.options().values())
     with pytest.raises(TypeError, match="no parameter 'temprature'"):
         FFCLClassifier(temprature=0.1)
-    with pytest.raises(ValueError, match="mutual"):
-        small(mutual=7.0).fit(np.eye(20), np.arange(20) % 2)
+    with pytest.raises(ValueError, match="temperature"):
+        small(temperature=-1.0).fit(np.eye(20), np.arange(20) % 2)
 
 
 @pytest.mark.parametrize("kind", ["features", "images"])

@@ -3,7 +3,7 @@
 // An invocation owns one quad of a few classes at a time, in registers: each number is summed in the batch's order, by one invocation. It
 // loads several rows before it adds the first one.
 //
-// The kernel says how many THREADS a workgroup has and how many SETS of prototypes it keeps, binds `labels`, and defines
+// The kernel says how many THREADS a workgroup has, binds `labels`, and defines
 // unit_quad(slot, row, quad), takes_part(slot, row) and leave_prototype(place, value), whose place counts quads.
 
 #import row_scale
@@ -13,12 +13,12 @@ const PARTS = max(THREADS / GUIDE_QUADS, 1u);
 const OWNED = min((CLASSES + PARTS - 1u) / PARTS, 16u);
 const AHEAD = max(8u / OWNED, 1u);
 
-// [set][class][quad]
-var<workgroup> directions: array<vec4<f32>, SETS * CLASSES * GUIDE_QUADS>;
-var<workgroup> counts: array<u32, SETS * CLASSES>;
+// [class][quad]
+var<workgroup> directions: array<vec4<f32>, CLASSES * GUIDE_QUADS>;
+var<workgroup> counts: array<u32, CLASSES>;
 
-// Those of slot `guide` into set `chosen`, by all invocations of the workgroup together; `leave`: they are left behind from `first_left` on.
-fn sum_prototypes(guides: Prototypes, guide: u32, chosen: u32, thread: u32, leave: bool, first_left: u32) {
+// Those of slot `guide`, by all invocations of the workgroup together; `leave`: they are left behind from `first_left` on.
+fn sum_prototypes(guides: Prototypes, guide: u32, thread: u32, leave: bool, first_left: u32) {
     let quads = guides.quads;
     let batch_size = guides.batch_size;
     let first_label = (guide >> guides.label_shift) * batch_size;
@@ -49,9 +49,9 @@ fn sum_prototypes(guides: Prototypes, guide: u32, chosen: u32, thread: u32, leav
             for (var own = 0u; own < OWNED; own++) {
                 let k = first + own * PARTS;
                 if (k < CLASSES) {
-                    directions[(chosen * CLASSES + k) * GUIDE_QUADS + quad] = sums[own];
+                    directions[k * GUIDE_QUADS + quad] = sums[own];
                     if (quad == 0u) {
-                        counts[chosen * CLASSES + k] = rows[own];
+                        counts[k] = rows[own];
                     }
                 }
             }
@@ -59,7 +59,7 @@ fn sum_prototypes(guides: Prototypes, guide: u32, chosen: u32, thread: u32, leav
     }
     workgroupBarrier();
     for (var k = thread; k < CLASSES; k += THREADS) {
-        let first = (chosen * CLASSES + k) * GUIDE_QUADS;
+        let first = k * GUIDE_QUADS;
         var squares = 0.0;
         for (var quad = 0u; quad < quads; quad++) {
             squares += dot(directions[first + quad], directions[first + quad]);

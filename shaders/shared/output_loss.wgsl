@@ -12,9 +12,6 @@
 // so the gradient loses no digits as p -> 1, and no infinity arises where rest underflows to 0. (The loss itself is reported
 // through log, whose error near 1 is absolute.)
 //
-// MUTUAL, with the cross-entropy only: a share of the target is the partner's softmax q of its own logits, a constant:
-//     t_k = (1 - mutual) [k = y] + mutual q_k,   loss = -sum_k t_k log p_k,   delta = (p - t) / batch
-//
 // The kernel defines LossShape, and where rows stand: logit(shape, row, k) and store_delta_at(shape, row, k, delta).
 
 const LOG_FLOOR = -100.0;
@@ -24,7 +21,7 @@ struct OutputLoss {
     right: f32,
 }
 
-fn output_loss(shape: LossShape, classes: u32, row: u32, partner: u32, label: u32) -> OutputLoss {
+fn output_loss(shape: LossShape, classes: u32, row: u32, label: u32) -> OutputLoss {
     var top = 0u;
     for (var k = 1u; k < classes; k++) {
         if (logit(shape, row, k) > logit(shape, row, top)) {
@@ -51,38 +48,15 @@ fn output_loss(shape: LossShape, classes: u32, row: u32, partner: u32, label: u3
 
     if (CROSS_ENTROPY) {
         let scale = 1.0 / f32(shape.batch_size);
-        // The partner's largest logit, and the sum of its exponentials relative to that.
-        var best = 0.0;
-        var total = 0.0;
-        if (MUTUAL) {
-            best = logit(shape, partner, 0u);
-            for (var k = 1u; k < classes; k++) {
-                best = max(best, logit(shape, partner, k));
-            }
-            for (var k = 0u; k < classes; k++) {
-                total += exp(logit(shape, partner, k) - best);
-            }
-        }
         for (var k = 0u; k < classes; k++) {
             var delta = exp(logit(shape, row, k) - largest) / sum;
             if (k == label) {
                 // p - 1 of the largest term, from the others.
                 delta = select(delta - 1.0, -rest / sum, k == top);
             }
-            if (MUTUAL) {
-                let p = exp(logit(shape, row, k) - largest) / sum;
-                delta = (1.0 - shape.mutual) * delta + shape.mutual * (p - exp(logit(shape, partner, k) - best) / total);
-            }
             store_delta_at(shape, row, k, delta * scale);
         }
         loss = log(sum) - (logit(shape, row, label) - largest);
-        if (MUTUAL) {
-            var cross = 0.0;
-            for (var k = 0u; k < classes; k++) {
-                cross += exp(logit(shape, partner, k) - best) / total * (log(sum) - (logit(shape, row, k) - largest));
-            }
-            loss = (1.0 - shape.mutual) * loss + shape.mutual * cross;
-        }
     } else {
         let scale = 1.0 / (f32(shape.batch_size) * f32(classes));
         let log_sum = log(sum);

@@ -4,8 +4,7 @@
 //     loss    = softmax cross-entropy of the scores (shared/output_loss.wgsl), whose gradient is d_k
 //     g       = sum_k d_k C_k / temperature,    delta = (g - r (r.g)) / n,   n² = |p|² + 1e-12
 //
-// and delta is 0 where p is a rectified output that is 0. MUTUAL: a share of the target is the partner's answer about the same image,
-// its softmax over the prototypes that guide the partner.
+// and delta is 0 where p is a rectified output that is 0.
 //
 // LANES invocations share a row, ROWS rows are in work at a time: each invocation scores every LANES-th class, the first one computes the
 // loss, each owns every LANES-th quad of the gradient. Scores stand in workgroup memory; the kernel's text holds how many CLASSES there
@@ -19,8 +18,8 @@
 #import row_scale
 #import output_loss
 
-// [row in work][class]; with MUTUAL the partner's behind the own.
-var<workgroup> scores: array<f32, select(1u, 2u, MUTUAL) * ROWS * CLASSES>;
+// [row in work][class]
+var<workgroup> scores: array<f32, ROWS * CLASSES>;
 var<workgroup> gradients: array<f32, ROWS * CLASSES>;
 
 fn logit(shape: LossShape, row: u32, k: u32) -> f32 {
@@ -36,7 +35,7 @@ const SCORED = min((CLASSES + LANES - 1u) / LANES, select(4u, 16u, LANES == 1u))
 const LOADED = select(4u, 1u, LANES == 1u);
 
 // The scores of one row of a slot.
-fn score(guides: Prototypes, slot: u32, batch_row: u32, target_row: u32, lane: u32) {
+fn score(guides: Prototypes, slot: u32, batch_row: u32, local_row: u32, lane: u32) {
     let guide = slot ^ guides.partner;
     for (var first = lane; first < CLASSES; first += LANES * SCORED) {
         // Said, not left out: one browser does not begin a variable without a value anew in each round of a loop.
@@ -55,7 +54,7 @@ fn score(guides: Prototypes, slot: u32, batch_row: u32, target_row: u32, lane: u
         for (var i = 0u; i < SCORED; i++) {
             let k = first + i * LANES;
             if (k < CLASSES) {
-                scores[target_row * CLASSES + k] = select(ABSENT, sums[i] * guides.inverse_temperature, is_present(guide, k));
+                scores[local_row * CLASSES + k] = select(ABSENT, sums[i] * guides.inverse_temperature, is_present(guide, k));
             }
         }
     }
@@ -67,15 +66,12 @@ fn prototype_loss(
 ) -> f32 {
     let lane = thread % LANES;
     score(guides, slot, batch_row, local_row, lane);
-    if (MUTUAL) {
-        score(guides, slot ^ 1u, batch_row, ROWS + local_row, lane);
-    }
     if (LANES > 1u) {
         workgroupBarrier();
     }
     var loss = 0.0;
     if (lane == 0u) {
-        loss = output_loss(shape, CLASSES, local_row, ROWS + local_row, label).loss;
+        loss = output_loss(shape, CLASSES, local_row, label).loss;
     }
     if (LANES > 1u) {
         workgroupBarrier();

@@ -84,7 +84,7 @@ fn tile_name(tile: Tile) -> String {
 fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: Tile) -> Result<f64> {
     let layer = Linear::new(side, side, side);
     let [inputs, weights, outputs] = [0, 1, 2].map(Tensor);
-    let operation = Operation::from(Forward { layer, inputs, weights, outputs, preactivations: None });
+    let operation = Operation::from(Forward { layer, inputs, weights, outputs });
     let tiles = Tiles::GPU.with_forward(tile);
     let launch = Launch { tiles: &tiles, slots: 1 };
     let pipeline = wait(context.compile(&operation.variant(launch)))?;

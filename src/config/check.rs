@@ -2,8 +2,7 @@
 
 use super::hidden_loss::HiddenLossOptions;
 use super::{
-    Augmentation, HeadOptions, HeadRate, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions, Representation,
-    TrainingConfig, Trust, TrustRate,
+    Augmentation, HeadOptions, HiddenLoss, HiddenLossKind, Labelled, Method, PrototypeOptions, TrainingConfig, Trust, TrustRate,
 };
 use crate::error::{Error, Result};
 
@@ -56,9 +55,6 @@ impl TrainingConfig {
         // Above this a layer would hardly ever have a unit left.
         if !(0.0..=0.95).contains(&self.dropout) {
             return fail(format!("--dropout {} is out of range; give 0 to 0.95, such as 0.2", self.dropout));
-        }
-        if self.dropout > 0.0 && self.has_hidden_losses() && self.hidden_loss.representation() == Representation::PreActivation {
-            return fail("--dropout and --representation pre-activation cannot be combined; remove one of them");
         }
         self.hidden_loss.check(self.batch_size)?;
         if self.method == Method::Ffcl3 && (self.epochs < 3 || self.architecture.layer_count() < 2) {
@@ -172,21 +168,16 @@ impl PrototypeOptions {
         if self.projection > MAX_PROJECTION {
             return fail(format!("--projection {} is too wide; give 1 to {MAX_PROJECTION}, or 0 for none", self.projection));
         }
-        if !(0.0..1.0).contains(&self.mutual) {
-            return fail(format!("--mutual {} is out of range; give 0 to less than 1, such as 0.3", self.mutual));
-        }
         Ok(())
     }
 }
 
 impl HeadOptions {
     pub(super) fn check(&self) -> Result<()> {
-        match self.head_rate {
-            HeadRate::Times(times) if !(0.01..=100.0).contains(&times) => {
-                fail(format!("--head-rate {times} is out of range; give 0.01 to 100, such as 4, or auto"))
-            }
-            _ => Ok(()),
+        if !(0.01..=100.0).contains(&self.head_rate) {
+            return fail(format!("--head-rate {} is out of range; give 0.01 to 100, such as 4", self.head_rate));
         }
+        Ok(())
     }
 }
 
@@ -195,16 +186,8 @@ impl HiddenLossOptions {
     pub(super) fn check(&self) -> Result<()> {
         self.prototypes.check()?;
         self.head.check()?;
-        if self.prototypes.mutual > 0.0 && self.kind != HiddenLossKind::Prototypes {
-            return fail("--mutual belongs to --hidden-loss prototypes; add that (or --recipe contrastive), or leave it out");
-        }
-        let before_activation = self.cosine.representation == Representation::PreActivation;
-        for (given, option) in [(self.cosine.centre, "--centre"), (before_activation, "--representation pre-activation")] {
-            if given && self.kind != HiddenLossKind::Cosine {
-                return fail(format!(
-                    "{option} belongs to --hidden-loss cosine; add that (or --recipe paper), or leave {option} out"
-                ));
-            }
+        if self.cosine.centre && self.kind != HiddenLossKind::Cosine {
+            return fail("--centre belongs to --hidden-loss cosine; add that (or --recipe paper), or leave --centre out");
         }
         Ok(())
     }

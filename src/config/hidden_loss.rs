@@ -1,6 +1,5 @@
 //! The loss of the hidden layers, with the options that belong to it.
 
-use super::words::{NumberOrWord, number_or_auto};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +23,7 @@ pub enum HiddenLoss {
 
 impl HiddenLoss {
     /// A linear head that learns at the network's rate.
-    pub const HEAD: Self = Self::Head(HeadOptions { head_rate: HeadRate::Times(1.0) });
+    pub const HEAD: Self = Self::Head(HeadOptions { head_rate: 1.0 });
 
     /// The loss of that name, with its own options of those given.
     pub fn new(kind: HiddenLossKind, cosine: CosineOptions, prototypes: PrototypeOptions, head: HeadOptions) -> Self {
@@ -33,15 +32,7 @@ impl HiddenLoss {
             HiddenLossKind::Prototypes => Self::Prototypes(prototypes),
             HiddenLossKind::Pairs => Self::Pairs,
             HiddenLossKind::Head => Self::Head(head),
-            HiddenLossKind::Instances => Self::Instances(PrototypeOptions { mutual: 0.0, ..prototypes }),
-        }
-    }
-
-    /// What the loss reads of a hidden layer.
-    pub fn representation(&self) -> Representation {
-        match self {
-            Self::Cosine(options) => options.representation,
-            Self::Prototypes(_) | Self::Pairs | Self::Head(_) | Self::Instances(_) => Representation::Activation,
+            HiddenLossKind::Instances => Self::Instances(prototypes),
         }
     }
 
@@ -49,19 +40,16 @@ impl HiddenLoss {
     pub fn summary(&self) -> String {
         match self {
             Self::Cosine(options) => format!("the cosine{}", if options.centre { " of centred vectors" } else { "" }),
-            Self::Prototypes(PrototypeOptions { guide, projection, temperature, .. })
-            | Self::Instances(PrototypeOptions { guide, projection, temperature, .. }) => {
+            Self::Prototypes(PrototypeOptions { guide, projection, temperature })
+            | Self::Instances(PrototypeOptions { guide, projection, temperature }) => {
                 let whose = if *guide == Guide::Partner { "the partner's" } else { "their own" };
                 let rows = if *projection > 0 { format!(" projections to {projection}") } else { " outputs".into() };
                 let what = if matches!(self, Self::Instances(_)) { "finding the same image" } else { "prototypes" };
                 format!("{what} of {whose}{rows} at temperature {temperature}")
             }
             Self::Pairs => "pairs".into(),
-            Self::Head(HeadOptions { head_rate }) => match head_rate {
-                HeadRate::Times(1.0) => "a linear head each".into(),
-                HeadRate::Times(times) => format!("a linear head each, at {times} times the rate"),
-                HeadRate::Auto => "a linear head each, at a rate by its width".into(),
-            },
+            Self::Head(HeadOptions { head_rate: 1.0 }) => "a linear head each".into(),
+            Self::Head(HeadOptions { head_rate }) => format!("a linear head each, at {head_rate} times the rate"),
         }
     }
 
@@ -126,22 +114,8 @@ pub enum HiddenLossKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CosineOptions {
-    /// What is compared.
-    pub representation: Representation,
     /// Subtract the batch's mean from what is compared. The mean counts as a constant.
     pub centre: bool,
-}
-
-/// The vectors that the cosine embedding loss of the hidden layers compares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum Representation {
-    /// `h = relu(z)`.
-    #[default]
-    Activation,
-    /// `z`, before the ReLU.
-    PreActivation,
 }
 
 /// Options of [`HiddenLoss::Prototypes`] and [`HiddenLoss::Instances`].
@@ -155,54 +129,25 @@ pub struct PrototypeOptions {
     pub projection: usize,
     /// Divides the cosines to the prototypes.
     pub temperature: f64,
-    /// Share of a hidden layer's target that is not the label but what the partner's layer answers about the same image: its
-    /// softmax over the prototypes that guide it.
-    pub mutual: f64,
 }
 
 impl Default for PrototypeOptions {
     fn default() -> Self {
-        Self { guide: Guide::Partner, projection: 0, temperature: 0.1, mutual: 0.0 }
+        Self { guide: Guide::Partner, projection: 0, temperature: 0.1 }
     }
 }
 
 /// Options of [`HiddenLoss::Head`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HeadOptions {
     /// How many times the learning rate the heads learn at.
-    pub head_rate: HeadRate,
+    pub head_rate: f64,
 }
 
-/// How many times the learning rate heads learn at. A step of Adam moves each weight by about that rate, and a head's answer by as much more
-/// as it has inputs: so wide heads need lower rates.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "NumberOrWord<f64>", into = "NumberOrWord<f64>")]
-pub enum HeadRate {
-    /// So many times.
-    Times(f64),
-    /// In inverse proportion to the width of the head's layer: 8 times for 64.
-    Auto,
-}
-
-number_or_auto!(HeadRate, Times, "rate", "4");
-
-/// Divided by a layer's width it came near the best rate for 32, 64 and 256 units (docs/explanation/results.md). Other widths were not compared.
-const WIDTH_OF_EQUAL_RATE: f64 = 512.0;
-
-impl HeadRate {
-    /// How many times the learning rate a head behind so many units learns at.
-    pub fn behind(self, width: usize) -> f64 {
-        match self {
-            Self::Times(times) => times,
-            Self::Auto => WIDTH_OF_EQUAL_RATE / width as f64,
-        }
-    }
-}
-
-impl Default for HeadRate {
+impl Default for HeadOptions {
     fn default() -> Self {
-        Self::Times(1.0)
+        Self { head_rate: 1.0 }
     }
 }
 
@@ -255,7 +200,7 @@ impl From<HiddenLoss> for HiddenLossOptions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HeadRate, Recipe, TrainingConfig};
+    use super::super::{Recipe, TrainingConfig};
 
     /// As `study.json` has held it since before a hidden loss had options of its own, and as older files do without later options.
     #[test]
@@ -264,21 +209,9 @@ mod tests {
         let config = Recipe::Contrastive.config();
         assert_eq!(serde_json::from_str::<TrainingConfig>(text).unwrap(), config);
         let written = serde_json::json!(config);
+        let gone = ["representation", "mutual"];
         for (name, value) in &serde_json::from_str::<serde_json::Map<_, _>>(text).unwrap() {
-            assert_eq!(written[name], *value, "{name}");
+            assert!(written[name] == *value || gone.contains(&name.as_str()), "{name}");
         }
-        let older = text.replace(r#""mutual":0.0,"#, "").replace(r#""representation":"activation","#, "");
-        assert_eq!(serde_json::from_str::<TrainingConfig>(&older).unwrap(), config);
-    }
-
-    #[test]
-    fn rates_of_heads_are_numbers_or_auto() {
-        for (text, rate) in [("auto", HeadRate::Auto), ("4.5", HeadRate::Times(4.5))] {
-            assert_eq!(text.parse::<HeadRate>().unwrap(), rate);
-            let json = serde_json::to_string(&rate).unwrap();
-            assert_eq!(serde_json::from_str::<HeadRate>(&json).unwrap(), rate);
-        }
-        assert!("fast".parse::<HeadRate>().is_err());
-        assert_eq!([32, 64, 512].map(|width| HeadRate::Auto.behind(width)), [16.0, 8.0, 1.0]);
     }
 }

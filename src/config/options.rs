@@ -8,8 +8,7 @@ pub(super) use draft::{Draft, common};
 use owner::Owner;
 
 use super::{
-    Guide, HeadRate, HiddenLossKind, LabelNoise, Labelled, Method, OutputLoss, Recipe, Representation, Schedule, TrainingConfig,
-    Trust, TrustRate, Widths,
+    Guide, HiddenLossKind, LabelNoise, Labelled, Method, OutputLoss, Recipe, Schedule, TrainingConfig, Trust, TrustRate, Widths,
 };
 use crate::error::{Error, Result};
 use crate::model::Architecture;
@@ -95,9 +94,6 @@ table::options! {
         /// Loss of the hidden layers.
         #[arg(value_enum)]
         hidden_loss: HiddenLossKind => hidden.kind, [of_recipe];
-        /// What the cosine loss compares.
-        #[arg(value_enum, hide_short_help = true)]
-        representation: Representation => hidden.cosine.representation, [of_recipe] of Cosine;
         /// Subtract the batch's mean from what the cosine loss compares.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         centre: bool => hidden.cosine.centre, [of_recipe] of Cosine;
@@ -110,12 +106,9 @@ table::options! {
         /// Temperature of the softmax over the prototypes: the cosines are divided by it.
         #[arg(hide_short_help = true)]
         temperature: f64 => hidden.prototypes.temperature, [of_recipe] of Prototypes;
-        /// Share of a hidden layer's target that is the partner's prediction for the same image instead of the label.
-        #[arg(value_name = "FRACTION", hide_short_help = true)]
-        mutual: f64 => hidden.prototypes.mutual, [of_recipe] of ClassPrototypes;
-        /// Learning rate of the heads, as a multiple of --learning-rate; auto is 512 / layer width.
+        /// Learning rate of the heads, as a multiple of --learning-rate; higher ones help where labels are wrong.
         #[arg(value_name = "TIMES", hide_short_help = true)]
-        head_rate: HeadRate => hidden.head.head_rate, [of_recipe] of Head;
+        head_rate: f64 => hidden.head.head_rate, [of_recipe] of Head;
         /// Normalise the outputs of each hidden layer to the same length before the next layer reads them.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_short_help = true)]
         normalize: bool => run.normalize, [of_recipe];

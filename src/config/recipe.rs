@@ -1,7 +1,7 @@
 //! Named sets of options: a recipe is data, not a code path.
 
 use super::options::Draft;
-use super::{HeadRate, HiddenLossKind, Method, OutputLoss, RunOptions, Schedule, TrainingConfig};
+use super::{HiddenLossKind, Method, OutputLoss, RunOptions, Schedule, TrainingConfig};
 use serde::{Deserialize, Serialize};
 
 /// A named set of options.
@@ -43,12 +43,9 @@ impl Recipe {
                 normalize: Some(true),
                 ..RunOptions::default()
             },
-            Self::Heads => RunOptions {
-                hidden_loss: Some(HiddenLossKind::Head),
-                head_rate: Some(HeadRate::Auto),
-                standardize: Some(true),
-                ..Self::Contrastive.options()
-            },
+            Self::Heads => {
+                RunOptions { hidden_loss: Some(HiddenLossKind::Head), standardize: Some(true), ..Self::Contrastive.options() }
+            }
             Self::Paper => RunOptions {
                 batch_size: Some(64),
                 learning_rate: Some(1e-4),

@@ -1,7 +1,7 @@
 //! Learning from labels of which some are wrong: which images are trusted, and the wrong labels of experiments.
 
 use super::TrainingConfig;
-use super::words::{NumberOrWord, number_or_auto};
+use super::words::{AUTO, NumberOrWord};
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::ops::Range;
@@ -55,7 +55,46 @@ pub enum TrustRate {
     Auto,
 }
 
-number_or_auto!(TrustRate, Given, "share", "0.2");
+impl TryFrom<NumberOrWord<f64>> for TrustRate {
+    type Error = String;
+
+    fn try_from(given: NumberOrWord<f64>) -> Result<Self, String> {
+        match given {
+            NumberOrWord::Number(share) => Ok(Self::Given(share)),
+            NumberOrWord::Word(word) => word.parse(),
+        }
+    }
+}
+
+impl From<TrustRate> for NumberOrWord<f64> {
+    fn from(rate: TrustRate) -> Self {
+        match rate {
+            TrustRate::Given(share) => Self::Number(share),
+            TrustRate::Auto => Self::Word(AUTO.into()),
+        }
+    }
+}
+
+impl FromStr for TrustRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(share) => Ok(Self::Given(share)),
+            Err(_) if text == AUTO => Ok(Self::Auto),
+            Err(_) => Err(format!("{text:?} is no share; give a number such as 0.2, or auto")),
+        }
+    }
+}
+
+impl Display for TrustRate {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Given(share) => share.fmt(formatter),
+            Self::Auto => formatter.write_str(AUTO),
+        }
+    }
+}
 
 /// Labels of training images that are made wrong, to see what becomes of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,6 @@
 use super::case::{BATCHES, Contents, SIZES, SLOTS, Take, extreme_rows, scale_a_row};
 use super::{Access, Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant, Whose};
 use crate::arithmetic::{Arithmetic, Real};
-use crate::config::Representation;
 use crate::error::Result;
 use crate::layout::{RowLoss, Rows, SQUARE_FLOOR, Step, Views};
 
@@ -14,8 +13,6 @@ use crate::layout::{RowLoss, Rows, SQUARE_FLOOR, Step, Views};
 pub struct CosineGradient {
     /// The rows and their loss.
     pub shape: RowLoss,
-    /// What `rows` are.
-    pub representation: Representation,
     /// `[slot, batch, quads(width)]`.
     pub rows: Tensor,
     /// What is subtracted from each row, `[slot, quads(width)]`, where the loss is centred.
@@ -41,8 +38,7 @@ impl Describe for CosineGradient {
     }
 
     fn variant(&self, launch: Launch) -> Variant {
-        let masked = self.representation == Representation::Activation;
-        launch.rows(Kernel::CosineGradient).flag("RELU_MASK", masked).flag("CENTRE", self.means.is_some())
+        launch.rows(Kernel::CosineGradient).flag("CENTRE", self.means.is_some())
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
@@ -53,10 +49,9 @@ impl Describe for CosineGradient {
 impl CosineGradient {
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
-        let masked = self.representation == Representation::Activation;
         let own = Compared { rows: memory.own(self.rows), means: self.means.map(|means| memory.own(means)) };
         let partner = Compared { rows: memory.partner(self.rows), means: self.means.map(|means| memory.partner(means)) };
-        cosine_gradient::<A>(&self.shape, masked, own, partner, &mut deltas, &mut row_metrics);
+        cosine_gradient::<A>(&self.shape, own, partner, &mut deltas, &mut row_metrics);
         memory.put(self.deltas, Data::Numbers(deltas));
         memory.put(self.row_metrics, Data::Numbers(row_metrics));
     }
@@ -81,10 +76,9 @@ impl Compared<'_> {
 }
 
 /// Writes `deltas` and adds each row's loss to `row_metrics`; `own` and `partner` are what the slot and the other model give.
-/// `relu_mask`: the representations are `relu(z)`. Shapes as in [`crate::layout`], without the slot axis.
+/// Shapes as in [`crate::layout`], without the slot axis.
 pub fn cosine_gradient<A: Arithmetic>(
     shape: &RowLoss,
-    relu_mask: bool,
     own: Compared,
     partner: Compared,
     deltas: &mut [A::Stored],
@@ -94,7 +88,7 @@ pub fn cosine_gradient<A: Arithmetic>(
     for ((row, delta), metric) in deltas.chunks_exact_mut(shape.rows().stride()).enumerate().zip(metrics) {
         let loss = A::run(
             #[inline(always)]
-            || row_gradient::<A>(shape.batch_size, relu_mask, own.row(shape, row), partner.row(shape, row), delta),
+            || row_gradient::<A>(shape.batch_size, own.row(shape, row), partner.row(shape, row), delta),
         );
         *metric = A::store(A::load(*metric) + loss);
     }
@@ -102,23 +96,17 @@ pub fn cosine_gradient<A: Arithmetic>(
 
 /// One image: fills `delta` and returns the loss `1 − c`.
 #[inline(always)]
-fn row_gradient<A: Arithmetic>(
-    batch_size: u32,
-    relu_mask: bool,
-    own: Compared,
-    partner: Compared,
-    delta: &mut [A::Stored],
-) -> A::Number {
+fn row_gradient<A: Arithmetic>(batch_size: u32, own: Compared, partner: Compared, delta: &mut [A::Stored]) -> A::Number {
     // Two closed forms of the same, so that the loops over plain rows hold no branch.
     match (own.means, partner.means) {
         (Some(own_means), Some(partner_means)) => {
             let u = |k: usize| A::Number::lift(own.rows[k]) - A::Number::lift(own_means[k]);
             let v = |k: usize| A::Number::lift(partner.rows[k]) - A::Number::lift(partner_means[k]);
-            gradient::<A>(batch_size, relu_mask, own.rows, u, v, delta)
+            gradient::<A>(batch_size, own.rows, u, v, delta)
         }
         _ => {
             let (u, v) = (|k: usize| A::Number::lift(own.rows[k]), |k: usize| A::Number::lift(partner.rows[k]));
-            gradient::<A>(batch_size, relu_mask, own.rows, u, v, delta)
+            gradient::<A>(batch_size, own.rows, u, v, delta)
         }
     }
 }
@@ -127,7 +115,6 @@ fn row_gradient<A: Arithmetic>(
 #[inline(always)]
 fn gradient<A: Arithmetic>(
     batch_size: u32,
-    relu_mask: bool,
     rows: &[f32],
     u: impl Fn(usize) -> A::Number,
     v: impl Fn(usize) -> A::Number,
@@ -146,7 +133,7 @@ fn gradient<A: Arithmetic>(
     delta[width..].fill(0.0.into());
     for (k, (delta, &row)) in delta.iter_mut().zip(rows).enumerate() {
         let gradient = (difference(k) - loss * (u(k) * own_scale)) * factor;
-        *delta = if relu_mask && row <= 0.0 { 0.0.into() } else { A::store(gradient) };
+        *delta = if row <= 0.0 { 0.0.into() } else { A::store(gradient) };
     }
     loss
 }
@@ -155,41 +142,37 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
     let mut number = 0;
     for width in SIZES {
         for batch_size in BATCHES {
-            for representation in [Representation::Activation, Representation::PreActivation] {
-                for centre in [false, true] {
-                    let masked = representation == Representation::Activation;
-                    let shape = Rows::new(width, batch_size, masked).loss(Views::Replica, 0, 3);
-                    let stride = shape.rows().stride();
-                    let mut contents = Contents::new(number);
-                    let mut rows = extreme_rows(&mut contents.generator, SLOTS * batch_size, width);
-                    scale_a_row(&mut rows, width, 1e15);
-                    // Subnormal activations may count as zero for the mask, which no bound on the gradient describes: leave them to
-                    // `forward`.
-                    for value in rows.iter_mut().filter(|value| value.abs() < f32::MIN_POSITIVE || masked && **value < 0.0) {
-                        *value = 0.0;
-                    }
-                    // In one row the partners nearly agree: the case in which the textbook form loses all digits.
-                    if batch_size > 4 {
-                        let (a, b) = rows.split_at_mut(batch_size * stride);
-                        let range = 4 * stride..4 * stride + width;
-                        b[range.clone()].iter_mut().zip(&a[range]).for_each(|(b, a)| *b = a * 1.00001);
-                    }
-                    // Any numbers will do: what they are the mean of is the business of `batch_mean`.
-                    let means =
-                        (0..SLOTS * stride).map(|k| if k % stride < width { contents.generator.uniform(0.1, 0.9) } else { 0.0 });
-                    let means: Vec<f32> = means.collect();
-                    let operation = CosineGradient {
-                        shape,
-                        representation,
-                        rows: contents.numbers(Level::Slot, rows),
-                        means: centre.then(|| contents.numbers(Level::Slot, means)),
-                        deltas: contents.poison(Level::Slot, shape.rows().len()),
-                        row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
-                    };
-                    let name = format!("width {width} batch {batch_size} {representation:?} centre {centre}");
-                    take(contents.case(name, Step::default(), operation))?;
-                    number += 1;
+            for centre in [false, true] {
+                let shape = Rows::new(width, batch_size, true).loss(Views::Replica, 0, 3);
+                let stride = shape.rows().stride();
+                let mut contents = Contents::new(number);
+                let mut rows = extreme_rows(&mut contents.generator, SLOTS * batch_size, width);
+                scale_a_row(&mut rows, width, 1e15);
+                // Subnormal activations may count as zero for the mask, which no bound on the gradient describes: leave them to
+                // `forward`.
+                for value in rows.iter_mut().filter(|value| **value < f32::MIN_POSITIVE) {
+                    *value = 0.0;
                 }
+                // In one row the partners nearly agree: the case in which the textbook form loses all digits.
+                if batch_size > 4 {
+                    let (a, b) = rows.split_at_mut(batch_size * stride);
+                    let range = 4 * stride..4 * stride + width;
+                    b[range.clone()].iter_mut().zip(&a[range]).for_each(|(b, a)| *b = a * 1.00001);
+                }
+                // Any numbers will do: what they are the mean of is the business of `batch_mean`.
+                let means =
+                    (0..SLOTS * stride).map(|k| if k % stride < width { contents.generator.uniform(0.1, 0.9) } else { 0.0 });
+                let means: Vec<f32> = means.collect();
+                let operation = CosineGradient {
+                    shape,
+                    rows: contents.numbers(Level::Slot, rows),
+                    means: centre.then(|| contents.numbers(Level::Slot, means)),
+                    deltas: contents.poison(Level::Slot, shape.rows().len()),
+                    row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
+                };
+                let name = format!("width {width} batch {batch_size} centre {centre}");
+                take(contents.case(name, Step::default(), operation))?;
+                number += 1;
             }
         }
     }
@@ -228,7 +211,7 @@ mod tests {
                     |row: &[f32]| row.iter().zip(&means).map(|(&a, &b)| f64::from(a) - f64::from(b)).collect::<Vec<_>>();
                 let (mut u64s, v64s) = (centred(&u), centred(&v));
                 let mut delta = vec![f32::NAN; width];
-                let value = row_gradient::<Double>(1, false, own, partner, &mut delta);
+                let value = row_gradient::<Double>(1, own, partner, &mut delta);
                 assert!((value - loss(&u64s, &v64s)).abs() < 1e-12);
                 for k in 0..width {
                     let (step, centre) = (1e-5, u64s[k]);
@@ -237,7 +220,8 @@ mod tests {
                     u64s[k] = centre - step;
                     let below = loss(&u64s, &v64s);
                     u64s[k] = centre;
-                    let expected = (above - below) / (2.0 * step);
+                    // Nothing passes back where the ReLU let nothing pass.
+                    let expected = if u[k] > 0.0 { (above - below) / (2.0 * step) } else { 0.0 };
                     // Truncation step²·|c'''|/6 ~ 1e-10, rounding 2⁻⁵³/step ~ 1e-11, and the result's rounding to f32.
                     assert!((f64::from(delta[k]) - expected).abs() < 1e-8 + 1e-7 * expected.abs(), "width {width} at {k}");
                 }
@@ -248,14 +232,15 @@ mod tests {
     #[test]
     fn equal_rows_have_no_loss_and_zero_rows_a_finite_gradient() {
         let mut delta = vec![f32::NAN; 4];
-        let value = row_gradient::<Single>(1, true, plain(&[1.0, 2.0, 3.0]), plain(&[2.0, 4.0, 6.0]), &mut delta);
+        let value = row_gradient::<Single>(1, plain(&[1.0, 2.0, 3.0]), plain(&[2.0, 4.0, 6.0]), &mut delta);
         assert!(value < 1e-12, "{value}");
         assert_eq!(delta[3], 0.0);
-        let value = row_gradient::<Single>(1, false, plain(&[0.0; 3]), plain(&[1.0, 0.0, 0.0]), &mut delta);
-        assert_eq!(value, 1.0);
-        assert!(delta.iter().all(|value| value.is_finite()));
-        row_gradient::<Single>(1, true, plain(&[0.0; 3]), plain(&[1.0, 0.0, 0.0]), &mut delta);
-        assert_eq!(delta, [0.0; 4]);
+        let value = row_gradient::<Single>(1, plain(&[0.0; 3]), plain(&[1.0, 0.0, 0.0]), &mut delta);
+        assert_eq!((value, delta), (1.0, vec![0.0; 4]));
+        // A row so small that its squares are nothing beside the floor.
+        let mut delta = vec![f32::NAN; 4];
+        row_gradient::<Single>(1, plain(&[1e-20; 3]), plain(&[1.0, 0.0, 0.0]), &mut delta);
+        assert!(delta.iter().all(|value| value.is_finite()), "{delta:?}");
     }
 
     /// Where u and v differ by a part in 10⁴ the textbook form `1 − c` keeps no digit in f32; this one keeps nearly all.
@@ -263,7 +248,7 @@ mod tests {
     fn small_losses_keep_their_digits() {
         let (u, v) = ([1.0f32, 1.0], [1.0f32, 1.0001]);
         let mut delta = vec![0.0; 2];
-        let single = f64::from(row_gradient::<Single>(1, false, plain(&u), plain(&v), &mut delta));
+        let single = f64::from(row_gradient::<Single>(1, plain(&u), plain(&v), &mut delta));
         let exact = loss(&[1.0, 1.0], &[1.0, f64::from(v[1])]);
         // The difference of unit vectors, 5e-5, carries an absolute error of 2⁻²⁴ or so: a part in 10³.
         assert!((single - exact).abs() < 4e-3 * exact, "{single} {exact}");

@@ -1,7 +1,7 @@
 //! forward: one layer's matrix product, bias and activation.
 
 use super::case::{BATCHES, Contents, SIZES, Take, extreme_rows, scale_a_row};
-use super::{Access, Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
+use super::{Data, Describe, Kernel, Launch, Level, Memory, Operand, Tensor, Variant};
 use crate::arithmetic::matmul::Matrix;
 use crate::arithmetic::{Arithmetic, Real};
 use crate::error::Result;
@@ -21,18 +21,11 @@ pub struct Forward {
     pub weights: Tensor,
     /// `[slot, batch, quads(outputs)]`.
     pub outputs: Tensor,
-    /// The same before the activation, where it is kept.
-    pub preactivations: Option<Tensor>,
 }
 
 impl Describe for Forward {
     fn operands(&self) -> Vec<Operand> {
-        vec![
-            Operand::read(self.inputs),
-            Operand::read(self.weights),
-            Operand::write(self.outputs),
-            Operand::maybe(self.preactivations, Access::Write),
-        ]
+        vec![Operand::read(self.inputs), Operand::read(self.weights), Operand::write(self.outputs)]
     }
 
     fn parameters(&self) -> Vec<u8> {
@@ -40,8 +33,7 @@ impl Describe for Forward {
     }
 
     fn variant(&self, launch: Launch) -> Variant {
-        let tile = launch.tiles.forward(&self.layer, launch.slots);
-        tile.constants(Kernel::Forward, "TILE_ROWS").flag("KEEP_PREACTIVATION", self.preactivations.is_some())
+        launch.tiles.forward(&self.layer, launch.slots).constants(Kernel::Forward, "TILE_ROWS")
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
@@ -67,24 +59,13 @@ impl Forward {
 
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let mut outputs = memory.take(self.outputs);
-        let mut kept = self.preactivations.map(|tensor| (tensor, memory.take(tensor)));
-        let preactivations = kept.as_mut().map(|(_, values)| &mut values[..]);
-        forward::<A>(&self.layer, memory.own(self.inputs), memory.own(self.weights), &mut outputs, preactivations);
+        forward::<A>(&self.layer, memory.own(self.inputs), memory.own(self.weights), &mut outputs);
         memory.put(self.outputs, Data::Numbers(outputs));
-        if let Some((tensor, values)) = kept {
-            memory.put(tensor, Data::Numbers(values));
-        }
     }
 }
 
-/// One slot; shapes as in [`Forward`], without the slot axis. `preactivations` receives what is before the activation.
-pub fn forward<A: Arithmetic>(
-    layer: &Linear,
-    inputs: &[f32],
-    weights: &[f32],
-    outputs: &mut [A::Stored],
-    preactivations: Option<&mut [A::Stored]>,
-) {
+/// One slot; shapes as in [`Forward`], without the slot axis.
+pub fn forward<A: Arithmetic>(layer: &Linear, inputs: &[f32], weights: &[f32], outputs: &mut [A::Stored]) {
     let stride = layer.output_stride();
     let left = Matrix { values: inputs, stride: layer.input_stride(), transposed: false };
     let right = Matrix { values: weights, stride, transposed: false };
@@ -95,15 +76,9 @@ pub fn forward<A: Arithmetic>(
         #[inline(always)]
         || {
             let add = |sum: A::Stored, bias: f32| A::load(sum) + A::Number::lift(bias);
-            if layer.rectified == 0 || preactivations.is_some() {
+            if layer.rectified == 0 {
                 for row in outputs.chunks_exact_mut(stride) {
                     row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = A::store(add(*sum, bias)));
-                }
-                if let Some(kept) = preactivations {
-                    kept.copy_from_slice(outputs);
-                }
-                if layer.rectified > 0 {
-                    outputs.iter_mut().for_each(|value| *value = A::store(A::load(*value).max(zero)));
                 }
             } else {
                 for row in outputs.chunks_exact_mut(stride) {
@@ -121,7 +96,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
             // Over all i, each j meets every size as output too.
             let outputs = SIZES[(i + 2 * j + 1) % SIZES.len()];
             // The first layer reads a view that two slots share, deeper ones their own slot.
-            for (views, rectified, keep) in [(Views::Replica, 1, false), (Views::Slot, 0, false), (Views::Slot, 1, true)] {
+            for (views, rectified) in [(Views::Replica, 1), (Views::Slot, 0), (Views::Slot, 1)] {
                 let layer = Linear { view_shift: views.shift(), rectified, ..Linear::new(inputs, outputs, batch_size) };
                 let mut contents = Contents::new(number);
                 let per = Level::View(views);
@@ -132,7 +107,6 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                     inputs: contents.numbers(per, rows),
                     weights: contents.weights(inputs, outputs),
                     outputs: contents.poison(Level::Slot, layer.output_len()),
-                    preactivations: keep.then(|| contents.poison(Level::Slot, layer.output_len())),
                 };
                 let name = format!("{inputs}x{outputs} batch {batch_size} relu {rectified}");
                 take(contents.case(name, Step::default(), operation))?;
@@ -151,12 +125,15 @@ mod tests {
 
     #[test]
     fn it_adds_the_bias_and_rectifies() {
-        let layer = Linear { rectified: 1, ..Linear::new(2, 3, 3) };
         let parameters = LayerParameters::dense(vec![1.0, 2.0, -1.0, 0.5, 3.0, -4.0], vec![0.25, -1.0, 0.0]);
         let inputs = [1.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-        let [mut outputs, mut products] = [(); 2].map(|()| vec![f32::NAN; layer.output_len()]);
-        forward::<Single>(&layer, &inputs, &layer.pack(Map::vector(2), &parameters), &mut outputs, Some(&mut products));
-        assert_eq!(outputs, [3.25, 0.0, 0.0, 0.0, 2.25, 0.0, 6.0, 0.0, 0.25, 0.0, 0.0, 0.0]);
-        assert_eq!(products, [3.25, -1.5, -1.0, 0.0, 2.25, -3.0, 6.0, 0.0, 0.25, -1.0, 0.0, 0.0]);
+        let of = |rectified: u32| {
+            let layer = Linear { rectified, ..Linear::new(2, 3, 3) };
+            let mut outputs = vec![f32::NAN; layer.output_len()];
+            forward::<Single>(&layer, &inputs, &layer.pack(Map::vector(2), &parameters), &mut outputs);
+            outputs
+        };
+        assert_eq!(of(1), [3.25, 0.0, 0.0, 0.0, 2.25, 0.0, 6.0, 0.0, 0.25, 0.0, 0.0, 0.0]);
+        assert_eq!(of(0), [3.25, -1.5, -1.0, 0.0, 2.25, -3.0, 6.0, 0.0, 0.25, -1.0, 0.0, 0.0]);
     }
 }

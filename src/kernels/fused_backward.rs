@@ -79,10 +79,6 @@ impl FusedBackward {
         tile.splits * tile.teams
     }
 
-    fn is_mutual(&self) -> bool {
-        self.layers.iter().any(|layer| layer.loss.mutual > 0.0)
-    }
-
     fn classes(&self) -> u32 {
         self.layers.first().map_or(1, |layer| layer.guides.classes).max(1)
     }
@@ -96,11 +92,10 @@ impl FusedBackward {
         let tile = self.tile(launch);
         let threads = tile.threads();
         let staged = if tile.stage { threads * tile.rows * self.tile_quads(&tile) } else { 1 };
-        let sets = if self.is_mutual() { 2 } else { 1 };
         let gradients = threads / tile.lanes * self.classes();
-        let prototypes = sets * self.classes() * self.guide_quads();
+        let prototypes = self.classes() * self.guide_quads();
         // Each array begins at a multiple of 16 bytes.
-        let words = [sets * gradients, gradients, sets * self.classes()];
+        let words = [gradients, gradients, self.classes()];
         let bytes = words.map(|words| (4 * words).next_multiple_of(16)).iter().sum::<u32>();
         (threads, bytes + 16 * (staged + prototypes) + tile.lane_sum_bytes())
     }
@@ -144,7 +139,6 @@ impl Describe for FusedBackward {
             .flag("HEADS", self.by_heads)
             .flag("PROJECTED", self.projected)
             .flag("NORMALIZE", self.normalize)
-            .flag("MUTUAL", self.is_mutual())
             .flag("CROSS_ENTROPY", true)
             .size("PROTOTYPE_SELECTOR", self.of_prototypes.is_some_and(|selection| selection.by_partner).into());
         Selection::constants(self.selection, variant)

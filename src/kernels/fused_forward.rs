@@ -4,7 +4,7 @@ use super::case::Take;
 use super::gather::Gather;
 use super::{Access, Describe, Kernel, Launch, Memory, Operand, Operation, Tensor, Variant};
 use crate::arithmetic::Arithmetic;
-use crate::config::{OutputLoss, Representation};
+use crate::config::OutputLoss;
 use crate::error::Result;
 use crate::layout::{ForwardPlaces, Linear, Places, RowLoss, Shard};
 
@@ -31,8 +31,8 @@ pub struct FusedLayer {
 pub struct FusedForward {
     /// All layers, projections behind the layers that they belong to.
     pub layers: Vec<FusedLayer>,
-    /// What the hidden layers' cosine loss compares, if that is their loss.
-    pub cosine: Option<Representation>,
+    /// The hidden layers' loss is the cosine.
+    pub cosine: bool,
     /// Rows are brought to one length before the next layer reads them.
     pub normalize: bool,
     /// What losses by prototypes compare is left behind at length 1.
@@ -49,8 +49,6 @@ pub struct FusedForward {
     pub labels: Tensor,
     /// The network's input, before all activations.
     pub activations: Tensor,
-    /// What layers give before their activation is left behind.
-    pub keeps_preactivations: bool,
     /// The first layer's deltas.
     pub deltas: Tensor,
     /// `[slot, layers + 1, batch]`.
@@ -125,12 +123,10 @@ impl Describe for FusedForward {
             .flag("STAGE", tile.stage)
             .size("LANES", tile.lanes)
             .size("ROWS", tile.threads() / tile.lanes)
-            .flag("COSINE", self.cosine.is_some())
-            .flag("RELU_MASK", self.cosine != Some(Representation::PreActivation))
+            .flag("COSINE", self.cosine)
             .flag("NORMALIZE", self.normalize)
             .flag("UNIT_ROWS", self.unit_rows)
             .flag("PROJECTED", self.widest(1) > 0)
-            .flag("KEEP_PREACTIVATION", self.keeps_preactivations)
             .flag("OUTPUT_LOSS", self.loss.is_some())
             .flag("CROSS_ENTROPY", self.loss == Some(OutputLoss::CrossEntropy))
     }

@@ -48,10 +48,6 @@ const PRODUCTS: u32 = 1 << 14;
 const WIDTH: u32 = 64;
 
 impl PrototypeLoss {
-    fn is_mutual(&self) -> bool {
-        self.shape.mutual > 0.0
-    }
-
     /// Invocations of a row: more where it is long and there are many classes.
     fn lanes(&self, launch: Launch) -> u32 {
         let needed = (self.guide.quads * self.guide.classes).div_ceil(PRODUCTS).next_power_of_two();
@@ -60,22 +56,17 @@ impl PrototypeLoss {
 
     /// Rows of a workgroup: fewer where there are many classes.
     fn rows_of_workgroup(&self, launch: Launch) -> u32 {
-        let arrays = if self.is_mutual() { 3 } else { 2 };
-        let most = (SCORE_BYTES / (4 * arrays * self.guide.classes)).max(1);
+        let most = (SCORE_BYTES / (8 * self.guide.classes)).max(1);
         launch.tiles.rows.min(1 << most.ilog2()).min(WIDTH / self.lanes(launch))
     }
 }
 
 impl Describe for PrototypeLoss {
     fn operands(&self) -> Vec<Operand> {
-        let partner = self.guide.partner > 0 || self.is_mutual();
-        let (rows, guide) = (
-            if self.is_mutual() { Operand::read_partner } else { Operand::read },
-            if partner { Operand::read_partner } else { Operand::read },
-        );
+        let guide = if self.guide.partner > 0 { Operand::read_partner } else { Operand::read };
         vec![
             Operand::read(self.rows),
-            rows(self.unit_rows),
+            Operand::read(self.unit_rows),
             guide(self.prototypes),
             guide(self.counts),
             Operand::read(self.labels),
@@ -95,7 +86,6 @@ impl Describe for PrototypeLoss {
             .size("ROWS", self.rows_of_workgroup(launch))
             .size("CLASSES", self.guide.classes)
             .flag("CROSS_ENTROPY", true)
-            .flag("MUTUAL", self.is_mutual())
     }
 
     fn groups(&self, launch: Launch) -> [u32; 3] {
@@ -106,24 +96,19 @@ impl Describe for PrototypeLoss {
 impl PrototypeLoss {
     pub(super) fn run<A: Arithmetic>(&self, memory: &mut impl Memory<A::Stored>) {
         let (mut deltas, mut row_metrics) = (memory.take(self.deltas), memory.take(self.row_metrics));
-        let mut scratch = memory.take_scratch(2 * (self.shape.batch_size * self.guide.classes) as usize);
-        let slot = memory.slot();
-        let guide = |slot: usize| {
-            let slot = slot ^ self.guide.partner as usize;
-            Guide {
-                shape: &self.guide,
-                prototypes: memory.of(self.prototypes, slot).numbers(),
-                counts: memory.of(self.counts, slot).words(),
-            }
+        let mut scratch = memory.take_scratch((self.shape.batch_size * self.guide.classes) as usize);
+        let slot = memory.slot() ^ self.guide.partner as usize;
+        let guide = Guide {
+            shape: &self.guide,
+            prototypes: memory.of(self.prototypes, slot).numbers(),
+            counts: memory.of(self.counts, slot).words(),
         };
-        let own = Scored { unit_rows: memory.own(self.unit_rows), guide: guide(slot) };
-        let partner = self.is_mutual().then(|| Scored { unit_rows: memory.partner(self.unit_rows), guide: guide(slot ^ 1) });
+        let scored = Scored { unit_rows: memory.own(self.unit_rows), guide };
         let labels = memory.words(self.labels);
         prototype_loss::<A>(
             &self.shape,
             memory.own(self.rows),
-            own,
-            partner,
+            scored,
             labels,
             self.selection.map(|selection| selection.of(memory)),
             &mut deltas,
@@ -180,14 +165,13 @@ impl Scored<'_> {
     }
 }
 
-/// One slot; shapes as in [`PrototypeLoss`], without the slot axis. With a `partner`, `shape.mutual` of the target is its softmax.
-/// With `weights` `[batch]` each row's loss and gradient count so much, and a row whose class has no prototype nothing. `scratch` holds `2 · batch · classes` numbers.
+/// One slot; shapes as in [`PrototypeLoss`], without the slot axis.
+/// With `weights` `[batch]` each row's loss and gradient count so much, and a row whose class has no prototype nothing. `scratch` holds `batch · classes` numbers.
 #[expect(clippy::too_many_arguments, reason = "the operands of the kernel, in its order")]
 pub fn prototype_loss<A: Arithmetic>(
     shape: &RowLoss,
     rows: &[f32],
-    own: Scored,
-    partner: Option<Scored>,
+    scored: Scored,
     labels: &[u32],
     weights: Option<&[f32]>,
     deltas: &mut [A::Stored],
@@ -195,42 +179,33 @@ pub fn prototype_loss<A: Arithmetic>(
     scratch: &mut [A::Stored],
 ) {
     let lift = A::Number::lift;
-    let (width, stride, classes) = (shape.width as usize, shape.rows().stride(), own.guide.shape.classes as usize);
+    let (width, stride, classes) = (shape.width as usize, shape.rows().stride(), scored.guide.shape.classes as usize);
     let mut scores = vec![lift(0.0); classes];
-    let mut partner_scores = scores.clone();
     let mut gradients = vec![lift(0.0); classes];
     let mut gradient = vec![lift(0.0); width];
-    let (cosines, partner_cosines) = scratch.split_at_mut(labels.len() * classes);
-    own.cosines::<A>(cosines);
-    if let Some(partner) = partner {
-        partner.cosines::<A>(partner_cosines);
-    }
+    let cosines = &mut scratch[..labels.len() * classes];
+    scored.cosines::<A>(cosines);
     for (row, (delta, &label)) in deltas.chunks_exact_mut(stride).zip(labels).enumerate() {
-        let has_prototype = own.guide.counts[label as usize] > 0;
+        let has_prototype = scored.guide.counts[label as usize] > 0;
         let weight = weights.map(|weights| if has_prototype { weights[row] } else { 0.0 });
         if weight == Some(0.0) {
             delta.fill(0.0.into());
             continue;
         }
-        let range = row * classes..(row + 1) * classes;
         let loss = A::run(
             #[inline(always)]
             || {
-                own.scores::<A>(&cosines[range.clone()], &mut scores);
+                scored.scores::<A>(&cosines[row * classes..][..classes], &mut scores);
                 let kind = OutputLoss::CrossEntropy;
-                let (mut loss, _) = row_gradient::<A>(shape.batch_size as usize, kind, &scores, label as usize, &mut gradients);
-                if let Some(partner) = partner {
-                    partner.scores::<A>(&partner_cosines[range], &mut partner_scores);
-                    loss = mix_in_partner::<A>(shape, &scores, &partner_scores, loss, &mut gradients);
-                }
+                let (loss, _) = row_gradient::<A>(shape.batch_size as usize, kind, &scores, label as usize, &mut gradients);
                 gradient.fill(lift(0.0));
-                let prototypes = own.guide.prototypes.chunks_exact(stride);
+                let prototypes = scored.guide.prototypes.chunks_exact(stride);
                 for (&factor, prototype) in gradients.iter().zip(prototypes) {
                     gradient.iter_mut().zip(prototype).for_each(|(sum, &value)| *sum = *sum + factor * lift(value));
                 }
-                let inverse_temperature = lift(own.guide.shape.inverse_temperature);
+                let inverse_temperature = lift(scored.guide.shape.inverse_temperature);
                 gradient.iter_mut().for_each(|value| *value = *value * inverse_temperature);
-                let (source, unit_row) = (&rows[row * stride..][..width], own.unit_row(row));
+                let (source, unit_row) = (&rows[row * stride..][..width], scored.unit_row(row));
                 let along = A::sum(unit_row.iter().zip(&gradient).map(|(&a, &b)| lift(a) * b));
                 let scale = scale::<A>(source, true);
                 let weighted = |number: A::Number| weight.map_or(number, |weight| number * lift(weight));
@@ -247,39 +222,14 @@ pub fn prototype_loss<A: Arithmetic>(
     }
 }
 
-/// Turns the cross-entropy's `loss` and `gradients` of one image into those with the partner's softmax in the target; returns the loss.
-fn mix_in_partner<A: Arithmetic>(
-    shape: &RowLoss,
-    scores: &[A::Number],
-    partner: &[A::Number],
-    loss: A::Number,
-    gradients: &mut [A::Number],
-) -> A::Number {
-    let lift = A::Number::lift;
-    let (share, rest) = (lift(shape.mutual), lift(1.0) - lift(shape.mutual));
-    let scale = lift(1.0) / lift(shape.batch_size as f32);
-    let softmax = |scores: &[A::Number]| {
-        let largest = scores.iter().copied().fold(lift(f32::MIN), A::Number::max);
-        let terms: Vec<_> = scores.iter().map(|&score| (score - largest).exp()).collect();
-        let sum = A::sum(terms.iter().copied());
-        (terms.into_iter().map(|term| term / sum).collect::<Vec<_>>(), largest, sum.ln())
-    };
-    let ((p, largest, log_sum), (q, ..)) = (softmax(scores), softmax(partner));
-    for ((gradient, &p), &q) in gradients.iter_mut().zip(&p).zip(&q) {
-        *gradient = rest * *gradient + share * (p - q) * scale;
-    }
-    let cross = A::sum(q.iter().zip(scores).map(|(&q, &score)| q * (log_sum - (score - largest))));
-    rest * loss + share * cross
-}
-
 pub(super) fn cases(take: &mut Take) -> Result<()> {
     let mut number = 0;
     for (i, width) in SIZES.into_iter().enumerate() {
         for (j, batch_size) in BATCHES.into_iter().enumerate() {
-            let (mutual, partner) = [(0.0, 1), (0.3, 1), (0.0, 0)][(i + j) % 3];
+            let partner = [1, 1, 0][(i + j) % 3];
             let classes = [1, 2, 10, 65, 256][(i + j) % 5];
             let rows = Rows::new(width, batch_size, i % 2 == 0);
-            let shape = RowLoss { mutual, ..rows.loss(Views::Replica, 1, 4) };
+            let shape = rows.loss(Views::Replica, 1, 4);
             let guide = Prototypes {
                 width: rows.width,
                 quads: rows.quads,
@@ -325,7 +275,7 @@ pub(super) fn cases(take: &mut Take) -> Result<()> {
                 row_metrics: contents.sums(Level::Slot, shape.metrics_len()),
                 selection,
             };
-            let name = format!("{width} batch {batch_size} classes {classes} mutual {mutual} partner {partner}");
+            let name = format!("{width} batch {batch_size} classes {classes} partner {partner}");
             take(contents.case(name, Step::default(), operation))?;
             number += 1;
         }
@@ -340,17 +290,17 @@ mod tests {
     use crate::layout::SQUARE_FLOOR;
     use crate::random::{Generator, Stream};
 
-    /// The loss of one row straight from its definition: `-Σ t_k log softmax(r·C_k / τ)_k`.
-    fn loss(row: &[f64], prototypes: &[f32], stride: usize, present: &[u32], temperature: f64, target: &[f64]) -> f64 {
+    /// The loss of one row straight from its definition: `-log softmax(r·C_k / τ)_label`.
+    fn loss(row: &[f64], prototypes: &[f32], stride: usize, present: &[u32], temperature: f64, label: usize) -> f64 {
         let length = (row.iter().map(|value| value * value).sum::<f64>() + f64::from(SQUARE_FLOOR)).sqrt();
         let score =
             |prototype: &[f32]| row.iter().zip(prototype).map(|(a, &b)| a / length * f64::from(b)).sum::<f64>() / temperature;
         let scores: Vec<f64> = prototypes.chunks_exact(stride).map(score).collect();
         let sum: f64 = scores.iter().zip(present).filter(|(_, count)| **count > 0).map(|(score, _)| score.exp()).sum();
-        scores.iter().zip(target).map(|(score, t)| t * (sum.ln() - score)).sum()
+        sum.ln() - scores[label]
     }
 
-    /// Alone, and with the partner's softmax in the target; one class is absent.
+    /// One class is absent.
     #[test]
     fn gradient_matches_finite_differences() {
         let (width, stride, classes) = (5, 8, 4);
@@ -362,43 +312,28 @@ mod tests {
             normalize::<Double>(&Rows::new(width, count, false), true, &rows, &mut unit);
             (rows, unit)
         };
-        let ((row, unit), (_, prototypes), (_, partner_unit)) = (unit_rows(1), unit_rows(classes), unit_rows(1));
+        let ((row, unit), (_, prototypes)) = (unit_rows(1), unit_rows(classes));
         let (counts, label) = ([3, 1, 0, 2], 1);
         let guide =
             Prototypes { width: 5, quads: 2, batch_size: 1, classes: 4, inverse_temperature: 4.0, ..Prototypes::default() };
-        for mutual in [0.0f32, 0.3] {
-            let shape = RowLoss { mutual, ..Rows::new(width, 1, false).loss(Views::Replica, 0, 2) };
-            let scored =
-                |unit_rows| Scored { unit_rows, guide: Guide { shape: &guide, prototypes: &prototypes, counts: &counts } };
-            let (own, partner) = (scored(&unit), (mutual > 0.0).then(|| scored(&partner_unit)));
-            let (mut deltas, mut metrics) = (vec![f32::NAN; stride], vec![0.0f32; 2]);
-            let mut scratch = vec![0.0; 2 * classes];
-            prototype_loss::<Double>(&shape, &row, own, partner, &[label], None, &mut deltas, &mut metrics, &mut scratch);
+        let shape = Rows::new(width, 1, false).loss(Views::Replica, 0, 2);
+        let scored = Scored { unit_rows: &unit, guide: Guide { shape: &guide, prototypes: &prototypes, counts: &counts } };
+        let (mut deltas, mut metrics, mut scratch) = (vec![f32::NAN; stride], vec![0.0f32; 2], vec![0.0; classes]);
+        prototype_loss::<Double>(&shape, &row, scored, &[label], None, &mut deltas, &mut metrics, &mut scratch);
 
-            let mut scores = vec![0.0f64; classes];
-            scored(&partner_unit).cosines::<Double>(&mut scratch[..classes]);
-            scored(&partner_unit).scores::<Double>(&scratch[..classes], &mut scores);
-            let sum: f64 = scores.iter().map(|score| score.exp()).sum();
-            let share = f64::from(mutual);
-            let target: Vec<f64> = scores
-                .iter()
-                .enumerate()
-                .map(|(k, score)| share * score.exp() / sum + if k == label as usize { 1.0 - share } else { 0.0 })
-                .collect();
-            let mut moved: Vec<f64> = row[..width].iter().map(|&value| value.into()).collect();
-            let value = |row: &[f64]| loss(row, &prototypes, stride, &counts, 0.25, &target);
-            assert!((f64::from(metrics[0]) - value(&moved)).abs() < 1e-6 * value(&moved));
-            for k in 0..width {
-                let (step, centre) = (1e-5, moved[k]);
-                moved[k] = centre + step;
-                let above = value(&moved);
-                moved[k] = centre - step;
-                let expected = (above - value(&moved)) / (2.0 * step);
-                moved[k] = centre;
-                // The inputs are unit rows and prototypes rounded to f32: 2⁻²⁴ of numbers of order 1, times 1 / 0.25.
-                assert!((f64::from(deltas[k]) - expected).abs() < 2e-6, "mutual {mutual} at {k}: {} {expected}", deltas[k]);
-            }
-            assert!(deltas[width..].iter().all(|&padding| padding == 0.0));
+        let mut moved: Vec<f64> = row[..width].iter().map(|&value| value.into()).collect();
+        let value = |row: &[f64]| loss(row, &prototypes, stride, &counts, 0.25, label as usize);
+        assert!((f64::from(metrics[0]) - value(&moved)).abs() < 1e-6 * value(&moved));
+        for k in 0..width {
+            let (step, centre) = (1e-5, moved[k]);
+            moved[k] = centre + step;
+            let above = value(&moved);
+            moved[k] = centre - step;
+            let expected = (above - value(&moved)) / (2.0 * step);
+            moved[k] = centre;
+            // The inputs are unit rows and prototypes rounded to f32: 2⁻²⁴ of numbers of order 1, times 1 / 0.25.
+            assert!((f64::from(deltas[k]) - expected).abs() < 2e-6, "{k}: {} {expected}", deltas[k]);
         }
+        assert!(deltas[width..].iter().all(|&padding| padding == 0.0));
     }
 }

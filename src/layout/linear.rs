@@ -46,18 +46,10 @@ device_struct! {
         unnormalized: u32,
         /// The output's unit rows.
         unit_rows: u32,
-        /// The output before its activation, where it is kept.
-        preactivations: u32,
         /// 1: a projection, whose output no layer reads.
         is_branch: u32,
         /// Layers of the table.
         count: u32,
-        /// Padding to a multiple of 16 bytes.
-        padding_0: u32,
-        /// Padding.
-        padding_1: u32,
-        /// Padding.
-        padding_2: u32,
     }
 }
 

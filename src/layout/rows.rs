@@ -31,8 +31,8 @@ device_struct! {
         metric: u32,
         /// Metrics of an image: a loss of each layer, and right answers.
         metrics: u32,
-        /// Share of the target that is the partner's own answer.
-        mutual: f32,
+        /// Padding to a multiple of 16 bytes.
+        padding_0: u32,
     }
 }
 
@@ -96,7 +96,7 @@ impl Rows {
             label_shift: views.shift(),
             metric: metric as u32,
             metrics: metrics as u32,
-            mutual: 0.0,
+            padding_0: 0,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::description::ModelDescription;
 use super::weights::{self, MODEL};
 use super::whole_file::{REMEDY, remove_unfinished, write_whole};
 use crate::bounded_file;
-use crate::config::TrainingConfig;
+use crate::config::{TrainingConfig, take_removed};
 use crate::engine::DeviceDescription;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
@@ -76,7 +76,10 @@ pub fn parse_options(name: &Path, bytes: &[u8], remedy: &str) -> Result<FileOpti
         let mut record: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| fail(format!("is not JSON: {error}"), "correct the file"))?;
         return match record.remove("options") {
-            Some(Value::Object(values)) => Ok(FileOptions { values, is_record: true }),
+            Some(Value::Object(mut values)) => {
+                take_removed(&mut values).map_err(|problem| fail(problem, "train again in a new folder"))?;
+                Ok(FileOptions { values, is_record: true })
+            }
             _ => Err(fail("has no `options`".into(), "give the config.json of a run of this version")),
         };
     }

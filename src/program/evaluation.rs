@@ -2,7 +2,6 @@
 
 use super::network::{Pass, Role};
 use super::shapes::Part;
-use crate::config::Representation;
 use crate::kernels::accuracy::Accuracy;
 use crate::kernels::batch_mean::BatchMean;
 use crate::kernels::cosine_gradient::CosineGradient;
@@ -36,9 +35,8 @@ pub fn diagnosis_step(pass: &mut Pass, row_metrics: Tensor) -> (Vec<Operation>, 
         let means = pass.tensor(Role::Means, Part::Network, index);
         operations.push(BatchMean { shape, rows, means }.into());
         let deltas = pass.tensor(Role::Deltas, Part::Network, index);
-        let representation = Representation::Activation;
         let loss = pass.shapes.loss(Part::Network, index);
-        compare.push(CosineGradient { shape: loss, representation, rows, means: None, deltas, row_metrics }.into());
+        compare.push(CosineGradient { shape: loss, rows, means: None, deltas, row_metrics }.into());
         let count = Covariance::parts(&shape);
         let tensor = pass.tensors.add(format!("spread of layer {}", index + 1), Level::Slot, DIAGNOSIS_SUMS * count);
         spreads.push(Covariance { shape, rows, means, parts: tensor }.into());

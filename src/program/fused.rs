@@ -4,7 +4,7 @@ use super::network::Role;
 use super::shapes::Part;
 use super::tensors::Tensors;
 use super::training::Training;
-use crate::config::{HiddenLoss, Labelled, Method, OutputLoss, Representation, Stage, TrainingConfig, Trust as TrustBy};
+use crate::config::{HiddenLoss, Labelled, Method, OutputLoss, Stage, TrainingConfig, Trust as TrustBy};
 use crate::error::{Error, Result};
 use crate::kernels::fused_backward::{BackLayer, FusedBackward};
 use crate::kernels::fused_forward::{FusedForward, FusedLayer};
@@ -133,13 +133,8 @@ impl Training<'_> {
         let config = self.pass.config;
         let layers = self.pass.shapes.network.len();
         let cosine = matches!(config.hidden_loss, HiddenLoss::Cosine(_)) && stage == Stage::Local;
-        let representation = config.hidden_loss.representation();
-        let keep = cosine && representation == Representation::PreActivation;
         for index in 0..layers {
             self.pass.tensor(Role::Outputs, Part::Network, index);
-            if keep {
-                self.pass.tensor(Role::Preactivations, Part::Network, index);
-            }
         }
         let (activate, learn, updates) = self.parts(stage);
         let mut replaced = Replaced::default();
@@ -154,7 +149,7 @@ impl Training<'_> {
         } else {
             operations = fetch;
         }
-        operations.push(self.fused_forward(gather, cosine.then_some(representation), keep, &mut replaced).into());
+        operations.push(self.fused_forward(gather, cosine, &mut replaced).into());
         if !replaced.scores.is_empty() {
             operations.push(self.fused_scores(&mut replaced).into());
             operations.push(self.fused_trust(&mut replaced).into());
@@ -188,13 +183,7 @@ impl Training<'_> {
         self.pass.tensors.quad_offset(tensor)
     }
 
-    fn fused_forward(
-        &mut self,
-        gather: Option<Gather>,
-        cosine: Option<Representation>,
-        keep: bool,
-        replaced: &mut Replaced,
-    ) -> FusedForward {
+    fn fused_forward(&mut self, gather: Option<Gather>, cosine: bool, replaced: &mut Replaced) -> FusedForward {
         let config = self.pass.config;
         let (count, guided) = (self.pass.shapes.network.len(), self.pass.shapes.guided());
         let unit_rows = replaced.unit_rows;
@@ -213,10 +202,8 @@ impl Training<'_> {
                 forward: ForwardPlaces {
                     unnormalized: if is_normalized { self.place(Role::Outputs, Part::Network, index - 1) } else { 0 },
                     unit_rows: if has_unit_rows { self.place(Role::UnitRows, part, index) } else { 0 },
-                    preactivations: if keep { self.place(Role::Preactivations, part, index) } else { 0 },
                     is_branch: u32::from(part == Part::Projection),
                     count: entries.len() as u32,
-                    ..ForwardPlaces::default()
                 },
                 loss: self.loss(part, index),
             }
@@ -232,7 +219,6 @@ impl Training<'_> {
             gather,
             labels: self.pass.batch.labels,
             activations: self.pass.batch.inputs,
-            keeps_preactivations: keep,
             deltas: self.pass.tensor(Role::Deltas, Part::Network, 0),
             row_metrics: self.row_metrics,
         }

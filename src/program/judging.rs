@@ -52,7 +52,7 @@ impl Judging {
         let mut probabilities = Vec::with_capacity(judging.len());
         for (part, index) in judging {
             if part == Part::Projection {
-                operations.push(pass.forward(part, index, false));
+                operations.push(pass.forward(part, index));
             }
             let (shape, rows) = (pass.shapes.rows(part, index), pass.tensor(Role::Outputs, part, index));
             operations.push(Softmax { shape, rows }.into());

@@ -3,7 +3,7 @@
 use super::parameters::ParameterTensors;
 use super::shapes::{Part, Shapes};
 use super::tensors::{Content, Set, Tensors};
-use crate::config::{Representation, TrainingConfig};
+use crate::config::TrainingConfig;
 use crate::dataset::Images;
 use crate::kernels::dropout;
 use crate::kernels::forward::Forward;
@@ -99,8 +99,6 @@ impl Batch {
 pub enum Role {
     /// What the layer gives.
     Outputs,
-    /// The same before its activation.
-    Preactivations,
     /// Means of one of these over the batch.
     Means,
     /// Outputs brought to length √width, for the next layer.
@@ -117,7 +115,6 @@ impl Role {
     const fn name(self) -> &'static str {
         match self {
             Self::Outputs => "outputs",
-            Self::Preactivations => "pre-activations",
             Self::Means => "means",
             Self::Normalized => "normalised rows",
             Self::UnitRows => "unit rows",
@@ -128,7 +125,7 @@ impl Role {
 
     const fn pack(self) -> Option<Pack> {
         match self {
-            Self::Outputs | Self::Preactivations | Self::Normalized | Self::UnitRows => Some(Pack::Activations),
+            Self::Outputs | Self::Normalized | Self::UnitRows => Some(Pack::Activations),
             Self::Deltas | Self::Gradients => Some(Pack::Deltas),
             Self::Means => None,
         }
@@ -199,15 +196,14 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// One layer's product and activation; `keep`: what is before the activation, too.
-    pub fn forward(&mut self, part: Part, index: usize, keep: bool) -> Operation {
+    /// One layer's product and activation.
+    pub fn forward(&mut self, part: Part, index: usize) -> Operation {
         let layer = *self.shapes.of(part, index);
         Forward {
             layer,
             inputs: self.inputs(part, index),
             weights: self.parameters(part, index).weights,
             outputs: self.tensor(Role::Outputs, part, index),
-            preactivations: keep.then(|| self.tensor(Role::Preactivations, part, index)),
         }
         .into()
     }
@@ -225,10 +221,9 @@ impl<'a> Pass<'a> {
     /// The first `layers` layers of the network.
     pub fn forward_network(&mut self, layers: usize) -> Vec<Operation> {
         let last = self.shapes.network.len() - 1;
-        let keep = self.config.hidden_loss.representation() == Representation::PreActivation && self.purpose == TRAINING;
         let mut operations = Vec::new();
         for index in 0..layers {
-            operations.push(self.forward(Part::Network, index, keep && index < last));
+            operations.push(self.forward(Part::Network, index));
             operations.extend(self.dropout(Role::Outputs, index).filter(|_| index < last));
             if self.config.normalize && index < last {
                 let shape = self.shapes.rows(Part::Network, index);

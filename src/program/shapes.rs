@@ -124,12 +124,12 @@ impl Shapes {
 }
 
 /// What of a layer learns.
-pub fn trained(config: &TrainingConfig, part: Part, layer: &Linear) -> Trained {
+pub fn trained(config: &TrainingConfig, part: Part) -> Trained {
     Trained {
         bias: u32::from(part == Part::Network),
         frozen: if config.method == Method::FrozenPartner { 0b10 } else { 0 },
         rate: match (part, config.hidden_loss) {
-            (Part::Projection, HiddenLoss::Head(options)) => options.head_rate.behind(layer.input_width as usize) as f32,
+            (Part::Projection, HiddenLoss::Head(options)) => options.head_rate as f32,
             _ => 1.0,
         },
         ..Trained::ALL

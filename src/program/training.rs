@@ -5,9 +5,7 @@
 use super::network::{Pass, Role};
 use super::shapes::{Part, trained};
 use super::tensors::Content;
-use crate::config::{
-    CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Representation, Stage, Trust as TrustBy,
-};
+use crate::config::{CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Stage, Trust as TrustBy};
 use crate::kernels::batch_mean::BatchMean;
 use crate::kernels::class_prototypes::ClassPrototypes;
 use crate::kernels::cosine_gradient::CosineGradient;
@@ -152,16 +150,11 @@ impl<'a> Training<'a> {
     }
 
     fn cosine_loss(&mut self, index: usize, options: CosineOptions, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
-        let CosineOptions { representation, centre } = options;
-        let role = match representation {
-            Representation::Activation => Role::Outputs,
-            Representation::PreActivation => Role::Preactivations,
-        };
-        let (shape, rows) = (self.loss(Part::Network, index), self.pass.tensor(role, Part::Network, index));
-        let means = centre.then(|| self.pass.tensor(Role::Means, Part::Network, index));
+        let (shape, rows) = (self.loss(Part::Network, index), self.pass.tensor(Role::Outputs, Part::Network, index));
+        let means = options.centre.then(|| self.pass.tensor(Role::Means, Part::Network, index));
         activate.extend(means.map(|means| BatchMean { shape: shape.rows(), rows, means }.into()));
         let deltas = self.pass.tensor(Role::Deltas, Part::Network, index);
-        learn.push(CosineGradient { shape, representation, rows, means, deltas, row_metrics: self.row_metrics }.into());
+        learn.push(CosineGradient { shape, rows, means, deltas, row_metrics: self.row_metrics }.into());
     }
 
     /// Projection, unit rows and prototypes; then their loss, and back to the hidden layer's delta.
@@ -174,9 +167,9 @@ impl<'a> Training<'a> {
     ) {
         let part = self.pass.shapes.guided();
         if part == Part::Projection {
-            activate.push(self.pass.forward(part, index, false));
+            activate.push(self.pass.forward(part, index));
         }
-        let mut shape = RowLoss { mutual: options.mutual as f32, ..self.loss(part, index) };
+        let mut shape = self.loss(part, index);
         let mut classes = self.pass.shapes.network.last().map_or(0, |layer| layer.output_width as usize);
         let mut labels = self.pass.batch.labels;
         let is_by_image = matches!(self.pass.config.hidden_loss, HiddenLoss::Instances(_));
@@ -222,7 +215,7 @@ impl<'a> Training<'a> {
 
     /// A linear head's logits; then their cross-entropy, and back to the hidden layer's delta.
     fn head_loss(&mut self, index: usize, activate: &mut Vec<Operation>, learn: &mut Vec<Operation>) {
-        activate.push(self.pass.forward(Part::Projection, index, false));
+        activate.push(self.pass.forward(Part::Projection, index));
         let (_, logits) = self.pass.compared(Part::Projection, index);
         let target = self.target(index, logits);
         learn.push(self.output_gradient(Part::Projection, index, OutputLoss::CrossEntropy, target));
@@ -373,7 +366,7 @@ impl<'a> Training<'a> {
         let update = LayerUpdate {
             layer,
             places: Places::default(),
-            trained: trained(self.pass.config, part, &layer),
+            trained: trained(self.pass.config, part),
             inputs: self.pass.inputs(part, index),
             deltas: self.pass.tensor(Role::Deltas, part, index),
             weights: parameters.weights,

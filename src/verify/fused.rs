@@ -3,8 +3,8 @@
 use super::Sweep;
 use crate::arithmetic::Single;
 use crate::config::{
-    Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, Representation, TrainingConfig,
-    Trust, TrustOptions,
+    Augmentation, CosineOptions, Guide, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, TrainingConfig, Trust,
+    TrustOptions,
 };
 use crate::dataset::{Features, Images};
 use crate::engine::Job;
@@ -24,8 +24,8 @@ const BATCHES: [usize; 3] = [1, 37, 64];
 
 /// The fused programs whose operations are checked: every loss, each with what it can be combined with.
 pub fn configs() -> Vec<TrainingConfig> {
-    let cosine = |representation, output_loss, normalize| TrainingConfig {
-        hidden_loss: HiddenLoss::Cosine(CosineOptions { representation, centre: false }),
+    let cosine = |output_loss, normalize| TrainingConfig {
+        hidden_loss: HiddenLoss::Cosine(CosineOptions { centre: false }),
         output_loss,
         normalize,
         ..Recipe::Paper.config()
@@ -41,17 +41,17 @@ pub fn configs() -> Vec<TrainingConfig> {
     let heads = |normalize| TrainingConfig { hidden_loss: HiddenLoss::HEAD, normalize, ..Recipe::Contrastive.config() };
     let trusting = |trust, config: TrainingConfig| TrainingConfig { trust: TrustOptions { trust, ..config.trust }, ..config };
     let settings = [
-        cosine(Representation::Activation, OutputLoss::BinaryCrossEntropy, false),
-        cosine(Representation::PreActivation, OutputLoss::CrossEntropy, true),
+        cosine(OutputLoss::BinaryCrossEntropy, false),
+        cosine(OutputLoss::CrossEntropy, true),
         prototypes(|_| (), true),
         prototypes(|options| (options.projection, options.guide) = (0, Guide::Own), false),
-        prototypes(|options| (options.projection, options.mutual) = (5, 0.3), true),
+        prototypes(|options| options.projection = 5, true),
         backprop(true),
         backprop(false),
         heads(true),
         heads(false),
         trusting(Trust::Partner, prototypes(|_| (), true)),
-        trusting(Trust::Own, prototypes(|options| (options.projection, options.mutual) = (0, 0.3), false)),
+        trusting(Trust::Own, prototypes(|options| options.projection = 0, false)),
         trusting(Trust::Partner, backprop(true)),
         trusting(Trust::Own, heads(true)),
         trusting(Trust::Output, heads(false)),

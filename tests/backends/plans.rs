@@ -1,7 +1,7 @@
 //! The fused and the layered plan: the same results, and nothing made while an epoch runs.
 
 use crate::adapter::{context, open};
-use ffcl_gpu::config::{CosineOptions, HiddenLoss, Method, OutputLoss, Recipe, Representation, TrainingConfig};
+use ffcl_gpu::config::{Method, OutputLoss, Recipe, TrainingConfig};
 use ffcl_gpu::dataset::digits;
 use ffcl_gpu::engine::{Backend, Job, Quantity};
 use ffcl_gpu::gpu::backend::{GpuBackend, GpuOptions};
@@ -75,11 +75,8 @@ fn settings_that_compute_other_bits_are_found() {
 
 /// Where no sum is split, both plans add the same numbers in the same order: parameters and metrics agree to the last bit.
 fn fused_and_layered_give_the_same_bits() {
-    for (representation, output_loss) in
-        [(Representation::Activation, OutputLoss::BinaryCrossEntropy), (Representation::PreActivation, OutputLoss::CrossEntropy)]
-    {
-        let hidden_loss = HiddenLoss::Cosine(CosineOptions { representation, centre: false });
-        let config = TrainingConfig { hidden_loss, output_loss, ..config() };
+    for output_loss in [OutputLoss::BinaryCrossEntropy, OutputLoss::CrossEntropy] {
+        let config = TrainingConfig { output_loss, ..config() };
         let [fused, layered] = [Plan::Fused, Plan::Layered].map(|plan| {
             let mut backend = backend(&config, Some(Tiles::SOFTWARE), Some(plan));
             assert_eq!(backend.plan(), plan);

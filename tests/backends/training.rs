@@ -5,8 +5,8 @@ use crate::harness::{Device, is_long};
 use crate::runs::{few, numbers, open, run, run_gpu, small, small_run_of, smallest_tiles, trusting};
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Augmentation, CosineOptions, Guide, HeadOptions, HeadRate, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe,
-    Representation, TrainingConfig, Trust, TrustRate,
+    Augmentation, CosineOptions, Guide, HeadOptions, HiddenLoss, Method, OutputLoss, PrototypeOptions, Recipe, TrainingConfig,
+    Trust, TrustRate,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, Features, Images, digits};
@@ -30,12 +30,9 @@ tests! {
 }
 
 fn steps_agree_with_the_twins() {
-    let cosine = |representation, centre| TrainingConfig {
-        hidden_loss: HiddenLoss::Cosine(CosineOptions { representation, centre }),
-        ..small()
-    };
-    let prototypes = |guide, projection, mutual| {
-        let options = PrototypeOptions { guide, projection, mutual, ..PrototypeOptions::default() };
+    let centred = || TrainingConfig { hidden_loss: HiddenLoss::Cosine(CosineOptions { centre: true }), ..small() };
+    let prototypes = |guide, projection| {
+        let options = PrototypeOptions { guide, projection, ..PrototypeOptions::default() };
         TrainingConfig { hidden_loss: HiddenLoss::Prototypes(options), ..small_run_of(Recipe::Contrastive) }
     };
     let shifted = Augmentation { shift: 1, ..Augmentation::default() };
@@ -43,9 +40,8 @@ fn steps_agree_with_the_twins() {
     let variants = [
         (TrainingConfig { batch_size: 64, ..small() }, 100),
         (TrainingConfig { architecture: Architecture::dense(&[784, 10]), output_loss: OutputLoss::CrossEntropy, ..small() }, 10),
-        (TrainingConfig { replicas: 2, ..cosine(Representation::PreActivation, false) }, 10),
-        (cosine(Representation::Activation, true), 10),
-        (cosine(Representation::PreActivation, true), 10),
+        (centred(), 10),
+        (TrainingConfig { replicas: 2, normalize: true, ..centred() }, 10),
         (
             TrainingConfig {
                 architecture: Architecture::dense(&[784, 65, 3, 129, 10]),
@@ -56,15 +52,14 @@ fn steps_agree_with_the_twins() {
             10,
         ),
         (small_run_of(Recipe::Contrastive), 10),
-        (TrainingConfig { replicas: 2, ..prototypes(Guide::Own, 0, 0.0) }, 10),
+        (TrainingConfig { replicas: 2, ..prototypes(Guide::Own, 0) }, 10),
         (TrainingConfig { method: Method::FrozenPartner, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Independent, ..small() }, 10),
         (TrainingConfig { method: Method::Backprop, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { method: Method::Backprop, ..small() }, 10),
         (TrainingConfig { augmentation: shifted, ..small_run_of(Recipe::Contrastive) }, 10),
         (TrainingConfig { augmentation: shifted, replicas: 2, ..small() }, 10),
-        (prototypes(Guide::Partner, 32, 0.3), 10),
-        (prototypes(Guide::Own, 32, 0.3), 10),
+        (prototypes(Guide::Own, 32), 10),
         // Here no share of wrong labels is set, so that all images are kept: of losses that all but tie, rounding would decide which is
         // the larger, and no bound holds for what follows. Which ones are left out is compared kernel by kernel, on equal losses.
         (TrainingConfig { trust: trusting(Trust::Partner, TrustRate::Auto), ..small_run_of(Recipe::Contrastive) }, 10),
@@ -75,7 +70,7 @@ fn steps_agree_with_the_twins() {
         (TrainingConfig { few: few(50, 1.0), method: Method::Backprop, ..small() }, 10),
         (
             TrainingConfig {
-                hidden_loss: HiddenLoss::Head(HeadOptions { head_rate: HeadRate::Auto }),
+                hidden_loss: HiddenLoss::Head(HeadOptions { head_rate: 8.0 }),
                 replicas: 2,
                 ..small_run_of(Recipe::Contrastive)
             },

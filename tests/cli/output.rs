@@ -83,7 +83,6 @@ fn out_holds_configuration_metrics_and_weights() {
         ("hidden-loss", json!("prototypes")),
         ("projection", json!(32)),
         ("schedule", json!("cosine")),
-        ("representation", json!("activation")),
         ("centre", json!(false)),
         ("standardize", json!(false)),
     ] {

@@ -145,7 +145,11 @@ fn what_cannot_go_on_is_refused() {
         let text = fs::read_to_string(run.join("config.json")).unwrap();
         fs::write(run.join("config.json"), text.replace("batch-size", "batch_size")).unwrap();
     };
-    let cases: [Case; 14] = [
+    let gone = |run: &Path| {
+        let text = fs::read_to_string(run.join("config.json")).unwrap();
+        fs::write(run.join("config.json"), text.replace("\"batch-size\"", "\"mutual\": 0.3,\n\"batch-size\"")).unwrap();
+    };
+    let cases: [Case; 15] = [
         ("another option", |_| (), &["--batch-size", "8"], 2, &["--batch-size cannot change", "--config"]),
         ("fewer epochs", |_| (), &["--epochs", "1"], 2, &["--epochs 1", "2 epochs"]),
         ("no folder", |run| fs::remove_dir_all(run).unwrap(), &[], 1, &["config.json", "--resume"]),
@@ -173,6 +177,7 @@ fn what_cannot_go_on_is_refused() {
         ("no checkpoint inside", other, &[], 1, &["is no checkpoint"]),
         ("another seed", seed, &[], 1, &["belongs to another run"]),
         ("unknown option", unknown, &[], 1, &["batch_size", "did you mean `batch-size`?"]),
+        ("an option that is gone", gone, &[], 1, &["--mutual 0.3", "new folder"]),
         ("an old record", |run| fs::write(run.join("config.json"), "{}").unwrap(), &[], 1, &["no `options`"]),
     ];
     report(cases.into_iter().map(|(name, spoil, more, code, hints)| {
@@ -223,8 +228,12 @@ fn a_file_holds_options_and_the_command_line_wins() {
     let command = join(&[&["train", "--dataset", "mnist", "--device", "cpu", "--out", text(&second)], &data, &typed]);
     run(&command).succeeded();
     assert!(results(&first) == results(&second));
-    // A run's own record repeats it, without the environment that it had.
+    // A run's own record repeats it, without the environment that it had; one of an earlier version, too.
     let record = first.join("config.json");
+    let text_of = fs::read_to_string(&record).unwrap();
+    let older = text_of.replace("\"batch-size\"", "\"mutual\": 0.0, \"representation\": \"activation\", \"batch-size\"");
+    assert_ne!(older, text_of);
+    fs::write(&record, older).unwrap();
     run(&["train", "--config", text(&record), "--quiet", "--out", text(&third)]).succeeded();
     assert!(results(&first) == results(&third));
 }

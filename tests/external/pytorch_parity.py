@@ -50,7 +50,6 @@ def arguments():
     parser.add_argument("--normalize", action="store_true")
     parser.add_argument("--output-loss", choices=["binary-cross-entropy", "cross-entropy"], default="binary-cross-entropy")
     parser.add_argument("--centre", action="store_true")
-    parser.add_argument("--representation", choices=["activation", "pre-activation"], default="activation")
     parser.add_argument("--seed", type=int, default=1, help="of the start weights")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     return parser.parse_args()
@@ -94,7 +93,7 @@ def hidden_options(options):
         return []
     match options.hidden_loss:
         case "cosine":
-            return ["--representation", options.representation, *(["--centre"] if options.centre else [])]
+            return ["--centre"] if options.centre else []
         case "prototypes":
             return ["--guide", options.guide, "--projection", str(options.projection), "--temperature", str(options.temperature)]
     return []
@@ -146,7 +145,7 @@ def hidden_losses(options, parameters, layer, z, labels):
             p = [F.linear(each, parameters[f"r0.{model}.projections.{layer}.weight"]) for each, model in zip(p, "ab")]
         guides = p if options.guide == "own" else p[::-1]
         return [prototype_loss(own, guide, labels, options) for own, guide in zip(p, guides)]
-    u = [F.relu(each) for each in z] if options.representation == "activation" else z
+    u = [F.relu(each) for each in z]
     if options.centre:
         u = [each - each.mean(0).detach() for each in u]
     return [cosine_loss(u[0], u[1].detach()), cosine_loss(u[1], u[0].detach())]
@@ -190,7 +189,7 @@ def run_torch(options, start, images, labels, dtype):
 
 def describe(options):
     """What else was asked for, in words."""
-    hidden = f"{options.representation}{', centred' if options.centre else ''}"
+    hidden = "centred" if options.centre else "activations"
     if options.hidden_loss == "prototypes":
         hidden = f"prototypes of the {options.guide} network, projection {options.projection}, temperature {options.temperature}"
     parts = [options.output_loss, *([hidden] if has_hidden_losses(options) else []), *(["normalized"] if options.normalize else [])]

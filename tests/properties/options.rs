@@ -2,7 +2,7 @@
 
 use super::{hold, variant};
 use ffcl_gpu::Error;
-use ffcl_gpu::config::{Drawn, HeadRate, LabelNoise, Labelled, RunOptions, TrainingConfig, Trust, TrustRate, Widths};
+use ffcl_gpu::config::{Drawn, LabelNoise, Labelled, RunOptions, TrainingConfig, Trust, TrustRate, Widths};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -28,7 +28,6 @@ fn options() -> impl Strategy<Value = RunOptions> {
         option::of(variant()),
         option::of(variant()),
         option::of(variant()),
-        option::of(variant()),
         option::of(any::<bool>()),
         option::of(variant()),
     );
@@ -36,10 +35,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
     let numbers = (
         option::of(prop_oneof![6 => 0usize..=64, 1 => any::<usize>()]),
         option::of(prop_oneof![6 => 1e-3..=1e3, 1 => finite()]),
-        option::of(prop_oneof![6 => 0.0..1.0, 1 => finite()]),
-        option::of(
-            prop_oneof![3 => Just(HeadRate::Auto), 3 => (0.01..=100.0).prop_map(HeadRate::Times), 1 => finite().prop_map(HeadRate::Times)],
-        ),
+        option::of(prop_oneof![6 => 0.01..=100.0, 1 => finite()]),
         option::of(any::<bool>()),
         option::of(any::<u32>()),
         option::of(any::<usize>()),
@@ -62,8 +58,8 @@ fn options() -> impl Strategy<Value = RunOptions> {
     (data, method, numbers, trust).prop_map(|(data, method, numbers, trust)| {
         let (label_noise, trust, trust_rate, trust_ramp, labelled) = trust;
         let (standardize, shift, rotation, scale, shared_view, layers, hidden) = data;
-        let (recipe, method, output_loss, hidden_loss, representation, centre, guide) = method;
-        let (projection, temperature, mutual, head_rate, normalize, epochs, batch_size, learning_rate, schedule) = numbers;
+        let (recipe, method, output_loss, hidden_loss, centre, guide) = method;
+        let (projection, temperature, head_rate, normalize, epochs, batch_size, learning_rate, schedule) = numbers;
         RunOptions {
             standardize,
             shift,
@@ -78,13 +74,11 @@ fn options() -> impl Strategy<Value = RunOptions> {
             method,
             output_loss,
             hidden_loss,
-            representation,
             centre,
             guide,
             projection,
             temperature,
             head_rate,
-            mutual,
             normalize,
             dropout: scale,
             epochs,

@@ -4,8 +4,8 @@ use super::{hold, variant};
 use ffcl_gpu::Error;
 use ffcl_gpu::arithmetic::Blocked;
 use ffcl_gpu::config::{
-    Adam, Augmentation, CosineOptions, FewLabels, Guide, HeadOptions, HeadRate, HiddenLoss, HiddenLossKind, LabelNoise, Method,
-    OutputLoss, PrototypeOptions, Recipe, Representation, Schedule, TrainingConfig, TrustOptions,
+    Adam, Augmentation, CosineOptions, FewLabels, Guide, HeadOptions, HiddenLoss, HiddenLossKind, LabelNoise, Method, OutputLoss,
+    PrototypeOptions, Recipe, Schedule, TrainingConfig, TrustOptions,
 };
 use ffcl_gpu::cpu::backend::CpuBackend;
 use ffcl_gpu::dataset::{Dataset, ImageShape, Images, numbered};
@@ -46,7 +46,6 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         variant::<Method>(),
         variant::<OutputLoss>(),
         variant::<HiddenLossKind>(),
-        variant::<Representation>(),
         variant::<Guide>(),
         variant::<Schedule>(),
     );
@@ -56,7 +55,7 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
         prop_oneof![10 => select(vec![1e-3, 0.1, 1e3]), 1 => select(vec![0.0, -1.0, 1e9, f64::NAN])],
         prop_oneof![6 => Just(0.0), 4 => 0.0..1.0, 1 => select(vec![1.0, f64::NAN])],
         prop_oneof![10 => select(vec![1e-4, 1e-2, 10.0]), 1 => select(vec![1e30, 0.0, -1.0, 1e-60, f64::NAN])],
-        prop_oneof![3 => Just(HeadRate::Auto), 6 => select(vec![1.0, 4.0, 0.5]).prop_map(HeadRate::Times), 1 => select(vec![0.0, -1.0, 1e9, f64::NAN]).prop_map(HeadRate::Times)],
+        prop_oneof![9 => select(vec![1.0, 4.0, 0.5]), 1 => select(vec![0.0, -1.0, 1e9, f64::NAN])],
     );
     let moves = (
         prop_oneof![5 => 0u32..=3, 1 => select(vec![64, 65])],
@@ -66,16 +65,15 @@ fn run() -> impl Strategy<Value = (Dataset, TrainingConfig)> {
     let options = (shape, size, length, method, flags, numbers, moves);
     (dataset, options).prop_map(|(dataset, (shape, size, length, method, flags, numbers, moves))| {
         let (hidden, input_fits, classes_fit, empty) = shape;
-        let (recipe, method, output_loss, hidden_loss, representation, guide, schedule) = method;
+        let (recipe, method, output_loss, hidden_loss, guide, schedule) = method;
         let (centre, normalize, standardize, shared, moving) = flags;
         let first = dataset.train.pixels_per_image() + usize::from(!input_fits);
         let last = dataset.classes() + usize::from(!classes_fit);
         let layers = if empty { hidden } else { [vec![first], hidden, vec![last]].concat() };
         let recipe = recipe.config();
-        let (projection, temperature, mutual, head_rate) = (numbers.0, numbers.1, numbers.2, numbers.4);
-        let prototypes = PrototypeOptions { guide, projection, temperature, mutual };
-        let hidden_loss =
-            HiddenLoss::new(hidden_loss, CosineOptions { representation, centre }, prototypes, HeadOptions { head_rate });
+        let (projection, temperature, head_rate) = (numbers.0, numbers.1, numbers.4);
+        let prototypes = PrototypeOptions { guide, projection, temperature };
+        let hidden_loss = HiddenLoss::new(hidden_loss, CosineOptions { centre }, prototypes, HeadOptions { head_rate });
         let config = TrainingConfig {
             architecture: Architecture::dense(&layers),
             epochs: length.0,

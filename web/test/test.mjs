@@ -314,7 +314,7 @@ const tests = {
     const { page, close } = await visit(await withGpu(), `${url}?train=2000&max-buffer=65536`);
     assert.equal(await train(page), "failed");
     assert.match(await notices(page), /above a limit of this GPU/);
-    await page.fill("[name=more]", "mutual=0.5 centre");
+    await page.fill("[name=more]", "centre");
     assert.equal(await train(page), "failed");
     assert.match(await notices(page), /settings contradict/);
     await page.fill("[name=more]", "no-such-option=1");

@@ -10,8 +10,6 @@ pub(super) enum Owner {
     Cosine,
     /// A loss of hidden layers with prototypes, of classes or of images.
     Prototypes,
-    /// The one with prototypes of classes.
-    ClassPrototypes,
     /// The one with linear heads.
     Head,
     /// The choice of images that a layer learns from.
@@ -24,7 +22,6 @@ impl Owner {
         match self {
             Self::Cosine => matches!(loss, Some(HiddenLoss::Cosine(_))),
             Self::Prototypes => matches!(loss, Some(HiddenLoss::Prototypes(_) | HiddenLoss::Instances(_))),
-            Self::ClassPrototypes => matches!(loss, Some(HiddenLoss::Prototypes(_))),
             Self::Head => matches!(loss, Some(HiddenLoss::Head(_))),
             Self::Trust => run.trust.trust != Trust::None,
         }
@@ -37,7 +34,6 @@ impl fmt::Display for Owner {
         match self {
             Self::Cosine => write!(formatter, "--hidden-loss cosine {hidden}"),
             Self::Prototypes => write!(formatter, "--hidden-loss prototypes or instances {hidden}"),
-            Self::ClassPrototypes => write!(formatter, "--hidden-loss prototypes {hidden}"),
             Self::Head => write!(formatter, "--hidden-loss head {hidden}"),
             Self::Trust => formatter.write_str("--trust own, partner, exchange, output or co-teaching"),
         }

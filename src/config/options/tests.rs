@@ -52,7 +52,7 @@ fn files_use_the_names_of_the_command_line() {
         options: RunOptions,
     }
     let given = "recipe = 'paper'\nmethod = 'backprop'\noutput-loss = 'cross-entropy'\nhidden-loss = 'cosine'
-        representation = 'pre-activation'\ncentre = true\nguide = 'own'\nprojection = 3\ntemperature = 1\nmutual = 0.3\nhead-rate = 4\nnormalize = true
+        centre = true\nguide = 'own'\nprojection = 3\ntemperature = 1\nhead-rate = 4\nnormalize = true
         dropout = 0.2
         shift = 1\nrotation = 2\nscale = 0.1\nelastic = 2\nflip = true\nshared-view = true\nstandardize = true\nlabel-noise = 'pair:0.2'\ntrust = 'partner'\ntrust-rate = '0.2'\ntrust-ramp = 3\nlabelled = 100\npseudo-threshold = 0.8\npseudo-ramp = 2\nepochs = 2\nbatch-size = 5
         learning-rate = 1e-3\nschedule = 'cosine'\nlayers = [4, 2]";
@@ -84,9 +84,8 @@ fn options_of_another_hidden_loss_are_refused_where_they_would_change_something(
     let given = |text: &str| toml::from_str::<RunOptions>(text).unwrap().config();
     for (text, option) in [
         ("centre = true", "--centre"),
-        ("hidden-loss = 'pairs'\nrepresentation = 'pre-activation'", "--representation"),
+        ("hidden-loss = 'pairs'\ncentre = true", "--centre"),
         ("recipe = 'centred'\nhidden-loss = 'prototypes'", "--centre"),
-        ("recipe = 'paper'\nmutual = 0.3", "--mutual"),
         ("recipe = 'paper'\ntemperature = 0", "--temperature"),
     ] {
         let message = given(text).unwrap_err().to_string();
@@ -108,8 +107,7 @@ fn what_was_typed_and_changes_nothing_is_refused() {
         ("recipe = 'paper'\nguide = 'own'", "--guide", "--hidden-loss prototypes or instances"),
         ("recipe = 'heads'\nprojection = 8", "--projection", "--hidden-loss prototypes or instances"),
         ("method = 'backprop'\ntemperature = 0.3", "--temperature", "--method"),
-        ("hidden-loss = 'instances'\nmutual = 0", "--mutual", "--hidden-loss prototypes"),
-        ("representation = 'activation'", "--representation", "--hidden-loss cosine"),
+        ("centre = false", "--centre", "--hidden-loss cosine"),
         ("trust-rate = 0.2", "--trust-rate", "--trust own, partner, exchange, output or co-teaching"),
         ("trust-ramp = 2", "--trust-ramp", "--trust own, partner, exchange, output or co-teaching"),
     ] {
