@@ -66,7 +66,7 @@ fn every_way_to_a_run_comes_to_the_same_one() {
     let model = to_bytes(Path::new("model"), &outcome.parameters, &ModelDescription::of(prepared.job())).unwrap();
     assert!(model == fs::read(out("run/model.safetensors")).unwrap());
 
-    let audit = ["--epochs=6", "--replicas=1", "--device=cpu", "--quiet", "--out"];
+    let audit = ["--epochs=6", "--replicas=2", "--folds=2", "--device=cpu", "--quiet", "--out"];
     run(&[&["audit", text(&data)], &audit[..], &[text(&out("audit"))]].concat()).succeeded();
     let record = read(out("audit/audit.json"));
     assert_eq!((&record["options"]["standardize"], &record["options"]["trust"]), (&true.into(), &"partner".into()));
