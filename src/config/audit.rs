@@ -15,6 +15,10 @@ const SHIFTED_FROM: usize = 16;
 /// Units that are left out where numbers are features, of which networks learn labels by heart soonest.
 const DROPOUT: f64 = 0.5;
 
+/// An audit has few steps, in which heads at the network's rate learn too little to judge: the figures of
+/// docs/experiments/finding-wrong-labels.md are of heads at this multiple.
+const HEAD_RATE: f64 = 8.0;
+
 impl RunOptions {
     /// These options, and where they say nothing those of an audit of such data.
     pub fn for_audit(&self, data: &DataShape) -> Self {
@@ -24,9 +28,11 @@ impl RunOptions {
         let trust = self.trust.unwrap_or(TRUST);
         // A method has a recipe of its own.
         let recipe = self.recipe.or(self.method.is_none().then_some(Recipe::Heads));
+        let by_heads = recipe == Some(Recipe::Heads) && self.hidden_loss.is_none();
         let steps = (data.images / batch_size.max(1)).max(1);
         Self {
             recipe,
+            head_rate: self.head_rate.or(by_heads.then_some(HEAD_RATE)),
             trust: Some(trust),
             trust_rate: self.trust_rate.or((trust != Trust::None).then_some(TrustRate::Auto)),
             epochs: Some(self.epochs.unwrap_or(STEPS.div_ceil(steps).clamp(EPOCHS.0, EPOCHS.1) as u32)),
