@@ -93,7 +93,6 @@ fn register_tiled(context: &Context, allocator: &Allocator, side: usize, tile: T
         wait(allocator.storage("left", layer.input_len()))?,
         wait(allocator.storage("right", layer.weight_len()))?,
         wait(allocator.storage("products", layer.output_len()))?,
-        wait(allocator.storage("unused", 4))?,
     ];
     time(context, &pipeline, &buffers.each_ref(), operation.describe().groups(launch), 1)
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 tests! {
     gpu: both_devices_learn_the_same, a_replica_is_the_run_with_its_own_seed, an_epoch_is_followed_and_drawn,
-        tiles_are_timed_once_and_change_nothing;
+        tiles_are_timed_once_and_change_nothing, bench_measures_the_adapter_and_its_ceilings;
 }
 
 fn both_devices_learn_the_same() {
@@ -60,6 +60,16 @@ fn a_replica_is_the_run_with_its_own_seed() {
             assert!((tensor.shape(), tensor.data()) == (other.shape(), other.data()), "{name} of seed {seed} differs");
         }
     }
+}
+
+fn bench_measures_the_adapter_and_its_ceilings() {
+    let ran = run(&["bench", "--device", "gpu", "--tune", "off", "--recipe", "contrastive", "--regimes", "small", "--json"]);
+    let lines = ran.succeeded().json_lines();
+    for ceiling in ["matmul_gigaflops", "dispatch_microseconds", "copy_gigabytes"] {
+        assert!(lines[0]["ceilings"][ceiling].as_f64().is_some_and(|value| value > 0.0), "{ceiling}: {}", lines[0]);
+    }
+    let names: Vec<_> = lines[1..].iter().map(|line| (line["recipe"].as_str(), line["contestant"].as_str())).collect();
+    assert_eq!(names, [(Some("contrastive"), Some("gpu"))]);
 }
 
 /// The epoch has two steps; both are within what rounding allows, and the picture is one that others can read.
