@@ -31,10 +31,14 @@ fn loss_of(row: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32
+) {
     let slot = id.y;
-    let shape = layers[id.z].shape;
-    let places = layers[id.z].places;
+    // By the workgroup's number, which a browser's compiler knows to be the same for all who meet at a barrier.
+    let shape = layers[group.z].shape;
+    let places = layers[group.z].places;
     let row = min(id.x, shape.batch_size - 1u);
     let own = slot * shape.batch_size;
     first = 4u * places.losses + own;
