@@ -62,12 +62,12 @@ function picture(red, green, blue, side = 12) {
   return Buffer.concat([header, Buffer.alloc(3 * side * side, Buffer.from([blue, green, red]))]);
 }
 
-/** Pictures of two classes, each in the folder of its class: a path and its content. `more` are without labels. */
+/** Pictures of two classes, each in the folder of its class: a path and its content. `more` are without labels, and copies of none. */
 function gallery(name = "colours", more = 0) {
   const shades = Array.from({ length: 120 }, (_, index) => 100 + index);
   const red = shades.map((shade, index) => [`${name}/red/${index}.bmp`, picture(shade, 20, 20)]);
   const blue = shades.map((shade, index) => [`${name}/blue/${index}.bmp`, picture(20, 20, shade)]);
-  const either = shades.slice(0, more).map((shade, index) => [`${name}/unlabelled/${index}.bmp`, index % 2 ? picture(shade, 20, 20) : picture(20, 20, shade)]);
+  const either = shades.slice(0, more).map((shade, index) => [`${name}/unlabelled/${index}.bmp`, index % 2 ? picture(shade, 30, 30) : picture(30, 30, shade)]);
   return [...red, ...blue, ...either];
 }
 
